@@ -153,30 +153,26 @@ class _Emission:
         if self._is_read_as_array(node):
             return True
         readers = self._readers(node)
-        is_repeated = len(readers) > 1 and not all(
-            isinstance(reader.lowering, Elementwise) and reader.shape == node.shape for reader in readers
-        )
+        alike = (isinstance(one.lowering, Elementwise) and one.shape == node.shape for one in readers)
+        is_repeated = len(readers) > 1 and not all(alike)
         is_spread = any(reader.size > node.size and not reader.is_op("concat") for reader in readers)
         return (is_repeated or is_spread) and not isinstance(node.lowering, Movement)
 
     def _is_read_as_array(self, node: Node) -> bool:
         """Whether a product, a reshape or the caller reads the array of a node."""
-        return node in self._graph.results or any(
-            isinstance(user.lowering, Contraction)
-            or (
-                isinstance(user.lowering, Reshape)
-                and (not only_moves_ones(user) or self._is_read_as_array(user))
-            )
-            for user in self._users[node]
-        )
+        return node in self._graph.results or any(map(self._reads_array, self._users[node]))
+
+    def _reads_array(self, user: Node) -> bool:
+        if isinstance(user.lowering, Reshape):
+            return not only_moves_ones(user) or self._is_read_as_array(user)
+        return isinstance(user.lowering, Contraction)
 
     def _readers(self, node: Node) -> list[Node]:
         """The nodes that compute with a node's elements, directly or through movement operators."""
-        return [
-            reader
-            for user in self._users[node]
-            for reader in (self._readers(user) if isinstance(user.lowering, Movement | Reshape) else [user])
-        ]
+        found: list[Node] = []
+        for user in self._users[node]:
+            found += self._readers(user) if isinstance(user.lowering, Movement | Reshape) else [user]
+        return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lamina.compiler.passes.graph import Input, Node, topological
 from lamina.errors import LaminaError
 from lamina.export.traced import Rows, Traced
+from lamina.support.contexts import changed
 from lamina.support.files.atomic import atomic_write
 
 OPSET = 17
@@ -94,14 +95,9 @@ class OnnxGraph:
         self._found[key] = outputs
         return outputs
 
-    @contextmanager
-    def named(self, layer: str) -> Generator[None]:
+    def named(self, layer: str) -> AbstractContextManager[None]:
         """Name the nodes that are added in this context after a layer."""
-        before, self._layer = self._layer, layer
-        try:
-            yield
-        finally:
-            self._layer = before
+        return changed(self, _layer=layer)
 
     def cast(self, x: str, dtype: Any, wanted: Any) -> str:
         """Convert tensor `x` from `dtype` to the dtype `wanted`."""
@@ -129,9 +125,8 @@ class OnnxGraph:
         opsets = [helper.make_opsetid("", OPSET)]
         if any(node.domain == ML for node in self._nodes):
             opsets.append(helper.make_opsetid(ML, _ML_OPSET))
-        model = helper.make_model(
-            graph, opset_imports=opsets, ir_version=_IR, producer_name="lamina", producer_version=__version__
-        )
+        producer = {"producer_name": "lamina", "producer_version": __version__}
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR, **producer)
         texts = {
             name: x if isinstance(x, str) else json.dumps(x, ensure_ascii=False)
             for name, x in metadata.items()
@@ -295,19 +290,13 @@ class Emission:
         """Emit a shape as a 1-D int64 tensor; sizes may be `Rows`."""
         if not any(isinstance(size, Rows) for size in shape):
             return self.integers(*shape)
-        parts = [
-            self._many_rows(size.times) if isinstance(size, Rows) else self.integers(size) for size in shape
-        ]
+        parts = [self._many_rows(n.times) if isinstance(n, Rows) else self.integers(n) for n in shape]
         return self.add("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
 
     def _many_rows(self, times: Fraction) -> str:
         if self._rows is None:
-            self._rows = self.add(
-                "Slice",
-                self.add("Shape", next(filter(None, self._inputs))),
-                self.integers(0),
-                self.integers(1),
-            )
+            shape = self.add("Shape", next(filter(None, self._inputs)))
+            self._rows = self.add("Slice", shape, self.integers(0), self.integers(1))
         many = self._rows
         if times.numerator != 1:
             many = self.add("Mul", many, self.integers(times.numerator))
@@ -318,6 +307,5 @@ class Emission:
         open_sizes = sum(isinstance(size, Rows) for size in shape)
         if open_sizes != 1 or 0 in shape:
             return self.add("Reshape", x, self.sizes(shape), allowzero=int(0 in shape))
-        return self.add(
-            "Reshape", x, self.integers(*(-1 if isinstance(size, Rows) else size for size in shape))
-        )
+        sizes = (-1 if isinstance(size, Rows) else size for size in shape)
+        return self.add("Reshape", x, self.integers(*sizes))

@@ -90,11 +90,8 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
     """The file's metadata by name: strings, and other values for JSON."""
     output = prediction.output
     is_classification = isinstance(output, Classes)
-    found: dict[str, Any] = {
-        "lamina_version": prediction.version,
-        "task": "classification" if is_classification else "regression",
-        "target": prediction.target,
-    }
+    task = "classification" if is_classification else "regression"
+    found: dict[str, Any] = {"lamina_version": prediction.version, "task": task, "target": prediction.target}
     if prediction.inputs.columns:
         found["columns"] = [_described(column) for column in prediction.inputs.columns]
     if is_classification:
@@ -110,11 +107,8 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
 
 def _described(column: Column) -> dict[str, Any]:
     if not column.is_number:
-        found = {
-            "name": column.name,
-            "kind": "boolean" if column.is_boolean else "category",
-            "values": column.schema.categories,
-        }
+        kind = "boolean" if column.is_boolean else "category"
+        found = {"name": column.name, "kind": kind, "values": column.schema.categories}
         if column.is_text and missing_text(column):
             found["missing"] = missing_text(column)
         return found
@@ -315,9 +309,8 @@ class _Joining:
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
         together = self._join(form) if _can_join(node) else None
         if together is None:
-            return self._noted(
-                node.with_inputs([self._new[self._value[x]] for x in node.inputs]), shape, params
-            )
+            inputs = [self._new[self._value[x]] for x in node.inputs]
+            return self._noted(node.with_inputs(inputs), shape, params)
         place = Node(Constant(self._siblings[form].index(node)), (), {}, (), np.dtype(np.int64))
         params = {"axis": 0, "mode": "clip"}
         return self._noted(Node(take, (together, place), params, node.shape, node.dtype), shape, params)
@@ -377,9 +370,8 @@ def _can_join(node: Node) -> bool:
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)
-    return axes >= 3 and (
-        isinstance(node.lowering, Elementwise) or node.is_op("matmul", "transpose", *_RESHAPES)
-    )
+    is_stackable = isinstance(node.lowering, Elementwise) or node.is_op("matmul", "transpose", *_RESHAPES)
+    return axes >= 3 and is_stackable
 
 
 def _with_axes(value: Any, axes: int) -> np.ndarray:
@@ -409,9 +401,8 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
     found = traced(block, types, block.name)
     names = _names(block, len(types))
     graph = OnnxGraph(names)
-    tensors = [
-        graph.input(name, dtype, [ROWS, *shape]) for name, (shape, dtype) in zip(names, types, strict=True)
-    ]
+    typed = zip(names, types, strict=True)
+    tensors = [graph.input(name, dtype, [ROWS, *shape]) for name, (shape, dtype) in typed]
     emission = Emission(graph, found, tensors, EMITTERS, PATTERNS)
     results = found.results
     for i, node in enumerate(results):

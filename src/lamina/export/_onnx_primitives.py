@@ -264,9 +264,8 @@ def _to_context(e: Emission, node: Node) -> str:
 @_emits("matmul")
 def _matmul(e: Emission, node: Node) -> str:
     flags, dtype = (node.params["transpose_a"], node.params["transpose_b"]), _computed(node.dtype)
-    factors = [
-        e.cast(_transposed(e, x, flag), x.dtype, dtype) for x, flag in zip(node.inputs, flags, strict=True)
-    ]
+    pairs = zip(node.inputs, flags, strict=True)
+    factors = [e.cast(_transposed(e, x, flag), x.dtype, dtype) for x, flag in pairs]
     return e.cast(e.add("MatMul", *factors), dtype, node.dtype)
 
 
@@ -351,13 +350,11 @@ _FAR = (1 << 31) - 1
 
 @_emits("slice", "slice_copy")
 def _slice(e: Emission, node: Node) -> str:
-    x, params = node.inputs[0], e.params(node)
+    x, steps = node.inputs[0], e.params(node)["step"]
     begin, end = _bounds(e, node, "begin"), _bounds(e, node, "end")
-    end = [-_FAR if step < 0 and stop < 0 else stop for stop, step in zip(end, params["step"], strict=True)]
+    end = [-_FAR if step < 0 and stop < 0 else stop for stop, step in zip(end, steps, strict=True)]
     axes = e.integers(*range(len(x.shape)))
-    return e.add(
-        "Slice", e.tensor(x), e.integers(*begin), e.integers(*end), axes, e.integers(*params["step"])
-    )
+    return e.add("Slice", e.tensor(x), e.integers(*begin), e.integers(*end), axes, e.integers(*steps))
 
 
 def _bounds(e: Emission, node: Node, name: str) -> list[int]:

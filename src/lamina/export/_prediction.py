@@ -151,12 +151,8 @@ class Table:
 
     def fields(self, reads: Callable[[ColumnSchema[Any]], bool]) -> list[Column | Composite]:
         """The columns, where a composite column replaces its parts if `reads` is true for its schema."""
-        whole = {
-            place: one
-            for one in self.composites
-            for place in one.columns
-            if reads(one.schema) and not one.derived
-        }
+        wholes = (one for one in self.composites if reads(one.schema) and not one.derived)
+        whole = {place: one for one in wholes for place in one.columns}
         found = [whole.get(place, column) for place, column in enumerate(self.columns)]
         return [one for place, one in enumerate(found) if one not in found[:place]]
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from lamina.support.messages import printable
 from lamina.table import types
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
-from lamina.table.types import Mixed
+from lamina.table.types import ColumnSchema, Mixed
 from lamina.table.written_numbers import page_words
 
 _START = """
@@ -65,11 +65,8 @@ def _digits() -> list[dict[str, str]]:
     from lamina.support.datasets import mnist
 
     data = mnist()
-    firsts = [int(np.argmax(data.test_labels == digit)) for digit in range(10)]
-    return [
-        {"label": str(digit), "pixels": _base64(data.test_images[i].tobytes())}
-        for digit, i in enumerate(firsts)
-    ]
+    firsts = [data.test_images[np.argmax(data.test_labels == digit)] for digit in range(10)]
+    return [{"label": str(digit), "pixels": _base64(image.tobytes())} for digit, image in enumerate(firsts)]
 
 
 PAGES = {
@@ -125,14 +122,14 @@ def write_page(
     prediction: Prediction, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] = ()
 ) -> None:
     """Write the page of a prediction; see `export_page`."""
-    warn_of_texts(
-        prediction,
-        "a page",
-        lambda one: not isinstance(one.type, types.Composite) or one.type.on_pages(one),
-    )
+    warn_of_texts(prediction, "a page", _is_read)
     content = page_of(prediction, examples)
     with atomic_write(path, "w") as file:
         file.write(content)
+
+
+def _is_read(one: ColumnSchema[Any]) -> bool:
+    return not isinstance(one.type, types.Composite) or one.type.on_pages(one)
 
 
 def examples_of(model: Any) -> list[dict[str, Any]]:
@@ -212,9 +209,8 @@ def _quality(prediction: Prediction) -> str:
     if (accuracy := prediction.metrics.get("test_accuracy")) is not None:
         return f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
 
-    told = [
-        f"{METRIC_NAMES[name]} {format_metric(value, name)}" for name, value in prediction.metrics.items()
-    ]
+    measured = prediction.metrics.items()
+    told = [f"{METRIC_NAMES[name]} {format_metric(value, name)}" for name, value in measured]
     return f": {', '.join(told)}." if told else "."
 
 
@@ -245,9 +241,8 @@ def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
 
 
 def _is_large(prediction: Prediction) -> bool:
-    size = sum(
-        4 * inputs * units for widths in prediction.network.widths for inputs, units in pairwise(widths)
-    )
+    layers = chain.from_iterable(map(pairwise, prediction.network.widths))
+    size = sum(4 * inputs * units for inputs, units in layers)
     return size > _MOST_BYTES or len(prediction.inputs.columns) > _MOST_COLUMNS
 
 
@@ -273,11 +268,8 @@ def page_model(
         LaminaError: an operator of the model has no JavaScript form.
     """
     script, inputs = _computed(prediction), prediction.inputs
-    names = [
-        *(["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]),
-        "inputs",
-        "codes",
-    ]
+    values = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
+    names = [*values, "inputs", "codes"]
     fields = _fields(inputs)
     columns = [_column(column, inputs) for column in fields]
     content: dict[str, Any] = {
@@ -301,9 +293,8 @@ def _computed(prediction: Prediction) -> Script:
         further = [] if numeric is row[0] else [numeric, *([] if codes is None else [codes])]
         return [*meaning(network(numeric, codes)), *further]
 
-    return script_of(
-        computed, [nd.zeros((1, length), dtype=dtype) for length, dtype in prediction.inputs.rows]
-    )
+    rows = [nd.zeros((1, length), dtype=dtype) for length, dtype in prediction.inputs.rows]
+    return script_of(computed, rows)
 
 
 def shown(value: object) -> str:
@@ -406,14 +397,9 @@ def _table(
 ) -> dict[str, Any]:
     ranks = {name: rank for rank, name in enumerate(prediction.importance)}
     table, places = prediction.inputs, range(len(fields))
-    return {
-        "order": sorted(places, key=lambda i: ranks.get(_owner(table, fields[i]), len(ranks))),
-        "ranked": bool(ranks),
-        "examples": [
-            {"row": _row(table, fields, example), "truth": _truth(prediction, example)}
-            for example in examples
-        ],
-    }
+    order = sorted(places, key=lambda i: ranks.get(_owner(table, fields[i]), len(ranks)))
+    rows = [{"row": _row(table, fields, one), "truth": _truth(prediction, one)} for one in examples]
+    return {"order": order, "ranked": bool(ranks), "examples": rows}
 
 
 def _row(

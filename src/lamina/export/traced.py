@@ -194,9 +194,8 @@ def traced(
         )
     for one, other in zip(*nodes, strict=True):
         merged.shapes[one] = _merged(one.shape, other.shape, merged, one)
-        merged.params[one] = {
-            name: _merged(x, other.params[name], merged, one) for name, x in one.params.items()
-        }
+        params = one.params.items()
+        merged.params[one] = {name: _merged(x, other.params[name], merged, one) for name, x in params}
         if isinstance(one.op, Constant) and one.op != other.op:
             raise _dependent("a number", one, merged, one.op.value, other.op.value)
     return merged

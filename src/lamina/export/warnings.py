@@ -35,14 +35,10 @@ def warn_of_texts(
     if not said:
         return
     more = f" and {counted(len(said) - _MOST_NAMED, 'more column')}" if len(said) > _MOST_NAMED else ""
-    others = (
-        "lamina serve and lamina.load read"
-        if file == "a page"
-        else "lamina serve, a page and lamina.load read"
-    )
+    others = "lamina serve and" if file == "a page" else "lamina serve, a page and"
     warn(
         f"{file} does not read all columns in their form in training; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
-        f"{others} {'them as in training' if len(said) > 1 else 'it as in training'}"
+        f"{others} lamina.load read {'them as in training' if len(said) > 1 else 'it as in training'}"
     )
 
 

@@ -1,7 +1,6 @@
 """Networks built from layers, with parameters, losses and a trainer, under MXNet Gluon's names."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lamina.gluon import contrib, data, loss, nn, utils
 from lamina.gluon.block import Block, HybridBlock
@@ -13,7 +12,7 @@ from lamina.gluon.parameter import (
 )
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.gluon.trainer import Trainer
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 if TYPE_CHECKING:
     from lamina.mxnet.symbol.block import SymbolBlock
@@ -24,11 +23,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name == "SymbolBlock":
-        return import_module("lamina.mxnet.symbol.block").SymbolBlock
-    raise no_attribute("lamina.gluon", name)
-
-
 def __dir__() -> list[str]:
     return sorted({*__all__, "block", "parameter", "trainer"})  # with modules, as in MXNet
+
+
+__getattr__ = names_of_others("lamina.gluon", {"SymbolBlock": "lamina.mxnet.symbol.block"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lamina.gluon.parameter import Parameter
 from lamina.nd.facade import plain
 from lamina.nd.ndarray import NDArray
+from lamina.support.contexts import changed
 
 if TYPE_CHECKING:
     from lamina.gluon.block import Block
@@ -33,22 +34,10 @@ def summary(block: Block, *inputs: Any) -> str:
 
     with ExitStack() as stack:
         block.apply(lambda layer: stack.enter_context(layer.register_forward_hook(note)))
-        block.apply(lambda layer: stack.enter_context(_Eagerly(layer)))
+        # A hybridized block runs its Python code, and thus also its children's hooks.
+        block.apply(lambda layer: stack.enter_context(changed(layer, _active=False)))
         block(*inputs)
     return _table(rows, uses)
-
-
-class _Eagerly:
-    """A context in which a hybridized block runs its Python code, and thus also its children's hooks."""
-
-    def __init__(self, block: Block) -> None:
-        self._block = block
-
-    def __enter__(self) -> None:
-        self._active, self._block._active = self._block._active, False
-
-    def __exit__(self, *_exception: object) -> None:
-        self._block._active = self._active
 
 
 def _shapes(value: Any) -> str:

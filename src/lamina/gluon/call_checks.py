@@ -18,9 +18,6 @@ from lamina.support.messages import counted
 if TYPE_CHECKING:
     from lamina.gluon.block import Block
 
-__all__ = ["check_naming", "require_arrays", "require_inputs", "unknown_argument"]
-
-
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
@@ -85,9 +82,8 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 def _is_own(block: Block, asked: inspect.Parameter) -> bool:
     """Whether the block itself passes the argument `asked`, as a parameter or as None for an absent parameter."""
-    return asked.name in block._reg_params or (
-        asked.default is None and vars(block).get(asked.name, block) is None
-    )
+    is_absent = asked.default is None and vars(block).get(asked.name, block) is None
+    return is_absent or asked.name in block._reg_params
 
 
 def _takes(

@@ -506,15 +506,8 @@ class CTCLoss(Loss):
             pred = F.swapaxes(pred, 0, 1)
         if self._label_layout == "TN":
             label = F.swapaxes(label, 0, 1)
-        loss = F.ctc_loss(
-            pred,
-            label,
-            pred_lengths,
-            label_lengths,
-            use_data_lengths=pred_lengths is not None,
-            use_label_lengths=label_lengths is not None,
-            blank_label="last",
-        )
+        given = {"use_data_lengths": pred_lengths is not None, "use_label_lengths": label_lengths is not None}
+        loss = F.ctc_loss(pred, label, pred_lengths, label_lengths, **given, blank_label="last")
         return self._weighted(F, loss, sample_weight)
 
 

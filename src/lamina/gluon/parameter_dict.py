@@ -16,8 +16,6 @@ from lamina.nd.creation import as_shape
 from lamina.nd.facade import is_presenting
 from lamina.support.files.named import read_arrays, write_arrays
 
-__all__ = ["ParameterDict", "assign", "brief"]
-
 
 def assign(
     parameters: Mapping[str, Parameter],

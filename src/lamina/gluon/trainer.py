@@ -87,9 +87,8 @@ class Trainer:
         self._kvstore_params = (kvstore, update_on_kvstore)
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
-        self._stored: dict[int, int] | None = (
-            None  # by index: the version of each parameter's values in the store
-        )
+        # By index: the version of each parameter's values in the store.
+        self._stored: dict[int, int] | None = None
         # By index: the last used gradient, and its version at that time.
         self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
@@ -164,11 +163,8 @@ class Trainer:
             chosen, update = self._kvstore_params
             if isinstance(chosen, str):
                 several = len(self._params[0].list_ctx()) > 1 if self._params else False
-                chosen = (
-                    import_module("lamina.mxnet.kvstore").create(chosen)
-                    if several or "dist" in chosen
-                    else None
-                )
+                is_needed = several or "dist" in chosen
+                chosen = import_module("lamina.mxnet.kvstore").create(chosen) if is_needed else None
             self._kvstore = chosen
             if chosen is not None:
                 can = chosen.is_capable("optimizer")
@@ -275,14 +271,11 @@ class Trainer:
         for i, values in self._updater.states.items():
             for k, x in enumerate(arrays_in(values)):
                 arrays[f"{i}.{k}"] = x.asnumpy()
-        counts = {str(i): n for i, n in self._optimizer._counts.items()}
-        described = {
-            "optimizer": type(self._optimizer).__name__,
-            "update_counts": json.dumps(counts),
-            "num_update": str(self._optimizer.num_update),
-            "learning_rate": repr(float(self._optimizer.lr)),
-            "parameters": str(len(self._params)),
-        }
+        optimizer = self._optimizer
+        counts = {str(i): n for i, n in optimizer._counts.items()}
+        described = {"optimizer": type(optimizer).__name__, "update_counts": json.dumps(counts)}
+        described |= {"num_update": str(optimizer.num_update), "learning_rate": repr(float(optimizer.lr))}
+        described["parameters"] = str(len(self._params))
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:

@@ -125,10 +125,6 @@ def _cast_like(node: Node, x: Value, like: Value) -> NDArray:
     return nd.cast(data(node, x), dtype)
 
 
-def _identity(node: Node, x: Value) -> Value:
-    return x
-
-
 def _dropout(node: Node, x: Value, ratio: Value = None, _training: Value = None) -> NDArray:
     share = 0.5 if ratio is None else known_number(node, ratio, "the ratio")
     return nd.Dropout(data(node, x), p=share)
@@ -187,35 +183,30 @@ _PLAIN = {
     "Softplus": nd.softrelu, "Softsign": nd.softsign, "Sqrt": nd.sqrt, "Tan": nd.tan, "Tanh": nd.tanh,
 }  # fmt: skip
 
+_COMPARISONS = {
+    "Equal": nd.equal, "Greater": nd.greater, "GreaterOrEqual": nd.greater_equal, "Less": nd.lesser,
+    "LessOrEqual": nd.lesser_equal, "And": nd.logical_and, "Or": nd.logical_or, "Xor": nd.logical_xor,
+}  # fmt: skip
+_OF_TWO = {"Add": nd.add, "Sub": nd.subtract, "Mul": nd.multiply, "Div": nd.divide}
+_OF_SEVERAL = {"Max": nd.maximum, "Min": nd.minimum, "Sum": nd.add}
+
 ELEMENTWISE: dict[str, Operator] = {
     **{name: _of_data(function) for name, function in _WITH_ATTRIBUTES.items()},
     **{name: _unary(function) for name, function in _PLAIN.items()},
+    **{name: _binary(function) for name, function in _OF_TWO.items()},
+    **{name: _variadic(function) for name, function in _OF_SEVERAL.items()},
+    **{name: _comparison(function) for name, function in _COMPARISONS.items()},
     "PRelu": _prelu,
-    "Add": _binary(nd.add),
-    "Sub": _binary(nd.subtract),
-    "Mul": _binary(nd.multiply),
-    "Div": _binary(nd.divide),
     "Mod": _mod,
     "Pow": _power,
-    "Max": _variadic(nd.maximum),
-    "Min": _variadic(nd.minimum),
-    "Sum": _variadic(nd.add),
     "Mean": _mean,
-    "Equal": _comparison(nd.equal),
-    "Greater": _comparison(nd.greater),
-    "GreaterOrEqual": _comparison(nd.greater_equal),
-    "Less": _comparison(nd.lesser),
-    "LessOrEqual": _comparison(nd.lesser_equal),
-    "And": _comparison(nd.logical_and),
-    "Or": _comparison(nd.logical_or),
-    "Xor": _comparison(nd.logical_xor),
     "Not": lambda node, x: nd.cast(nd.logical_not(data(node, x)), np.bool_),
     "IsNaN": lambda node, x: nd.cast(nd.not_equal(data(node, x), data(node, x)), np.bool_),
     "Where": _where,
     "Clip": _clip,
     "Cast": _cast,
     "CastLike": _cast_like,
-    "Identity": _identity,
+    "Identity": lambda _, x: x,
     "Dropout": _dropout,
 }
 """Functions from a node and its input values to the result, by ONNX operator name."""

@@ -143,13 +143,11 @@ REDUCTIONS = (
 )  # fmt: skip
 
 _MOVED: dict[str, tuple[str, ...]] = {
-    "Squeeze": ("axes",),
-    "Unsqueeze": ("axes",),
     "Slice": ("starts", "ends", "axes"),
     "Clip": ("min", "max"),
     "Split": ("split",),
     "Dropout": ("ratio",),
-    **dict.fromkeys(REDUCTIONS, ("axes",)),
+    **dict.fromkeys(("Squeeze", "Unsqueeze", *REDUCTIONS), ("axes",)),
 }
 """By operator: the attributes that became inputs, which follow the first input."""
 
@@ -175,34 +173,13 @@ def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
 # --- The arrays of an ONNX file: claimed sizes are compared with the available bytes before any allocation -----------
 
 
-class ElementType(IntEnum):
-    """The types of tensors' elements, with their numbers in ONNX files (``TensorProto.DataType`` of onnx.proto)."""
-
-    UNDEFINED = 0
-    FLOAT = 1
-    UINT8 = 2
-    INT8 = 3
-    UINT16 = 4
-    INT16 = 5
-    INT32 = 6
-    INT64 = 7
-    STRING = 8
-    BOOL = 9
-    FLOAT16 = 10
-    DOUBLE = 11
-    UINT32 = 12
-    UINT64 = 13
-    COMPLEX64 = 14
-    COMPLEX128 = 15
-    BFLOAT16 = 16
-    FLOAT8E4M3FN = 17
-    FLOAT8E4M3FNUZ = 18
-    FLOAT8E5M2 = 19
-    FLOAT8E5M2FNUZ = 20
-    UINT4 = 21
-    INT4 = 22
-    FLOAT4E2M1 = 23
-
+ElementType = IntEnum(
+    "ElementType",
+    "UNDEFINED FLOAT UINT8 INT8 UINT16 INT16 INT32 INT64 STRING BOOL FLOAT16 DOUBLE UINT32 UINT64 COMPLEX64 COMPLEX128 "
+    "BFLOAT16 FLOAT8E4M3FN FLOAT8E4M3FNUZ FLOAT8E5M2 FLOAT8E5M2FNUZ UINT4 INT4 FLOAT4E2M1",
+    start=0,
+)
+"""The types of tensors' elements, with their numbers in ONNX files (``TensorProto.DataType`` of onnx.proto)."""
 
 ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     ElementType.FLOAT: np.dtype("f4"), ElementType.DOUBLE: np.dtype("f8"), ElementType.FLOAT16: np.dtype("f2"),
@@ -257,9 +234,8 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         raise DataError("the tensor is stored in segments, which lamina does not read")
     if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
-        return _shaped(
-            np.frombuffer(_external(tensor, count * dtype.itemsize, folder), _stored(dtype)), shape
-        )
+        content = _external(tensor, count * dtype.itemsize, folder)
+        return _shaped(np.frombuffer(content, _stored(dtype)), shape)
     if tensor.data_type == ElementType.STRING:
         _require(count, len(tensor.string_data), shape)
         texts = [text_of(text) for text in tensor.string_data]

@@ -178,9 +178,8 @@ def _position(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
         axis = axis_of(node, node.integer("axis", 0), max(array.ndim, 1))
         found = nd.cast(function(reshaped(array, array.shape or (1,)), axis=axis, keepdims=True), np.int64)
         kept = bool(node.integer("keepdims", 1))
-        return reshaped(
-            found, [1 if i == axis else n for i, n in enumerate(array.shape) if kept or i != axis]
-        )
+        sizes = [1 if i == axis else n for i, n in enumerate(array.shape) if kept or i != axis]
+        return reshaped(found, sizes)
 
     return apply
 

@@ -109,11 +109,6 @@ _NAN_IS_A_KEY = 4
 """The domain version from which NaN matches a NaN key."""
 
 
-def _zip_map(node: Node, x: Value) -> NDArray:
-    """Return class probabilities as a matrix, instead of dictionaries."""
-    return data(node, x)
-
-
 OF_SKLEARN: dict[str, Any] = {
     "Scaler": _scaler,
     "Normalizer": _normalizer,
@@ -122,6 +117,6 @@ OF_SKLEARN: dict[str, Any] = {
     "FeatureVectorizer": _feature_vectorizer,
     "ArrayFeatureExtractor": _array_feature_extractor,
     "LabelEncoder": _label_encoder,
-    "ZipMap": _zip_map,
+    "ZipMap": data,  # class probabilities as a matrix, instead of dictionaries
 }
 """Functions from a node and its input values to the result, by ONNX operator name."""

@@ -170,13 +170,8 @@ def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
     if node.outputs[0] in tensors:
         raise node.error(f"defines {excerpt(node.outputs[0], 80)!r}, which is defined already")
     [(name, value)] = node.attributes.items()
-    dtypes = {
-        "value_int": np.int64,
-        "value_ints": np.int64,
-        "value_float": np.float32,
-        "value_floats": np.float32,
-    }
-    dtype = dtypes.get(name, object if name in ("value_string", "value_strings") else None)
+    dtypes: dict[str, Any] = {"value_int": np.int64, "value_float": np.float32, "value_string": object}
+    dtype = dtypes.get(name.removesuffix("s"))
     if name != "value" and dtype is None:
         raise node.error(f"has the unknown attribute {excerpt(name, 80)!r}")
     if (name == "value") != isinstance(value, np.ndarray):

@@ -90,10 +90,8 @@ def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) ->
             is_bias = node.op == "Add" and products.intersection(node.inputs)
             is_between = after.intersection(node.inputs) and before.intersection(node.outputs)
             for name in tensors.keys() & set(node.inputs):
-                is_vector = tensors[name].size > 1
-                if (is_vector and (is_bias or is_between)) or (
-                    is_bias and _is_one_bias(tensors[name], uses[name])
-                ):
+                is_learned = tensors[name].size > 1 and (is_bias or is_between)
+                if is_learned or (is_bias and _is_one_bias(tensors[name], uses[name])):
                     yield name
 
 

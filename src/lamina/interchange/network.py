@@ -99,9 +99,8 @@ class ImportedNetwork(HybridBlock):
             parameter.initialize()
         else:
             trained = name in roles.trained
-            parameter = Parameter(
-                full, "write" if trained else "null", array.shape, array.dtype, differentiable=trained
-            )
+            request = "write" if trained else "null"
+            parameter = Parameter(full, request, array.shape, array.dtype, differentiable=trained)
             parameter._take(array, None, array.dtype)
         self.params.update({full: parameter})
         self._reg_params[name] = parameter
@@ -179,10 +178,8 @@ def _fitting(given: GraphInput, x: Any) -> NDArray:
     """Convert the argument for an input to the input's dtype; raise an error if its shape does not fit."""
     if not isinstance(x, NDArray):
         raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
-    fits = len(x.shape) == len(given.shape) and all(
-        wanted in (None, size) for wanted, size in zip(given.shape[1:], x.shape[1:], strict=True)
-    )
-    if not fits:
+    sizes = zip(given.shape[1:], x.shape[1:], strict=False)
+    if len(x.shape) != len(given.shape) or not all(wanted in (None, size) for wanted, size in sizes):
         raise ShapeError(f"input {given} can't be an array of shape {x.shape}")
     return x if np.dtype(x.dtype) == given.dtype else nd.cast(x, given.dtype)
 

@@ -170,9 +170,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             preprocessing.OneHotEncoder() | preprocessing.OrdinalEncoder() | preprocessing.TargetEncoder()
         ) if _SCALED not in columns:
             found = zip(columns, own.categories_, strict=True)
-            known |= {
-                column: sorted(values.tolist(), key=is_missing) for column, values in found if column >= 0
-            }
+            of_table = ((column, values) for column, values in found if column >= 0)
+            known |= {column: sorted(values.tolist(), key=is_missing) for column, values in of_table}
             return [_LIMITED] * len(own.get_feature_names_out())
         case _:
             raise DataError(
@@ -260,9 +259,8 @@ def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
     try:
         import pandas
 
-        return pandas.DataFrame(
-            {name: pandas.Series(x, dtype=x.dtype) for name, x in zip(names, columns, strict=True)}
-        )
+        series = (pandas.Series(x, dtype=x.dtype) for x in columns)
+        return pandas.DataFrame(dict(zip(names, series, strict=True)))
     except ImportError:
         import polars
 
@@ -286,9 +284,8 @@ class _FirstLayer:
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
-        self._unlike: list[
-            str
-        ] = []  # columns in which the steps distinguish unknown values from missing values
+        # Columns in which the steps distinguish unknown values from missing values.
+        self._unlike: list[str] = []
         schema = infer(np.zeros((2, columns)))
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)

@@ -102,16 +102,9 @@ class Speedometer:
         if self.auto_reset:
             param.eval_metric.reset_local()
             first = count - self.frequent
-        shown = "\t%s=%f" * len(values)
+        text = "Epoch[%d] Batch [%d-%d]\tSpeed: %.2f samples/sec" + "\t%s=%f" * len(values)
         flat = [part for pair in values for part in pair]
-        logging.info(
-            "Epoch[%d] Batch [%d-%d]\tSpeed: %.2f samples/sec" + shown,
-            param.epoch,
-            first,
-            count,
-            speed,
-            *flat,
-        )
+        logging.info(text, param.epoch, first, count, speed, *flat)
 
 
 class ProgressBar:

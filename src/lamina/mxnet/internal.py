@@ -18,7 +18,7 @@ from lamina.errors import ShapeError
 from lamina.nd import arithmetic, creation
 from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
-from lamina.nd.operators import operator, write_into
+from lamina.nd.operators import named, operator, write_into
 from lamina.support.unsupported import names_of_others
 
 __all__: list[str] = []
@@ -45,20 +45,18 @@ def _of_number(function: Callable[..., NDArray], is_reflected: bool) -> Callable
     return compute
 
 
-def _named(name: str, compute: Callable[..., NDArray], said: str) -> None:
-    compute.__name__ = compute.__qualname__ = name
-    compute.__doc__ = said
-    globals()[name] = operator(compute)
+def _enter(name: str, compute: Callable[..., NDArray], doc: str) -> None:
+    globals()[name] = operator(named(compute, name, doc))
 
 
 for _name, _function in _OF_TWO.items():
-    _named(f"_{_name}", _of_arrays(_function, f"_{_name}"), f"MXNet's `{_name}` of arrays of one shape.")
+    _enter(f"_{_name}", _of_arrays(_function, f"_{_name}"), f"MXNet's `{_name}` of arrays of one shape.")
     if _name in ("add", "sub"):
         continue
     _said = f"MXNet's `{_name}` of an array and a number"
-    _named(f"_{_name}_scalar", _of_number(_function, False), f"{_said}.")
+    _enter(f"_{_name}_scalar", _of_number(_function, False), f"{_said}.")
     if _name in _REFLECTED:
-        _named(f"_r{_name}_scalar", _of_number(_function, True), f"{_said}, the number first.")
+        _enter(f"_r{_name}_scalar", _of_number(_function, True), f"{_said}, the number first.")
 for _name in _MADE:
     globals()[f"_{_name}"] = getattr(creation, _name)
 for _name in nd.__all__:

@@ -405,25 +405,18 @@ class PrefetchingIter(_OfWholeBatches):
         if not there:
             return False
         self._fetch()
-        self.current_batch = DataBatch(
-            [x for batch in there for x in batch.data],
-            [x for batch in there for x in batch.label or []],
-            there[0].pad,
-            there[0].index,
-            provide_data=self.provide_data,
-            provide_label=self.provide_label,
-        )
+        data = [x for batch in there for x in batch.data]
+        label = [x for batch in there for x in batch.label or []]
+        pad, index = there[0].pad, there[0].index
+        self.current_batch = DataBatch(data, label, pad, index, None, self.provide_data, self.provide_label)
         return True
 
 
 def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]] | None) -> list[DataDesc]:
     if names is None:
         return [x for each in described for x in each]
-    return [
-        DataDesc(new[x.name], x.shape, x.dtype)
-        for new, each in zip(names, described, strict=True)
-        for x in each
-    ]
+    pairs = zip(names, described, strict=True)
+    return [DataDesc(new[x.name], x.shape, x.dtype) for new, each in pairs for x in each]
 
 
 def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:

@@ -201,28 +201,20 @@ class _Application(autograd.Function):
 
     def __init__(self, operator: CustomOp, outputs: Any, aux: list[NDArray]) -> None:
         super().__init__()
-        self._operator, self._outputs, self._aux = operator, outputs, aux
+        self._operator, self._outputs, self._arrays = operator, outputs, {"aux": aux}
 
     def forward(self, *inputs: NDArray) -> tuple[NDArray, ...]:
         context = inputs[0].context
-        self._in = list(inputs)
-        self._out = [nd.zeros(tuple(shape), dtype=dtype, ctx=context) for shape, dtype in self._outputs]
-        req = ["write"] * len(self._out)
-        self._operator.forward(
-            is_train=autograd.is_training(), req=req, in_data=self._in, out_data=self._out, aux=self._aux
-        )
-        return tuple(self._out)
+        out = [nd.zeros(tuple(shape), dtype=dtype, ctx=context) for shape, dtype in self._outputs]
+        self._arrays |= {"in_data": list(inputs), "out_data": out}
+        req = ["write"] * len(out)
+        self._operator.forward(is_train=autograd.is_training(), req=req, **self._arrays)
+        return tuple(out)
 
     def backward(self, *output_grads: NDArray) -> tuple[NDArray, ...]:
-        grads = [nd.zeros_like(x) for x in self._in]
-        self._operator.backward(
-            req=["write"] * len(grads),
-            out_grad=list(output_grads),
-            in_data=self._in,
-            out_data=self._out,
-            in_grad=grads,
-            aux=self._aux,
-        )
+        grads = [nd.zeros_like(x) for x in self._arrays["in_data"]]
+        req = ["write"] * len(grads)
+        self._operator.backward(req=req, out_grad=list(output_grads), in_grad=grads, **self._arrays)
         return tuple(grads)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from functools import wraps
 from typing import Any
 
@@ -20,10 +20,11 @@ from lamina.mxnet.symbol.checking import (
     check_symbolic_forward,
     simple_forward,
 )
-from lamina.mxnet.util import setenv
+from lamina.mxnet.util import setenv  # noqa: F401 - MXNet has it here, too
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
+from lamina.support import contexts
 from lamina.support.unsupported import names_of_others
 
 __all__ = [
@@ -317,18 +318,9 @@ def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.sum(a, axis=axes, keepdims=True).reshape(shape)
 
 
-@contextmanager
-def environment(*changes: Any) -> Generator[None]:
+def environment(*changes: Any) -> AbstractContextManager[None]:
     """A context that sets environment variables, from a name and a value or a dict; None removes a variable."""
-    wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
-    before = {name: os.environ.get(name) for name in wanted}
-    try:
-        for name, value in wanted.items():
-            setenv(name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setenv(name, value)
+    return contexts.environment(changes[0] if len(changes) == 1 else {changes[0]: changes[1]})
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
-from lamina.nd.operators import Operator, operator, write_into
+from lamina.nd.operators import Operator, named, operator, write_into
 from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
 from lamina.optimizer.adam import bias_correction as _correction
 from lamina.optimizer.adaptive import centered_rmsprop_step, ftrl_step, rmsprop_step
@@ -64,19 +64,13 @@ def _declared(
     """
     arrays, needed, optional = (part.split() for part in arguments.split(","))
     defaults = {name: literal_eval(text) for name, _, text in (each.partition("=") for each in optional)}
-    kinds = {
-        **dict.fromkeys(arrays, "NDArray"),
-        **dict.fromkeys(needed, "float"),
-        **{name: type(value).__name__ for name, value in defaults.items()},
-        **annotations,
-    }
-    own = Signature(
-        [
-            Parameter(name, _BOTH, default=defaults.get(name, Parameter.empty), annotation=kind)
-            for name, kind in kinds.items()
-        ],
-        return_annotation="NDArray",
-    )
+    kinds = dict.fromkeys(arrays, "NDArray") | dict.fromkeys(needed, "float")
+    kinds |= {name: type(value).__name__ for name, value in defaults.items()} | annotations
+    parameters = [
+        Parameter(name, _BOTH, default=defaults.get(name, Parameter.empty), annotation=kind)
+        for name, kind in kinds.items()
+    ]
+    own = Signature(parameters, return_annotation="NDArray")
 
     def decorate(function: Callable[[SimpleNamespace], NDArray]) -> Operator[...]:
         @wraps(function)
@@ -104,9 +98,8 @@ def sgd_update(x: SimpleNamespace) -> NDArray:
     >>> nd.sgd_update(w, nd.ones(2), lr=0.5, out=w).asnumpy()
     array([0.5, 0.5], dtype=float32)
     """
-    return sgd_step(
-        (1.0 - x.lr * x.wd) * x.weight, _clipped(x.grad * x.rescale_grad, x.clip_gradient), rate=x.lr
-    )[0]
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient)
+    return sgd_step((1.0 - x.lr * x.wd) * x.weight, g, rate=x.lr)[0]
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
@@ -130,9 +123,8 @@ def nag_mom_update(x: SimpleNamespace) -> NDArray:
 def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
-    return _written(
-        state, adam_step(x.weight, g, state, rate=x.lr, betas=(x.beta1, x.beta2), epsilon=x.epsilon)
-    )
+    stepped = adam_step(x.weight, g, state, rate=x.lr, betas=(x.beta1, x.beta2), epsilon=x.epsilon)
+    return _written(state, stepped)
 
 
 @_declared(
@@ -153,9 +145,8 @@ def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
     slope, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
     settings = {"beta": x.gamma1, "momentum": x.gamma2, "epsilon": x.epsilon}
-    return _clipped(
-        _written(state, centered_rmsprop_step(x.weight, slope, state, rate=x.lr, **settings)), x.clip_weights
-    )
+    stepped = centered_rmsprop_step(x.weight, slope, state, rate=x.lr, **settings)
+    return _clipped(_written(state, stepped), x.clip_weights)
 
 
 @_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
@@ -173,10 +164,9 @@ def ftml_update(x: SimpleNamespace) -> NDArray:
     if x.t < 1:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
-    corrections = {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
-    return _written(
-        state, ftml_step(x.weight, g, state, beta1=x.beta1, beta2=x.beta2, epsilon=x.epsilon, **corrections)
-    )
+    settings = {"beta1": x.beta1, "beta2": x.beta2, "epsilon": x.epsilon}
+    settings |= {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
+    return _written(state, ftml_step(x.weight, g, state, **settings))
 
 
 @_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
@@ -189,9 +179,8 @@ def signsgd_update(x: SimpleNamespace) -> NDArray:
 def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
-    return _written(
-        (x.mom,), signum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum, decay=x.wd_lh)
-    )
+    stepped = signum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum, decay=x.wd_lh)
+    return _written((x.mom,), stepped)
 
 
 @_declared(
@@ -200,12 +189,13 @@ def signum_update(x: SimpleNamespace) -> NDArray:
 )
 def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
-    g, state, betas = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var), (x.beta1, x.beta2)
+    g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
+    return _written(state, adam_step(x.wd * x.weight, g, state, rate=-1.0, **_of_lamb(x)))
+
+
+def _of_lamb(x: SimpleNamespace) -> dict[str, Any]:
     correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
-    decayed = adam_step(
-        x.wd * x.weight, g, state, rate=-1.0, betas=betas, epsilon=x.epsilon, correction=correction
-    )
-    return _written(state, decayed)
+    return {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
 
 
 @_declared("weight g r1 r2, lr, lower_bound=-1.0 upper_bound=-1.0")
@@ -228,10 +218,9 @@ def lamb_update_phase2(x: SimpleNamespace) -> NDArray:
 def lamb_update(x: SimpleNamespace) -> NDArray:
     """Apply `lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
     g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
-    correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
-    settings: dict[str, Any] = {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
     bounds = x.lower_bound, x.upper_bound
-    return _written(state, lamb_step(x.weight, g, state, rate=x.lr, decay=x.wd, bounds=bounds, **settings))
+    stepped = lamb_step(x.weight, g, state, rate=x.lr, decay=x.wd, bounds=bounds, **_of_lamb(x))
+    return _written(state, stepped)
 
 
 @_declared(
@@ -247,13 +236,9 @@ def adamw_update(x: SimpleNamespace) -> NDArray:
     if scale == 0 or not math.isfinite(scale):
         return x.weight.copy()
     g, state = _clipped(x.grad * scale, x.clip_gradient), (x.mean, x.var)
-    settings: dict[str, Any] = {
-        "rate": x.eta * x.lr,
-        "decay": x.eta * x.wd,
-        "betas": (x.beta1, x.beta2),
-        "epsilon": x.epsilon,
-    }
-    return _written(state, adamw_step(x.weight, g, state, **settings))
+    settings: dict[str, Any] = {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon}
+    stepped = adamw_step(x.weight, g, state, rate=x.eta * x.lr, decay=x.eta * x.wd, **settings)
+    return _written(state, stepped)
 
 
 def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operator[...]:
@@ -262,7 +247,7 @@ def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operato
     If `update` computes a whole step (`is_step`), the new weight is written to the copy and returned in the weight's
     dtype. Otherwise the result of `update` is returned.
     """
-    name, declared = f"mp_{update.__name__}", list(signature(update).parameters.values())
+    declared = list(signature(update).parameters.values())
     count = sum(parameter.annotation == "NDArray" for parameter in declared)
     copy = Parameter("weight32", _BOTH, annotation="NDArray")
     own = signature(update).replace(parameters=[*declared[:count], copy, *declared[count:]])
@@ -277,10 +262,9 @@ def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operato
         _set_states((weight32,), (result,))
         return weight32.astype(weight.dtype)
 
-    compute.__name__ = compute.__qualname__ = name
-    compute.__doc__ = f"`{update.__name__}` of `weight32`, the weight's copy in float32."
     compute.__signature__ = own  # pyright: ignore[reportFunctionMemberAccess]
-    return operator(compute)
+    doc = f"`{update.__name__}` of `weight32`, the weight's copy in float32."
+    return operator(named(compute, f"mp_{update.__name__}", doc))
 
 
 mp_sgd_update = _in_float32(sgd_update)
@@ -330,6 +314,11 @@ def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[
     return [data[i * width : (i + 1) * width] for i in range(count)]
 
 
+_ABOUT_MANY = """`nd.{}` of `num_weights` weights{}.
+
+The arrays of the first weight come first, then those of the second; `out` is a list."""
+
+
 def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
     """Make the operator `name`, which applies `update` to several weights, with `width` arrays per weight."""
 
@@ -344,12 +333,7 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
         groups = _groups(name, data, num_weights, width)
         return _each(name, update, groups, out, lr=list(lrs), wd=list(wds), **settings)
 
-    many.__name__ = many.__qualname__ = name
-    many.__doc__ = (
-        f"`nd.{update.__name__}` of `num_weights` weights, with rates `lrs` and decays `wds`.\n\n"  # pyright: ignore
-        "The arrays of the first weight come first, then those of the second; `out` is a list."
-    )
-    return many
+    return named(many, name, _ABOUT_MANY.format(update.__name__, ", with rates `lrs` and decays `wds`"))
 
 
 def _preloaded(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
@@ -364,12 +348,9 @@ def _preloaded(name: str, update: Callable[..., NDArray], width: int) -> Callabl
         rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
         return of_many(*arrays, lrs=rates, wds=decays, num_weights=num_weights, **others)
 
-    many.__name__ = many.__qualname__ = name
-    many.__doc__ = (
-        f"`nd.{update.__name__}` of `num_weights` weights; the last two arrays hold rates and decays.\n\n"  # pyright: ignore
-        "The arrays of the first weight come first, then those of the second; `out` is a list."
+    return named(
+        many, name, _ABOUT_MANY.format(update.__name__, "; the last two arrays hold rates and decays")
     )
-    return many
 
 
 multi_sgd_update = _of_many("multi_sgd_update", sgd_update, 2)
@@ -429,16 +410,11 @@ def _of_lists(
     arguments without effect.
     """
     lists = arrays.split()
-    targets = {
-        argument: target or argument for argument, _, target in (x.partition("=") for x in values.split())
-    }
-    own = Signature(
-        [
-            *(Parameter(argument, _BOTH) for argument in (*lists, *targets)),
-            *(Parameter(argument, _BOTH, default=x) for argument, x in {"out": None, **unused}.items()),
-            Parameter("settings", Parameter.VAR_KEYWORD),
-        ]
-    )
+    pairs = (x.partition("=") for x in values.split())
+    targets = {argument: target or argument for argument, _, target in pairs}
+    parameters = [Parameter(argument, _BOTH) for argument in (*lists, *targets)]
+    parameters += [Parameter(argument, _BOTH, default=x) for argument, x in {"out": None, **unused}.items()]
+    own = Signature([*parameters, Parameter("settings", Parameter.VAR_KEYWORD)])
 
     def many(*args: Any, **kwargs: Any) -> list[NDArray] | NDArray:
         given = own.bind(*args, **kwargs).arguments
@@ -449,17 +425,12 @@ def _of_lists(
         }
         return _each(name, update, groups, given.get("out"), **given.get("settings", {}), **each)
 
-    many.__name__ = many.__qualname__ = name
-    many.__doc__ = doc
     many.__signature__ = own  # pyright: ignore[reportFunctionMemberAccess]
-    return many
+    return named(many, name, doc)
 
 
-_OF_ADAM, _OF_ADAMW, _OF_LAMB = (
-    "weights grads mean var",
-    "rescale_grad lrs=lr wds=wd etas=eta",
-    "step_count=t lrs=lr wds=wd",
-)
+_OF_ADAM = "weights grads mean var"
+_OF_ADAMW, _OF_LAMB = "rescale_grad lrs=lr wds=wd etas=eta", "step_count=t lrs=lr wds=wd"
 multi_adamw_update = _of_lists(
     "multi_adamw_update", adamw_update, _OF_ADAM, _OF_ADAMW, {"name": None, "size": 0},
     "Apply `nd.contrib.adamw_update` to several weights.",

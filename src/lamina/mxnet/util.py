@@ -16,6 +16,7 @@ from lamina.mxnet.npx import (
     use_np_array,
     use_np_shape,
 )  # fmt: skip
+from lamina.support.contexts import set_variables
 
 __all__ = [
     "get_gpu_count", "getenv", "is_np_array", "is_np_shape", "np_array", "np_shape", "reset_np", "set_np",
@@ -43,7 +44,4 @@ def getenv(name: str) -> str | None:
 
 def setenv(name: str, value: str | None) -> None:
     """Set an environment variable, or remove it if `value` is None."""
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
+    set_variables({name: value})

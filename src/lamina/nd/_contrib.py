@@ -287,10 +287,8 @@ def arange_like(
     """
     size = data.size if axis is None else data.shape[normalize_axis("arange_like", axis, data.ndim)]
     count = -(-size // repeat)
-    numbers = arange(
-        start, start + step * (count - 0.5), step, repeat=repeat, ctx=ctx or data.context, dtype=data.dtype
-    )
-    numbers = numbers[:size]
+    stop = start + step * (count - 0.5)
+    numbers = arange(start, stop, step, repeat=repeat, ctx=ctx or data.context, dtype=data.dtype)[:size]
     return numbers if axis is not None else bind(reshape, numbers, shape=data.shape)
 
 

@@ -59,10 +59,8 @@ def histogram(
     numbers = a._numbers()
     given = bins if isinstance(bins, int) else bins._numbers()
     counts, edges = np.histogram(numbers, given, range)
-    return [
-        array(counts, ctx=a.context, dtype=np.int64),
-        array(edges, ctx=a.context, dtype=np.float32 if isinstance(bins, int) else bins.dtype),
-    ]
+    kind = np.float32 if isinstance(bins, int) else bins.dtype
+    return [array(counts, ctx=a.context, dtype=np.int64), array(edges, ctx=a.context, dtype=kind)]
 
 
 def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = False) -> list[NDArray]:

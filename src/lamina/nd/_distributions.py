@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from inspect import signature
 from operator import length_hint
@@ -48,6 +48,7 @@ from lamina.primitives.random import (
 )
 from lamina.primitives.reduce import argmin
 from lamina.primitives.typing import element_type
+from lamina.support.contexts import changed
 
 __all__ = [
     "Source", "bits", "drawing_from", "exponential", "exponential_like", "gamma", "gamma_like",
@@ -101,17 +102,12 @@ class _Chosen(threading.local):
 _chosen = _Chosen()
 
 
-@contextmanager
-def drawing_from(own: Source) -> Generator[None]:
+def drawing_from(own: Source) -> AbstractContextManager[None]:
     """A context in which this thread draws from `own`; steps compiled inside draw from `own` later, too.
 
     A training run with a separate source is independent of random draws elsewhere, also in other threads.
     """
-    before, _chosen.source = _chosen.source, own
-    try:
-        yield
-    finally:
-        _chosen.source = before
+    return changed(_chosen, source=own)
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:

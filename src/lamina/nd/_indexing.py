@@ -89,10 +89,8 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
             if Ellipsis not in parts:
-                index = (
-                    *parts,
-                    Ellipsis,
-                )  # a single element is an array, too, to which a value of shape (1,) can be assigned
+                # A single element is an array, too, to which a value of shape (1,) can be assigned.
+                index = (*parts, Ellipsis)
     x._note_write()
     try:
         with np.errstate(all="ignore"):

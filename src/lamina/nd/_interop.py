@@ -74,9 +74,8 @@ def from_dlpack(dlpack: Any) -> NDArray:
         kind, number = dlpack.__dlpack_device__()
         return from_device(dlpack, int(kind), number)
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
-    old_form = '"dltensor"' in repr(
-        capsule
-    )  # an old capsule can't say whether it is read-only, so NumPy assumes that it is
+    # An old capsule can't say whether it is read-only, so NumPy assumes that it is.
+    old_form = '"dltensor"' in repr(capsule)
     try:
         shared = np.from_dlpack(_Exporter(capsule))
     except RuntimeError as error:  # for bfloat16, which NumPy lacks

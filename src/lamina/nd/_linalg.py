@@ -56,11 +56,9 @@ def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool
     rows = left[1:] if transpose_a else left[:-1]
     columns = right[:-1] if transpose_b else right[1:]
     m, n = math.prod(rows), math.prod(columns)
-    flat_left = bind(reshape, lhs, shape=(inner_left, m) if transpose_a else (m, inner_left))
-    flat_right = bind(reshape, rhs, shape=(n, inner_left) if transpose_b else (inner_left, n))
-    product = bind(
-        matmul, flat_left, flat_right, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b)
-    )
+    first = bind(reshape, lhs, shape=(inner_left, m) if transpose_a else (m, inner_left))
+    second = bind(reshape, rhs, shape=(n, inner_left) if transpose_b else (inner_left, n))
+    product = bind(matmul, first, second, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
     return bind(reshape, product, shape=rows + columns)
 
 
@@ -302,18 +300,16 @@ def _transposed(A: NDArray) -> NDArray:
 @operator
 def potri(A: NDArray, lower: bool = True) -> NDArray:
     """The inverse of a matrix whose Cholesky factor is `A`, as computed by `potrf` with the same `lower`."""
-    inverted = trsm(
-        A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
-    )
+    one = broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
+    inverted = trsm(A if lower else _transposed(A), one)
     return matrix_product("potri", inverted, inverted, True, False)
 
 
 def _solved(A: NDArray, B: NDArray, transpose: bool, lower: bool) -> NDArray:
     if A.shape[:-2] != B.shape[:-2]:
         raise ShapeError(f"trsm: needs equal batches of matrices, got {A.shape} and {B.shape}")
-    x = bind(
-        linalg.triangular_solve, _batched("trsm", A), _batched("trsm", B), transpose=transpose, lower=lower
-    )
+    a, b = _batched("trsm", A), _batched("trsm", B)
+    x = bind(linalg.triangular_solve, a, b, transpose=transpose, lower=lower)
     return x if B.ndim <= 3 else bind(reshape, x, shape=B.shape)
 
 

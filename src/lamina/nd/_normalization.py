@@ -35,7 +35,7 @@ def _require_vectors(function: str, data: NDArray, axis: int, vectors: dict[str,
             )
 
 
-def BatchNorm(  # noqa: N802 - MXNet's name
+def BatchNorm(
     data: NDArray,
     gamma: NDArray,
     beta: NDArray,
@@ -87,7 +87,7 @@ def BatchNorm(  # noqa: N802 - MXNet's name
     return [out, *[bind(reshape, x, shape=(channels,)) for x in (mean, scale)]]
 
 
-def LayerNorm(  # noqa: N802 - MXNet's name
+def LayerNorm(
     data: NDArray,
     gamma: NDArray,
     beta: NDArray,
@@ -109,9 +109,7 @@ def LayerNorm(  # noqa: N802 - MXNet's name
 
 
 @operator
-def InstanceNorm(  # noqa: N802 - MXNet's name
-    data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 1e-3
-) -> NDArray:
+def InstanceNorm(data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 1e-3) -> NDArray:
     """(x - mean) / √(var + eps) · gamma + beta, with mean and variance over the axes after axis 1.
 
     Each example and channel (axis 1) is normalized separately (Ulyanov et al., 2016).
@@ -123,7 +121,7 @@ def InstanceNorm(  # noqa: N802 - MXNet's name
     return normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
 
 
-def GroupNorm(  # noqa: N802 - MXNet's name
+def GroupNorm(
     data: NDArray,
     gamma: NDArray,
     beta: NDArray,
@@ -154,7 +152,7 @@ def GroupNorm(  # noqa: N802 - MXNet's name
 
 
 @operator
-def L2Normalization(data: NDArray, eps: float = 1e-10, mode: str = "instance") -> NDArray:  # noqa: N802
+def L2Normalization(data: NDArray, eps: float = 1e-10, mode: str = "instance") -> NDArray:
     """x / √(Σx² + eps), with the sum over the elements that `mode` selects.
 
     The sum is over each example (``mode="instance"``), axis 1 (``"channel"``), or the axes after axis 1

@@ -32,6 +32,8 @@ __all__ = [
     "SoftmaxActivation", "SoftmaxOutput", "log_softmax", "make_loss", "softmax", "softmax_cross_entropy", "softmin",
 ]  # fmt: skip
 
+Change = Callable[[NDArray], NDArray]
+
 # --- probabilities from scores ------------------------------------------------------------------------------------
 
 
@@ -115,7 +117,7 @@ def softmin(
 
 
 @operator
-def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa: N802 - MXNet's name
+def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:
     """Softmax over all features of each example (``mode="instance"``), or over axis 1 (``"channel"``)."""
     known_name("SoftmaxActivation", "mode", mode, ("instance", "channel"))
     if mode == "channel":
@@ -156,7 +158,7 @@ def _layer(value: NDArray, data: NDArray, gradient: NDArray) -> NDArray:
 
 
 @operator
-def SoftmaxOutput(  # noqa: N802 - MXNet's name
+def SoftmaxOutput(
     data: NDArray,
     label: NDArray,
     grad_scale: float = 1.0,
@@ -192,7 +194,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     array([[ 0.5, -0.5]], dtype=float32)
     """
     known_name("SoftmaxOutput", "normalization", normalization, _NORMALIZATIONS)
-    with_classes_last = _classes_last(data, multi_output, preserve_shape)
+    with_classes_last, back = _classes_last(data, multi_output, preserve_shape)
     p = softmax(stop_gradient(with_classes_last(data)), axis=-1)
     if label.shape == data.shape:
         slope = (p - with_classes_last(label)) * grad_scale
@@ -207,25 +209,20 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
         if multi_output and normalization != "valid":
             divisor = divisor * max(1, math.prod(data.shape[2:]))
         slope = slope * grad_scale / divisor
-    back = _classes_back(data, multi_output, preserve_shape)
     value, gradient = back(p), stop_gradient(back(slope))
     if out_grad:
         return bind(straight_through, value, data * gradient)
     return _layer(value, data, gradient)
 
 
-def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
+def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> tuple[Change, Change]:
+    """Functions that move the classes of an array like `data` to the last axis, and back."""
     if multi_output:
-        return lambda x: moveaxis(x, 1, -1)
+        return lambda x: moveaxis(x, 1, -1), lambda x: moveaxis(x, -1, 1)
     if preserve_shape:
-        return lambda x: x
-    return lambda x: bind(reshape, x, shape=(data.shape[0], math.prod(data.shape[1:])))
-
-
-def _classes_back(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
-    if multi_output:
-        return lambda x: moveaxis(x, -1, 1)
-    return lambda x: x if preserve_shape else bind(reshape, x, shape=data.shape)
+        return lambda x: x, lambda x: x
+    rows = (data.shape[0], math.prod(data.shape[1:]))
+    return lambda x: bind(reshape, x, shape=rows), lambda x: bind(reshape, x, shape=data.shape)
 
 
 def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
@@ -240,7 +237,7 @@ def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
 
 
 @operator
-def SVMOutput(  # noqa: N802 - MXNet's name
+def SVMOutput(
     data: NDArray,
     label: NDArray,
     margin: float = 1.0,
@@ -267,9 +264,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 
 
 @operator
-def LinearRegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def LinearRegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """`data`, with the gradient of half the squared error.
 
     The gradient is (data - label) · grad_scale / n, where n is the number of outputs per example.
@@ -278,9 +273,7 @@ def LinearRegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def LogisticRegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """sigmoid(data), with the gradient of the binary cross-entropy.
 
     The gradient is (sigmoid(data) - label) · grad_scale / n, where n is the number of outputs per example.
@@ -289,9 +282,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def MAERegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def MAERegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """`data`, with the gradient of the absolute error.
 
     The gradient is grad_scale / n where data > label, else -grad_scale / n, where n is the number of outputs per
@@ -304,7 +295,7 @@ def MAERegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def MakeLoss(  # noqa: N802 - MXNet's name
+def MakeLoss(
     data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null"
 ) -> NDArray:
     """`data` unchanged, with the gradient `grad_scale` for every element.

@@ -58,7 +58,7 @@ def _count(size: int) -> NDArray:
 
 
 @operator
-def SequenceMask(  # noqa: N802 - MXNet's name
+def SequenceMask(
     data: NDArray,
     sequence_length: NDArray | None = None,
     use_sequence_length: bool = False,
@@ -84,7 +84,7 @@ def SequenceMask(  # noqa: N802 - MXNet's name
 
 
 @operator
-def SequenceLast(  # noqa: N802 - MXNet's name
+def SequenceLast(
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
     """The last step of each sequence."""
@@ -97,7 +97,7 @@ def SequenceLast(  # noqa: N802 - MXNet's name
 
 
 @operator
-def SequenceReverse(  # noqa: N802 - MXNet's name
+def SequenceReverse(
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
     """Each sequence in reverse order; padding after its end stays in place."""
@@ -123,7 +123,7 @@ _NEVER = -1e30
 
 
 @operator
-def CTCLoss(  # noqa: N802 - MXNet's name
+def CTCLoss(
     data: NDArray,
     label: NDArray,
     data_lengths: NDArray | None = None,
@@ -166,19 +166,15 @@ def CTCLoss(  # noqa: N802 - MXNet's name
     count = states.shape[1]
     at = bind(broadcast_to, bind(reshape, states, shape=(1, batch, count)), shape=(steps, batch, count))
     emitted = bind(take_along, log_softmax(data, axis=-1), at, axis=2, mode="clip")
-    never = full((batch, 2), _NEVER, ctx=data.context, dtype=data.dtype)
-    alpha = concat(
-        emitted[0][:, :2], full((batch, count - 2), _NEVER, ctx=data.context, dtype=data.dtype), dim=1
-    )
+    never, later = (full((batch, n), _NEVER, ctx=data.context, dtype=data.dtype) for n in (2, count - 2))
+    alpha = concat(emitted[0][:, :2], later, dim=1)
     for t in range(1, steps):
         skipped = bind(where, may_skip, concat(never, alpha[:, :-2], dim=1), _NEVER)
         before = [alpha, concat(never[:, :1], alpha[:, :-1], dim=1), skipped]
         following = _log_sum(before) + emitted[t]
-        alpha = (
-            following
-            if ends is None
-            else bind(where, bind(reshape, ends > t, shape=(batch, 1)), following, alpha)
-        )
+        if ends is not None:
+            following = bind(where, bind(reshape, ends > t, shape=(batch, 1)), following, alpha)
+        alpha = following
     last = 2 * lengths
     at_label = bind(where, lengths > 0, pick(alpha, maximum(last - 1, 0), axis=1), _NEVER)
     return -_log_sum([pick(alpha, last, axis=1), at_label])

@@ -76,12 +76,8 @@ def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
         result._writes = data._writes
         return result
     own = data.shape
-    return view(
-        result,
-        data,
-        lambda base: bind(movement.reshape, base, shape=target),
-        lambda _base, value: bind(movement.reshape, value, shape=own),
-    )
+    read = lambda base: bind(movement.reshape, base, shape=target)  # noqa: E731
+    return view(result, data, read, lambda _base, value: bind(movement.reshape, value, shape=own))
 
 
 @operator
@@ -223,9 +219,8 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     if len(target) == len(own) and 0 in target:
         target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
     extra = len(own) - len(target)
-    if (
-        extra > 0 and own[:extra] == (1,) * extra
-    ):  # leading axes of size 1 are dropped, as in NumPy's assignment
+    # Leading axes of size 1 are dropped, as in NumPy's assignment.
+    if extra > 0 and own[:extra] == (1,) * extra:
         data, own = as_shape(data, own[extra:]), own[extra:]
     return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
 

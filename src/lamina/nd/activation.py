@@ -166,7 +166,7 @@ def activation_by_name(name: str) -> ActivationFunction:
 
 
 @operator
-def Activation(data: NDArray, act_type: str) -> NDArray:  # noqa: N802 - MXNet's name
+def Activation(data: NDArray, act_type: str) -> NDArray:
     """Apply the activation function called `act_type`, such as relu, sigmoid, tanh or softrelu.
 
     `lamina.nd.activation.ACTIVATIONS` lists all names.
@@ -179,7 +179,7 @@ def Activation(data: NDArray, act_type: str) -> NDArray:  # noqa: N802 - MXNet's
 
 
 @operator
-def LeakyReLU(  # noqa: N802 - MXNet's name
+def LeakyReLU(
     data: NDArray,
     gamma: NDArray | None = None,
     act_type: str = "leaky",

@@ -14,10 +14,10 @@ array([0., 0., 1.], dtype=float32)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from lamina.core.array import Array
-from lamina.nd.operators import NDArray, combine, operator
+from lamina.nd.operators import NDArray, combine, named, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON
 
 __all__ = [
@@ -46,9 +46,7 @@ def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -
             lhs, rhs = rhs, lhs
         return combine(primitive, lhs, rhs)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return cast("Binary", operator(function))
+    return operator(named(function, name, doc))
 
 
 add = _binary("add", "add", "The sum x + y.")

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
 from lamina.nd import _contrib
 from lamina.nd._contrib import *
 from lamina.nd._sequence import CTCLoss, ctc_loss
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["CTCLoss", "ctc_loss"]
 __all__ += _contrib.__all__
@@ -27,7 +24,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> Any:
-    if name in _UPDATES:
-        return getattr(import_module("lamina.mxnet.updates"), name)
-    raise no_attribute("lamina.nd.contrib", name)
+__getattr__ = names_of_others("lamina.nd.contrib", dict.fromkeys(_UPDATES, "lamina.mxnet.updates"))

@@ -18,8 +18,6 @@ from lamina.support.messages import user_location
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["array"]
-
 
 def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
     """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).

@@ -8,13 +8,11 @@ from typing import Any
 from lamina.errors import ParameterError
 from lamina.support.messages import unknown
 
-__all__ = ["CUSTOM", "Custom"]
-
 CUSTOM: dict[str, Callable[..., Any]] = {}
 """Operators by name, filled by `lamina.operator.register`."""
 
 
-def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:  # noqa: N802 - MXNet's name
+def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:
     """Apply the operator registered as ``mx.operator.register(op_type)``; see `lamina.operator`.
 
     Args:

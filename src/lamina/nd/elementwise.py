@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.primitive import bind
-from lamina.nd.operators import NDArray, Operator, operator
+from lamina.nd.operators import NDArray, Operator, named, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
@@ -34,10 +34,8 @@ def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = N
     if formula is None:
         primitive = UNARY[name]
         formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name below, as any formula
-    formula.__name__ = formula.__qualname__ = name
-    formula.__doc__ = doc
     formula.__annotations__ = {"data": "NDArray", "return": "NDArray"}
-    return operator(formula)  # pyright: ignore[reportReturnType] - `data` may also be given by name
+    return operator(named(formula, name, doc))
 
 
 abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.")
@@ -74,11 +72,12 @@ erfinv = _unary("erfinv", "The inverse of `erf` on (-1, 1).")
 gammaln = _unary("gammaln", "log |Γ(x)|.")
 digamma = _unary("digamma", "The derivative of log Γ(x).")
 
-rint = _unary(
-    "rint",
-    "The nearest integer, with halves down as in MXNet; there is no gradient.",
-    lambda data: ceil(data - 0.5) if np.dtype(data.dtype).kind == "f" else data.copy(),
-)
+
+def _rint(data: NDArray) -> NDArray:
+    return ceil(data - 0.5) if np.dtype(data.dtype).kind == "f" else data.copy()
+
+
+rint = _unary("rint", "The nearest integer, with halves down as in MXNet; there is no gradient.", _rint)
 square = _unary("square", "x².", lambda data: data * data)
 reciprocal = _unary("reciprocal", "1 / x.", lambda data: 1.0 / data)
 rcbrt = _unary("rcbrt", "1 / ∛x.", lambda data: 1.0 / cbrt(data))

@@ -12,10 +12,6 @@ from typing import Any
 
 from lamina.core.array import Array, Facade
 
-__all__ = [
-    "Facade", "has_facade", "is_presenting", "mapped", "plain", "present", "presented", "set_facade", "shown",
-]  # fmt: skip
-
 
 class _Presentation:
     """Whether Gluon returns ``np.ndarray``, set for all threads together, since data loaders start threads."""

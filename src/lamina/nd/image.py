@@ -5,7 +5,7 @@ Images have shape (height, width, channels), or (n, height, width, channels) in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -151,41 +151,30 @@ def _gray(data: NDArray) -> NDArray:
     return sum(data * array(_GRAY, ctx=data.context), axis=-1, keepdims=True)
 
 
-def _brightness(x: NDArray, factor: float) -> NDArray:
-    return x * factor
-
-
-def _contrast(x: NDArray, factor: float) -> NDArray:
-    return x * factor + mean(_gray(x), axis=(-3, -2, -1), keepdims=True) * (1.0 - factor)
-
-
-def _saturation(x: NDArray, factor: float) -> NDArray:
-    return x * factor + _gray(x) * (1.0 - factor)
-
-
-def _changed(
-    name: str, data: NDArray, change: Callable[[NDArray, float], NDArray], low: float, high: float
-) -> NDArray:
+def _colors(name: str, data: NDArray) -> NDArray:
     _pictures(name, data)
-    return _in_own_range(data, change(data.astype(np.float32), _between(low, high)))
+    return data.astype(np.float32)
 
 
 @operator
 def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
     """Multiply all colors by a random factor."""
-    return _changed("random_brightness", data, _brightness, min_factor, max_factor)
+    return _in_own_range(data, _colors("random_brightness", data) * _between(min_factor, max_factor))
 
 
 @operator
 def random_contrast(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
     """Scale each color's difference from the image's mean brightness by a random factor."""
-    return _changed("random_contrast", data, _contrast, min_factor, max_factor)
+    x, factor = _colors("random_contrast", data), _between(min_factor, max_factor)
+    brightness = mean(_gray(x), axis=(-3, -2, -1), keepdims=True)
+    return _in_own_range(data, x * factor + brightness * (1.0 - factor))
 
 
 @operator
 def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
     """Scale each pixel's difference from gray by a random factor."""
-    return _changed("random_saturation", data, _saturation, min_factor, max_factor)
+    x, factor = _colors("random_saturation", data), _between(min_factor, max_factor)
+    return _in_own_range(data, x * factor + _gray(x) * (1.0 - factor))
 
 
 @operator
@@ -199,11 +188,8 @@ def random_color_jitter(
     if hue:
         raise ShapeError(f"image.random_color_jitter: lamina can't change hues; pass hue=0, not {hue}")
     out: Any = data
-    for change, size in (
-        (random_brightness, brightness),
-        (random_contrast, contrast),
-        (random_saturation, saturation),
-    ):
+    changes = random_brightness, random_contrast, random_saturation
+    for change, size in zip(changes, (brightness, contrast, saturation), strict=True):
         if size:
             out = change(out, max(0.0, 1 - size), 1 + size)
     return out

@@ -174,9 +174,8 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
     array([[2., 1.],
            [4., 3.]], dtype=float32)
     """
-    axes = {
-        normalize_axis("flip", a, data.ndim) for a in ([axis] if isinstance(axis, int | str) else list(axis))
-    }
+    given = [axis] if isinstance(axis, int | str) else list(axis)
+    axes = {normalize_axis("flip", a, data.ndim) for a in given}
     return copied_part(data, tuple([slice(None, None, -1 if a in axes else None) for a in range(data.ndim)]))
 
 
@@ -217,9 +216,8 @@ def pad(
 
 def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
     """`data` with a border of its outermost (mode ``"edge"``) or mirrored (``"reflect"``) elements."""
-    for axis, (size, widths) in enumerate(
-        zip(data.shape, zip(pad_width[::2], pad_width[1::2], strict=True), strict=True)
-    ):
+    pairs = zip(pad_width[::2], pad_width[1::2], strict=True)
+    for axis, (size, widths) in enumerate(zip(data.shape, pairs, strict=True)):
         if not any(widths):
             continue
         if mode == "reflect" and max(widths) >= size:

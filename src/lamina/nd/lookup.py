@@ -199,7 +199,7 @@ def _matrix_with_diagonal(data: NDArray, k: int) -> NDArray:
 
 
 @operator
-def Embedding(  # noqa: N802 - MXNet's name
+def Embedding(
     data: NDArray,
     weight: NDArray,
     input_dim: int | None = None,

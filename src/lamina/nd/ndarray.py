@@ -84,7 +84,7 @@ class NDArray(Array, Fluent):
         return self.copy()
 
     @property
-    def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name
+    def T(self) -> NDArray:
         """A copy with all axes reversed."""
         return self.transpose()
 

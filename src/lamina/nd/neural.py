@@ -22,7 +22,7 @@ __all__ = ["Dropout", "FullyConnected"]
 
 
 @operator
-def FullyConnected(  # noqa: N802 - MXNet's name
+def FullyConnected(
     data: NDArray,
     weight: NDArray,
     bias: NDArray | None = None,
@@ -48,10 +48,9 @@ def FullyConnected(  # noqa: N802 - MXNet's name
             f"FullyConnected: data {shape} with flatten={flatten} and num_hidden={num_hidden} needs a weight of "
             f"shape {(num_hidden or weight.shape[0], inputs)}, got {weight.shape}"
         )
-    rows = (
-        data if len(shape) == 2 else bind(reshape, data, shape=(math.prod(shape) // max(inputs, 1), inputs))
-    )
-    out = bind(matmul, rows, weight, transpose_a=False, transpose_b=True)
+    if len(shape) != 2:
+        data = bind(reshape, data, shape=(math.prod(shape) // max(inputs, 1), inputs))
+    out = bind(matmul, data, weight, transpose_a=False, transpose_b=True)
     if not no_bias:
         if bias is None:
             raise ParameterError("FullyConnected: pass a bias, or no_bias=True")
@@ -60,7 +59,7 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 
 
 @operator
-def Dropout(  # noqa: N802 - MXNet's name
+def Dropout(
     data: NDArray,
     p: float = 0.5,
     mode: str = "training",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 else:  # the class itself has these operators as methods; modules name it in annotations alone
     NDArray = Array
 
-__all__ = ["Operator", "combine", "known_name", "operand", "operator", "write_into"]
-
 P = ParamSpec("P")
 
 _AXES = ("axis", "axes", "dim")
@@ -51,9 +49,8 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        except (
-            TypeError
-        ) as error:  # checked only after a failure, since a check before would slow down each call
+        except TypeError as error:
+            # Checked only after a failure, since a check before would slow down each call.
             read = _with_axes_read(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error
@@ -61,6 +58,13 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
         return result if out is None else write_into(out, result)
 
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
+
+
+def named(function: Any, name: str, doc: str | None) -> Any:
+    """`function` itself, with its name and docstring set, for functions that a loop or another function makes."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
 
 
 def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
@@ -79,9 +83,8 @@ def _with_axes_read(
         given = signature(function).bind(*args, **kwargs)
     except TypeError:
         return None
-    texts = {
-        name: value for name, value in given.arguments.items() if name in _AXES and isinstance(value, str)
-    }
+    axes = {name: value for name, value in given.arguments.items() if name in _AXES}
+    texts = {name: value for name, value in axes.items() if isinstance(value, str)}
     if not texts or not all(_AXES_IN_TEXT.fullmatch(text) for text in texts.values()):
         return None
     for name, text in texts.items():

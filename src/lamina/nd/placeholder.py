@@ -10,8 +10,6 @@ import numpy as np
 from lamina.core.array import Array, attribute
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["PlaceholderArray", "Type", "stand_in"]
-
 
 class Type:
     """Shape and dtype of an array, in place of its contents."""

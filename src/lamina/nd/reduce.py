@@ -117,9 +117,8 @@ def norm(
 
 def _arg(name: str, primitive: Primitive, data: NDArray, axis: int | None, keepdims: bool) -> NDArray:
     if axis is not None:
-        return bind(
-            primitive, data, axis=normalize_axis(name, axis, len(data.shape)), keepdims=bool(keepdims)
-        )
+        place = normalize_axis(name, axis, len(data.shape))
+        return bind(primitive, data, axis=place, keepdims=bool(keepdims))
     found = bind(primitive, bind(reshape, data, shape=(data.size,)), axis=0, keepdims=False)
     return bind(reshape, found, shape=(1,) * len(data.shape)) if keepdims else found
 

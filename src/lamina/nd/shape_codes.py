@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from lamina.errors import ShapeError
 
-__all__ = ["NPX_CODES", "NP_CODES", "resolve_shape"]
-
 _CODES = {0: "keep", -1: "infer", -2: "rest", -3: "merge", -4: "split"}
 NPX_CODES = {-1: "infer", -2: "keep", -3: "drop", -4: "rest", -5: "merge", -6: "split"}
 NP_CODES = {-1: "infer"}

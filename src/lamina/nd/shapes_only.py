@@ -21,8 +21,6 @@ from lamina.device.context import current_context
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import Type
 
-__all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
-
 
 class ShapesOnly:
     """A trace (see `lamina.core.state.Trace`) that only infers shapes and records no graph."""

@@ -15,11 +15,6 @@ from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
-__all__ = [
-    "LAMB", "Adam", "AdamW", "Adamax", "Nadam", "adam_step", "adamax_step", "adamw_step", "bias_correction",
-    "lamb_step", "nadam_step",
-]  # fmt: skip
-
 Pair = tuple[float, float]
 
 

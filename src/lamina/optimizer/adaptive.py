@@ -10,11 +10,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, clipped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
-__all__ = [
-    "AdaDelta", "AdaGrad", "Ftrl", "RMSProp", "adadelta_step", "adagrad_step", "centered_rmsprop_step",
-    "ftrl_step", "rmsprop_step",
-]  # fmt: skip
-
 
 def adagrad_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, epsilon: float, decay: float = 0.0

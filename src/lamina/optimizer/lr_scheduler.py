@@ -53,9 +53,8 @@ class LRScheduler(PlainNumbers):
 
     def __call__(self, num_update: int) -> float:
         """The learning rate of update `num_update`."""
-        return (
-            self.get_warmup_lr(num_update) if num_update < self.warmup_steps else self._scheduled(num_update)
-        )
+        is_warming_up = num_update < self.warmup_steps
+        return self.get_warmup_lr(num_update) if is_warming_up else self._scheduled(num_update)
 
     def get_warmup_lr(self, num_update: int) -> float:
         """The learning rate of update `num_update` during the warm-up."""
@@ -128,9 +127,8 @@ class FactorScheduler(LRScheduler):
         self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        times = max(
-            0, int(-(-num_update // self.step)) - 1
-        )  # as in MXNet, a step may be a fraction of an update
+        # As in MXNet, a step may be a fraction of an update.
+        times = max(0, int(-(-num_update // self.step)) - 1)
         return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
 
 

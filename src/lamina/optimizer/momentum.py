@@ -10,10 +10,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
-__all__ = [
-    "NAG", "SGD", "Signum", "momentum_step", "nesterov_step", "sgd_step", "signsgd_step", "signum_step",
-]  # fmt: skip
-
 
 class _Momentum(Optimizer):
     """A base class of optimizers whose state is a velocity, or None if `momentum` is 0."""

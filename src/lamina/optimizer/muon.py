@@ -18,8 +18,6 @@ from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
-__all__ = ["Muon", "muon_step", "orthogonalized"]
-
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Jordan's coefficients, with which five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not to 1."""
 _SMALLEST_NORM = 1e-7

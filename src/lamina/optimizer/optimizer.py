@@ -187,11 +187,7 @@ class Optimizer(PlainNumbers):
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
         """Set factors on the weight decay, by the parameters' names or indices."""
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
-        self.wd_mult = {
-            **dict.fromkeys(undecayed, 0.0),
-            **self._of_symbol("__wd_mult__"),
-            **dict(args_wd_mult),
-        }
+        self.wd_mult = dict.fromkeys(undecayed, 0.0) | self._of_symbol("__wd_mult__") | dict(args_wd_mult)
 
     def _of_symbol(self, key: str) -> dict[str, float]:
         """The factors in the attribute `key` of the symbol's variables, by variable name."""

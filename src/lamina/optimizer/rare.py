@@ -17,8 +17,6 @@ from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
-__all__ = ["DCASGD", "FTML", "LARS", "SGLD", "Test", "dcasgd_step", "ftml_step", "lars_ratio"]
-
 
 def ftml_step(
     w: NDArray,

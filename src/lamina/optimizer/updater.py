@@ -16,8 +16,6 @@ from lamina.nd.facade import mapped, plain
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer
 
-__all__ = ["Updater", "arrays_in", "get_updater"]
-
 
 class Updater:
     """A function ``updater(index, gradient, weight)`` that applies an optimizer, storing the optimizer's states.
@@ -77,11 +75,9 @@ class Updater:
         for index, state in self.states.items():
             for k, x in enumerate(arrays_in(state)):
                 named[f"{json.dumps(index)}.{k}"] = x.asnumpy()
-        settings: dict[str, Any] = {
-            "optimizer": type(self.optimizer).__name__,
-            "counts": list(self.optimizer._counts.items()),
-            "num_update": self.optimizer.num_update,
-        }
+        counts, number = list(self.optimizer._counts.items()), self.optimizer.num_update
+        kind = type(self.optimizer).__name__
+        settings: dict[str, Any] = {"optimizer": kind, "counts": counts, "num_update": number}
         if dump_optimizer:
             settings["lr"] = self.optimizer.lr
         buffer = io.BytesIO()
@@ -102,12 +98,8 @@ class Updater:
             for name, values in named.items():
                 index, _, k = name.rpartition(".")
                 found.setdefault(json.loads(index), {})[int(k)] = values
-            kind, counts, number = (
-                settings["optimizer"],
-                dict(settings["counts"]),
-                int(settings["num_update"]),
-            )
-            lr = settings.get("lr")
+            kind, lr = settings["optimizer"], settings.get("lr")
+            counts, number = dict(settings["counts"]), int(settings["num_update"])
         except Exception as error:
             raise DataError(
                 f"these bytes are not an optimizer's states: {str(error).partition(chr(10))[0][:200]}"

@@ -193,14 +193,10 @@ class Service:
 
     async def _predict(self, request: Request) -> Response:
         model = self._model(request)
-        kind = _media_type(request, model.bodies.readers)
-        return await self._answered(
-            request,
-            model,
-            model.bodies.readers[kind],
-            partial(_answer, model),
-            apart=kind in model.bodies.apart,
-        )
+        bodies = model.bodies
+        kind = _media_type(request, bodies.readers)
+        read, is_slow = bodies.readers[kind], kind in bodies.apart
+        return await self._answered(request, model, read, partial(_answer, model), apart=is_slow)
 
     async def _answered(
         self,

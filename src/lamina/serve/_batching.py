@@ -113,9 +113,8 @@ class Batcher:
             rows = 0
             while self._waiting and (not jobs or rows < _MOST_ROWS):
                 job = self._waiting.popleft()
-                if job.answer.cancelled() and (
-                    jobs or self._waiting
-                ):  # timed out; the last request is computed anyway
+                # A cancelled request has timed out; the last one is computed anyway.
+                if job.answer.cancelled() and (jobs or self._waiting):
                     continue
                 if jobs and (job.model is not jobs[0].model or rows + job.inputs.rows > _MOST_ROWS):
                     others.append(job)

@@ -108,11 +108,9 @@ class TableBodies:
         from lamina.table.formats.columnar import read_bounded
 
         with _as_file(body) as path:
-            frame = _decoded(
-                lambda: read_bounded(path, _COLUMNAR[kind], most + 1, limit=_UNPACKED, seconds=self._seconds),
-                path,
-                f" as {kind}",
-            )
+            options = {"limit": _UNPACKED, "seconds": self._seconds}
+            read = partial(read_bounded, path, _COLUMNAR[kind], most + 1, **options)
+            frame = _decoded(read, path, f" as {kind}")
         return self._of_frame(frame, most)
 
     @staticmethod
@@ -217,14 +215,8 @@ def _no_json(error: Exception, body: bytes) -> RequestError:
 
 
 def _kind(content: Any) -> str:
-    kinds = {
-        "dict": "another object",
-        "list": "an array",
-        "str": "a text",
-        "NoneType": "null",
-        "bool": "a boolean",
-    }
-    return kinds.get(type(content).__name__, "a number")
+    kinds = {dict: "another object", list: "an array", str: "a text", type(None): "null", bool: "a boolean"}
+    return kinds.get(type(content), "a number")
 
 
 def _keys(content: Any) -> int:

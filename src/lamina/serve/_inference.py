@@ -8,7 +8,7 @@ output is the result of an estimator's method, such as "predict", and has the me
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -43,22 +43,23 @@ class _Request(msgspec.Struct):
 
 def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
     """The names, datatypes and shapes of a model's inputs and outputs, and its versions, as JSON values."""
-    outputs: list[dict[str, Any]] = [
-        {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
-        for output, array in model.tensors(model.no_outputs).items()
+    outputs = [
+        _described(name, datatype_of(array), array.shape[1:])
+        for name, array in model.tensors(model.no_outputs).items()
     ]
     for output in outputs:
         if output["name"] == "predict_proba":
             output["parameters"] = {"classes": model.classes}
         elif model.quantiles:
             output["parameters"] = {"quantiles": model.quantiles}
-    inputs = [
-        {"name": input_name, "datatype": datatype, "shape": [-1, *further]}
-        for input_name, (datatype, further) in _inputs(model).items()
-    ]
+    inputs = [_described(name, datatype, further) for name, (datatype, further) in _inputs(model).items()]
     return {
         "name": model.name, "versions": [*versions], "platform": "lamina", "inputs": inputs, "outputs": outputs,
     }  # fmt: skip
+
+
+def _described(name: str, datatype: str, further: Sequence[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [-1, *further]}
 
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:

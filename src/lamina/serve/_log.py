@@ -74,9 +74,8 @@ class Seen:
 
     def log(self, client: Any, method: str, path: str) -> None:
         """Write the request's line to the log."""
-        level = (
-            logging.ERROR if self.status >= 500 else logging.WARNING if self.status >= 400 else logging.INFO
-        )
+        level = logging.WARNING if self.status >= 400 else logging.INFO
+        level = logging.ERROR if self.status >= 500 else level
         if level == logging.INFO and path in _PROBES:
             level = logging.DEBUG
         if not ACCESS.isEnabledFor(level):
@@ -222,9 +221,8 @@ class _Traced:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        with self._tracer.start_as_current_span(
-            "request", self._context_of(headers), self._trace.SpanKind.SERVER
-        ) as span:
+        context, kind = self._context_of(headers), self._trace.SpanKind.SERVER
+        with self._tracer.start_as_current_span("request", context, kind) as span:
             await self._app(scope, receive, send)
             seen: Seen = scope[SEEN]
             span.update_name(f"{seen.method} {seen.route}")
@@ -233,11 +231,8 @@ class _Traced:
                 "url.scheme": scope["scheme"], "http.response.status_code": seen.status, "lamina.request_id": seen.id,
             }  # fmt: skip
             if seen.rows:
-                found |= {
-                    "lamina.model": seen.model,
-                    "lamina.version": seen.version,
-                    "lamina.rows": seen.rows,
-                }
+                predicted = {"model": seen.model, "version": seen.version, "rows": seen.rows}
+                found |= {f"lamina.{name}": value for name, value in predicted.items()}
             span.set_attributes(found)
             if seen.status >= 500:
                 span.set_status(self._trace.StatusCode.ERROR)

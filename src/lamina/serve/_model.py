@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,7 @@ class Model:
         said: list[dict[str, Any]]
         if self.has_several_targets:
             held = (outputs > 0.5).tolist()
-            said = [
-                {"labels": [one for one, holds in zip(classes, row, strict=True) if holds]} for row in held
-            ]
+            said = [{"labels": [*compress(classes, row)]} for row in held]
         else:
             said = [{"label": classes[i]} for i in self._fitted.target.decided(outputs).tolist()]
         return [{**one, "probabilities": row} for one, row in zip(said, shares, strict=True)]
@@ -148,11 +147,9 @@ class Model:
         if not self.quantiles:
             name = "value" if outputs.ndim == 1 else "values"
             return [{name: value} for value in outputs.tolist()]
-        middle = self._fitted.target.middle
-        return [
-            {"value": row[middle], "quantiles": dict(zip(self.quantiles, row, strict=True))}
-            for row in outputs.tolist()
-        ]
+        middle, rows = self._fitted.target.middle, outputs.tolist()
+        quantiles = [dict(zip(self.quantiles, row, strict=True)) for row in rows]
+        return [{"value": row[middle], "quantiles": one} for row, one in zip(rows, quantiles, strict=True)]
 
 
 def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:
@@ -216,15 +213,13 @@ class Blocks:
         self._forward = forward
         turned = [np.roll(array, 1, axis=0) for array in sample]
         alone = self._by(1, sample)
-        self.sizes = tuple(
-            size
-            for size in _SIZES
-            if size == 1
-            or (
-                _same(self._by(size, sample), alone)
-                and _same(np.roll(self._by(size, turned), -1, axis=0), alone)
-            )
-        )
+
+        def is_exact(size: int) -> bool:
+            if size == 1 or not _same(self._by(size, sample), alone):
+                return size == 1
+            return _same(np.roll(self._by(size, turned), -1, axis=0), alone)
+
+        self.sizes = tuple(filter(is_exact, _SIZES))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """Compute the outputs of all rows, (rows, outputs)."""
@@ -248,10 +243,8 @@ class Blocks:
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)
 
     def _by(self, size: int, sample: Sequence[np.ndarray]) -> np.ndarray:
-        rows = len(sample[0])
-        return np.concatenate(
-            [self._forward([array[i : i + size] for array in sample]) for i in range(0, rows, size)]
-        )
+        begins = range(0, len(sample[0]), size)
+        return np.concatenate([self._forward([array[i : i + size] for array in sample]) for i in begins])
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -53,12 +53,8 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
         paths[f"{path}/example"] = _get(example, f"{address}.example", _body_schema(model))
         paths[f"{path}/predict"] = {"post": _predict(address, model)}
     components: dict[str, Any] = {"schemas": {**_SCHEMAS}}
-    found: dict[str, Any] = {
-        "openapi": "3.1.0",
-        "info": {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL},
-        "paths": paths,
-        "components": components,
-    }
+    info = {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL}
+    found: dict[str, Any] = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
     if token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
@@ -91,14 +87,13 @@ class About(msgspec.Struct):
     versions: list[str]
 
 
-_SCHEMAS = msgspec.json.schema_components(
-    (Status, About, Refusal), ref_template="#/components/schemas/{name}"
-)[1]
+_PLACE = "#/components/schemas/{name}"
+_SCHEMAS = msgspec.json.schema_components((Status, About, Refusal), ref_template=_PLACE)[1]
 _TEXT = {"type": "string"}
 
 
 def _ref(of: type) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{of.__name__}"}
+    return {"$ref": _PLACE.format(name=of.__name__)}
 
 
 def _get(
@@ -115,15 +110,13 @@ def _refusal(what: str) -> dict[str, Any]:
 
 def _predict(address: str, model: Model) -> dict[str, Any]:
     content: dict[str, Any] = {JSON: {"schema": _body_schema(model), "example": model.example()}}
-    content[CSV] = {
-        "schema": {"type": "string", "description": "UTF-8; the first line has the columns' names."}
-    }
+    text = {"type": "string", "description": "UTF-8; the first line has the columns' names."}
+    content[CSV] = {"schema": text}
     for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
         content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
     for kind, medium in model.schema.row_form.media.items():
-        content[kind] = {
-            "schema": {"type": "string", "contentMediaType": kind, "description": medium.description}
-        }
+        schema = {"type": "string", "contentMediaType": kind, "description": medium.description}
+        content[kind] = {"schema": schema}
     answer = {"description": "An answer for each row.", "content": {JSON: {"schema": _answer_schema(model)}}}
     return {
         "summary": f"Predicts {model.target.name!r}: {model.target.task}.",
@@ -196,8 +189,5 @@ def docs_page() -> bytes:
 def docs_policy() -> dict[str, str]:
     """The headers of the page at `/docs`, which allow only its script and style, and requests to this server."""
     more = "connect-src 'self'", "img-src data:", "frame-ancestors 'none'"
-    return {
-        "Content-Security-Policy": content_policy(_source("docs.js"), _source("docs.css"), *more),
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-cache",
-    }
+    policy = {"Content-Security-Policy": content_policy(_source("docs.js"), _source("docs.css"), *more)}
+    return {**policy, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}

@@ -43,9 +43,9 @@ class Place:
         if self.version or not self.path.is_dir() or model_file(self.path).exists():
             return [self]
         numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
-        runs = sorted(
-            filter(lambda path: model_file(path).exists(), numbered), key=lambda path: int(path.name)
-        )
+        runs = [
+            path for path in sorted(numbered, key=lambda path: int(path.name)) if model_file(path).exists()
+        ]
         return [Place(self.name, path.name, path) for path in runs] or [self]
 
     def stamp(self) -> tuple[int, int, int, int] | None:
@@ -73,11 +73,9 @@ def places(runs: Sequence[str]) -> list[Place]:
         called, sign, path = run.partition("=")
         if not sign or Path(run).exists():
             path, last = run, Path(run).resolve()
-            called = (
-                last.parent.name
-                if last.name == "model.safetensors"
-                else last.name.removesuffix(".safetensors")
-            )
+            called = last.name.removesuffix(".safetensors")
+            if last.name == "model.safetensors":
+                called = last.parent.name
         name, at, version = called.partition("@")
         if not _NAME.fullmatch(name) or (at and not _NAME.fullmatch(version)):
             raise LaminaError(f"{called!r} can't be part of an address; name the model, as in income={path}")

@@ -105,12 +105,8 @@ class TableRows:
         return self._inputs(given, extra)
 
     def _lacking(self, rows: Sequence[dict[str, Any]]) -> Iterable[Problem]:
-        lacking = (
-            (i, row, column.name)
-            for i, row in enumerate(rows)
-            for column in self.schema.used
-            if column.name not in row
-        )
+        names = [column.name for column in self.schema.used]
+        lacking = ((i, row, name) for i, row in enumerate(rows) for name in names if name not in row)
         for i, row, name in islice(lacking, MOST_PROBLEMS):
             yield Problem(i, name, f"is absent (null marks a missing value){_meant(name, row)}")
 

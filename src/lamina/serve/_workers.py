@@ -23,6 +23,7 @@ from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.serve._log import EVENTS, logging_to_stderr
+from lamina.support.contexts import environment
 from lamina.support.files.staging import scratch
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -237,15 +238,8 @@ def _environment(workers: int) -> Generator[None]:
     """Set the workers' environment variables within this context: the metrics folder, and the threads per worker."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
-    with scratch("lamina-metrics-") as folder:
-        new = {METRICS_FOLDER: str(folder), _THREADS: threads}
-        before = {name: os.environ.get(name) for name in new}
-        os.environ.update(new)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with scratch("lamina-metrics-") as folder, environment({METRICS_FOLDER: str(folder), _THREADS: threads}):
+        yield
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------

@@ -103,11 +103,8 @@ def names_of(maker: Callable[..., Any]) -> list[str] | None:
         if "__init__" not in vars(cls):
             continue
         parameters = list(signature(cls.__init__).parameters.values())[1:]
-        names += [
-            p.name
-            for p in parameters
-            if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY) and p.name not in names
-        ]
+        kinds = Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY
+        names += [p.name for p in parameters if p.kind in kinds and p.name not in names]
         if not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
             return names
     return None

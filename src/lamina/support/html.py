@@ -22,9 +22,7 @@ def content_policy(script: str, style: str, *more: str) -> str:
 
     `more`: further directives, such as "connect-src 'self'".
     """
-    script_hash, style_hash = (
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-        for text in (script, style)
-    )
+    digests = (hashlib.sha256(text.encode()).digest() for text in (script, style))
+    script_hash, style_hash = (f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
     own = f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; base-uri 'none'; form-action 'none'"
     return "; ".join([own, *more, "require-trusted-types-for 'script'", "trusted-types 'none'"])

@@ -8,62 +8,13 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_WING = (
-    "attribute", "base", "callback", "engine", "io", "kvstore", "model", "np", "npx", "operator", "random", "runtime",
-    "symbol", "test_utils", "util", "visualization",
-)  # fmt: skip
-MXNET = {
-    **{name: f"mxnet.{name}" for name in _WING},
-    "context": "device.context",
-    "init": "gluon.initializer",
-    "initializer": "gluon.initializer",
-    "kv": "mxnet.kvstore",
-    "lr_scheduler": "optimizer.lr_scheduler",
-    "metric": "gluon.metric",
-    "name": "gluon.name",
-    "ndarray": "nd",
-    "numpy": "mxnet.np",
-    "numpy_extension": "mxnet.npx",
-    "rnd": "mxnet.random",
-    "sym": "mxnet.symbol",
-    "viz": "mxnet.visualization",
-}
+from lamina.support.foreign_names import tables_in
+
+_TABLES = tables_in("module_names.txt")
+MXNET = _TABLES["mxnet"]
 """MXNet's module names, with the corresponding modules of lamina, both without the package's name."""
 
-_SUPPORT = ("datasets", "extras", "files", "messages", "registry", "schedules", "tracebacks")
-_NAMES = {
-    **MXNET,
-    **{name: f"support.{name}" for name in _SUPPORT},
-    "arguments": "support.argument_checks",
-    "dask": "estimators.dask",
-    "deferral": "compiler.deferral",
-    "estimators.apart": "estimators.joblib_members",
-    "files.aside": "support.files.staging",
-    "gluon.symbol_block": "mxnet.symbol.block",
-    "gluon.symbol_export": "mxnet.symbol.export",
-    "habits": "support.foreign_names",
-    "mlflow": "export.mlflow",
-    **dict.fromkeys(
-        ("mxnet.many_updates", "nd._adam_updates", "nd._fused_updates", "nd._updates"), "mxnet.updates"
-    ),
-    **dict.fromkeys(("mxnet.np._binary", "mxnet.np._unary"), "mxnet.np._elementwise"),
-    "mxnet.np._einsum": "mxnet.np._products",
-    **dict.fromkeys(("nd._attention", "nd._control", "nd._masks"), "nd._contrib"),
-    "nd._ctc": "nd._sequence",
-    "nd._density": "nd._sample",
-    **dict.fromkeys(("nd._diagonals", "nd._factorizations", "nd._products"), "nd._linalg"),
-    "nd._internal": "mxnet.internal",
-    **dict.fromkeys(("nd._random_like", "nd._streams"), "nd._distributions"),
-    "nd._ordering": "nd._counting",
-    "nd._probability": "nd._outputs",
-    "nd._serialization": "nd._interop",
-    "neural_network": "estimators.neural_network",
-    "outside": "support.unsupported",
-    "recipes": "runs.recipes",
-    "runs.recipes._augmented": "runs.recipes._networks",
-    "runs.recipes._chapter": "runs.recipes._networks",
-    "runs.recipes._settings": "runs.recipes._training",
-}
+_NAMES = MXNET | _TABLES["earlier"]
 """All aliases: `MXNET`, and earlier names that programs and pickles may contain."""
 
 
@@ -110,9 +61,8 @@ class ModuleNames:
 
             package, _, missing = name.rpartition(".")
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
-        self._specs.setdefault(
-            module.__name__, module.__spec__
-        )  # the first spec is kept, since other threads may be between the two steps
+        # The first spec is kept, since other threads may be between the two steps.
+        self._specs.setdefault(module.__name__, module.__spec__)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

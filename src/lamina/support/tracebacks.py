@@ -84,9 +84,8 @@ def show_at_users_lines() -> None:
             thread_hook(arguments)
             return
         shown = _shortened(arguments.exc_value, arguments.exc_traceback)
-        thread_hook(
-            threading.ExceptHookArgs((arguments.exc_type, arguments.exc_value, shown, arguments.thread))
-        )
+        given = (arguments.exc_type, arguments.exc_value, shown, arguments.thread)
+        thread_hook(threading.ExceptHookArgs(given))
 
     sys.excepthook, threading.excepthook = excepthook, thread_excepthook
     shell = _notebook()

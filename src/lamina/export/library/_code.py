@@ -153,20 +153,9 @@ def _called(ir: str) -> Iterable[str]:
 _BYTE: DType = np.dtype(np.int8)
 _FRAMES = 4096
 """Bytes of stack that the functions need besides a block's memory."""
-_BLOCK: Mapping[str, Argument] = {
-    "rows": None,
-    "values": None,
-    "classes": None,
-    "start": INDEX,
-    "status": None,
-}
-_LOOP: Mapping[str, Argument] = {
-    "rows": None,
-    "values": None,
-    "classes": None,
-    "count": INDEX,
-    "status": None,
-}
+_ARRAYS: Mapping[str, Argument] = {"rows": None, "values": None, "classes": None}
+_BLOCK: Mapping[str, Argument] = {**_ARRAYS, "start": INDEX, "status": None}
+_LOOP: Mapping[str, Argument] = {**_ARRAYS, "count": INDEX, "status": None}
 
 _PREDICT = Template(Path(__file__).with_name("predict.ll").read_text("utf-8"))
 
@@ -218,10 +207,8 @@ def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, re
             inputs = [b.alloca(one.dtype, max(rows * one.size, 1)) for one in network.inputs]
             with b.loop(0, rows) as i:
                 row = b.offset(b.pointer_argument("rows"), i * (FIELD_BYTES * len(reader.fields)), _BYTE)
-                places = [
-                    b.offset(place, i * one.size, one.dtype)
-                    for place, one in zip(inputs, network.inputs, strict=True)
-                ]
+                pairs = zip(inputs, network.inputs, strict=True)
+                places = [b.offset(place, i * one.size, one.dtype) for place, one in pairs]
                 b.call("read", row, *places, status)
         with b.if_(b.equal(b.load(status, INT32), 0)):
             pairs = zip(("values", "classes"), network.results, strict=False)
@@ -258,10 +245,8 @@ def _finished(
     with_classes: bool,
 ) -> LibraryCode:
     _emit_loop(module, max(network.programs), row_bytes)
-    parameter = ", ptr %classes" if with_classes else ""
-    predict = _PREDICT.substitute(
-        name=name, parameter=parameter, classes="%classes" if with_classes else "null"
-    )
+    parameter, classes = (", ptr %classes", "%classes") if with_classes else ("", "null")
+    predict = _PREDICT.substitute(name=name, parameter=parameter, classes=classes)
     ir = "\n".join([module.ir(), network.arrays_ir, FIND_TEXT, predict])
     seen = [*exported, *network.array_names]
     programs = [(program.ir, [program.name]) for program in network.programs.values()]

@@ -182,18 +182,9 @@ class Reader:
                 words[key] = declare_words(self.module, f"{name}_{key}", codes)
             return _found(b, f"{name}_{key}", words[key], text)
 
-        emit_parts(
-            Cell(
-                b,
-                name,
-                column.schema,
-                b.load_pointer(row, one.row),
-                b.offset(numbers, one.number, FLOAT64),
-                b.offset(codes, one.code, INT32),
-                scratch,
-                lookup,
-            )
-        )
+        text, number = b.load_pointer(row, one.row), b.offset(numbers, one.number, FLOAT64)
+        code = b.offset(codes, one.code, INT32)
+        emit_parts(Cell(b, name, column.schema, text, number, code, scratch, lookup))
         self._report(b, b.greater(b.load(scratch, INDEX), 0), b.const(one.row + 1))
 
     # --- categories ----------------------------------------------------------------------------------------------

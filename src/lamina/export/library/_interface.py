@@ -83,14 +83,11 @@ class Interface:
         """The fields in the struct of a row, in table order."""
         columns = self.prediction.inputs.fields(reads)
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
-        names = _distinct(
-            f"{name}_" if name in own else name for name in (identifier(column.name) for column in columns)
-        )
+        identifiers = (identifier(column.name) for column in columns)
+        names = _distinct(f"{name}_" if name in own else name for name in identifiers)
         owners = {one.name: one.schema for one in self.prediction.inputs.composites if one.derived}
-        return tuple(
-            Field(name, column, owners.get(column.name, column.schema))
-            for name, column in zip(names, columns, strict=True)
-        )
+        pairs = zip(names, columns, strict=True)
+        return tuple(Field(name, one, owners.get(one.name, one.schema)) for name, one in pairs)
 
     @property
     def array(self) -> WholeRow | None:

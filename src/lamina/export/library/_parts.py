@@ -166,9 +166,8 @@ def _words(cell: Cell, kind: Mixed) -> None:
         code = cell.lookup("words", {**known, **rare, **missing}, text_of(b, cell.scratch))
         has_digit = Program(()).add("[^0-9\x01]*[0-9\x01][^\0]*")
         has_digit.declare(b.module, f"{cell.name}_digit")
-        is_read = b.logical_or(
-            b.greater_equal(code, 0), b.logical_not(matched(b, f"{cell.name}_digit", cell.scratch))
-        )
+        is_known, is_number = b.greater_equal(code, 0), matched(b, f"{cell.name}_digit", cell.scratch)
+        is_read = b.logical_or(is_known, b.logical_not(is_number))
         b.store(cell.scratch, b.cast(b.logical_not(is_read), INDEX))
         if words and words[0].used:
             cell.store(words[0], code)
@@ -283,9 +282,8 @@ def _elements(cell: Cell, program: Program, reading: Reading, group: str, split:
             _note_other(b, scratch, first.get(), last.get(), others)
 
     with b.loop(b.maximum(begin, 0), end + 1) as i:
-        kind = b.cast(
-            b.load(Pointer(f"@{cell.name}_{group}_kinds"), _UINT8, byte_of(b, text_of(b, scratch), i)), INDEX
-        )
+        byte = byte_of(b, text_of(b, scratch), i)
+        kind = b.cast(b.load(Pointer(f"@{cell.name}_{group}_kinds"), _UINT8, byte), INDEX)
         is_end = b.logical_or(b.equal(i, end), b.equal(kind, _SEPARATOR))
         is_own = b.logical_and(b.equal(kind, 0), b.logical_not(b.logical_or(is_end, ended.get())))
         first.set(b.where(b.logical_and(is_own, b.less(first.get(), 0)), i, first.get()))
@@ -299,10 +297,8 @@ def _elements(cell: Cell, program: Program, reading: Reading, group: str, split:
     for part, source in own:
         if source.what == "has":
             bit = b.bit_and(b.shift_right(mask.get(), b.const(names.index(source.name))), 1)
-            cell.store(
-                part,
-                b.where(b.greater(bit, 0), b.const(part.codes.get("true", 0)), part.codes.get("false", 0)),
-            )
+            yes, no = part.codes.get("true", 0), part.codes.get("false", 0)
+            cell.store(part, b.where(b.greater(bit, 0), b.const(yes), no))
         elif source.what == "set":
             _store_set(cell, part, names, mask.get(), others.get())
         else:

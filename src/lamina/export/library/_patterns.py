@@ -251,9 +251,8 @@ def byte_of(b: OneThread, text: Pointer, place: Value | int) -> Value:
 
 
 def _is_space(b: OneThread, byte: Value) -> Value:
-    low, high = (
-        b.logical_and(b.greater_equal(byte, x), b.less_equal(byte, y)) for x, y in ((9, 13), (28, 32))
-    )
+    ranges = ((9, 13), (28, 32))
+    low, high = (b.logical_and(b.greater_equal(byte, x), b.less_equal(byte, y)) for x, y in ranges)
     return b.logical_or(low, high)
 
 
@@ -262,13 +261,9 @@ def _plain(b: OneThread, text: Pointer, scratch: Pointer, lowers: Value) -> None
 
     A text that is too long becomes the byte 1, which no pattern matches. ASCII and Latin-1 have capitals here.
     """
-    copy, place, size, kept = (
-        text_of(b, scratch),
-        b.variable(b.const(0)),
-        b.variable(b.const(0)),
-        b.variable(b.const(0)),
-    )
-    before, top, body, end = b.variable(b.const(0)), *map(b.new_label, ("copy", "letter", "copied"))
+    copy = text_of(b, scratch)
+    place, size, kept, before = (b.variable(b.const(0)) for _ in range(4))
+    top, body, end = map(b.new_label, ("copy", "letter", "copied"))
     b.branch(top)
     b.start_block(top)
     byte = byte_of(b, text, place.get())

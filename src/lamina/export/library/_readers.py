@@ -116,12 +116,8 @@ def _emit_decimal(module: Module[Any]) -> None:
         return
     module.declare(global_array("powers", np.array([10.0**i for i in range(_POWERS + 1)])))
     module.declare(global_array("fractions", np.array([10.0 ** (6 - i) for i in range(10)])))
-    arguments = {
-        "scratch": None,
-        "number": None,
-        **dict.fromkeys(("begin", "end", "first", "last", "power"), INDEX),
-    }
-    with module.function("decimal", arguments, internal=True) as b:
+    places = dict.fromkeys(("begin", "end", "first", "last", "power"), INDEX)
+    with module.function("decimal", {"scratch": None, "number": None, **places}, internal=True) as b:
         _decimal(b)
 
 
@@ -192,10 +188,8 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
     """
     number, scratch = _places(b)
     zones = {zone: minutes + _SHIFT for zone, minutes in ZONES.items()}
-    own, program = (
-        Program(_DATES, {"b": dates.MONTHS, "Z": zones}, {"0": "0123456789"}).add(*some)
-        for some in (form.own, dates.patterns())
-    )
+    words, letters = {"b": dates.MONTHS, "Z": zones}, {"0": "0123456789"}
+    own, program = (Program(_DATES, words, letters).add(*some) for some in (form.own, dates.patterns()))
     own.declare(b.module, name)
     if "dates" not in b.module.functions:  # once for all columns
         with b.module.function("dates", {"scratch": None}, internal=True) as shared:

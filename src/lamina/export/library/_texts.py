@@ -57,12 +57,8 @@ def _tables() -> dict[str, np.ndarray]:
     """
     letters = [chr(point) for point in range(1, _LAST + 1)]
     joined = "\0".join(letters)
-    forms = (
-        unicodedata.normalize("NFKD", joined),
-        unicodedata.normalize("NFKC", joined),
-        ngrams.folded(joined),
-    )
-    apart, whole, small = (form.split("\0") for form in forms)
+    apart, whole = (unicodedata.normalize(form, joined).split("\0") for form in ("NFKD", "NFKC"))
+    small = ngrams.folded(joined).split("\0")
     sequences, places = [0], dict[str, int]()
 
     def place(letter: str, text: str) -> int:
@@ -84,9 +80,8 @@ def _tables() -> dict[str, np.ndarray]:
     joining = np.isin(points, [*(key & 0xFFFFFFFF for key in pairs), *jamo])
     kinds = np.array([*map(unicodedata.combining, letters)])
     kinds |= _JOINS * joining | _SPACE * spaces | _NO_WORD * outside | _WIDE * wide
-    low = [
-        place(one, form) if one == kept else 0 for one, kept, form in zip(letters, whole, small, strict=True)
-    ]
+    forms = zip(letters, whole, small, strict=True)
+    low = [place(one, form) if one == kept else 0 for one, kept, form in forms]
     found = {"decomposed": [*map(place, letters, apart)], "folded": low, "kinds": kinds}
     tables = {"sequences": np.array(sequences, np.uint32)}
     for name, values in found.items():
@@ -293,13 +288,11 @@ def _composed(b: OneThread, first: Value, second: Value) -> Value:
     def within(x: Value, count: int) -> Value:
         return b.logical_and(b.greater_equal(x, 0), b.less(x, count))
 
-    syllable, leading, vowel, trailing = (
-        x - start for x, start in ((first, _HANGUL), (first, _LEADING), (second, _VOWEL), (second, _TRAILING))
-    )
+    syllable, leading = first - _HANGUL, first - _LEADING
+    vowel, trailing = second - _VOWEL, second - _TRAILING
     is_open = b.logical_and(within(syllable, 11172), b.equal(b.mod(syllable, 28), 0))
-    opened = b.where(
-        b.logical_and(within(leading, 19), within(vowel, 21)), (leading * 21 + vowel) * 28 + _HANGUL, listed
-    )
+    is_pair = b.logical_and(within(leading, 19), within(vowel, 21))
+    opened = b.where(is_pair, (leading * 21 + vowel) * 28 + _HANGUL, listed)
     return b.where(b.logical_and(is_open, within(trailing - 1, 27)), first + trailing, opened)
 
 
@@ -356,9 +349,8 @@ def _token(b: OneThread, state: Pointer, found: Value) -> None:
     found = b.mul(b.bit_xor(found, b.shift_right(found, 16)), int(ngrams.MIXING))
     found = b.bit_xor(found, b.shift_right(found, 13))
     bucket = b.cast(b.shift_right(found, b.cast(b.load(state, INDEX, _SHIFT), _UINT32)), INDEX)
-    starts, hashes, idfs, weights, counts, sums = (
-        b.load_pointer(state, place) for place in (_STARTS, _HASHES, _IDF, _WEIGHTS, _COUNTS, _SUMS)
-    )
+    places = (_STARTS, _HASHES, _IDF, _WEIGHTS, _COUNTS, _SUMS)
+    starts, hashes, idfs, weights, counts, sums = (b.load_pointer(state, place) for place in places)
     first, last = (b.cast(b.load(starts, _INT32, place), INDEX) for place in (bucket, bucket + 1))
     with b.loop(first, last) as i, b.if_(b.equal(b.load(hashes, _UINT32, i), found)):
         count, idf = b.load(counts, _UINT16, i), b.cast(b.load(idfs, _FLOAT32, i), FLOAT64)

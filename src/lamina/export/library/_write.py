@@ -196,9 +196,8 @@ def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     for command in _linkers(machine):
         program = shutil.which(command[0])
         if program is not None:
-            finds_libraries = (
-                "gcc" in command[0] or command[0] in _DRIVERS
-            )  # those of the system, as linkers don't
+            # Linkers don't find those of the system.
+            finds_libraries = "gcc" in command[0] or command[0] in _DRIVERS
             return _run([program, *command[1:]], code, ["-lm"] if needs and finds_libraries else [])
     return None
 
@@ -396,9 +395,8 @@ def _function(interface: Interface) -> list[str]:
         signature = f"{rows}, size_t count, double *probabilities, int64_t *labels"
     else:
         told = [what, f"probabilities: room for count times {macro}_CLASSES, or NULL."]
-        told += [
-            f"classes: room for count positions among the class names, or NULL.{_threshold_said(output)}"
-        ]
+        threshold = _threshold_said(output)
+        told += [f"classes: room for count positions among the class names, or NULL.{threshold}"]
         signature = f"{rows}, size_t count, double *probabilities, int64_t *classes"
     text = "\n   ".join([line for line in told if line] + ["Returns 0, or an error code (see Errors)."])
     return [f"/* {text} */", f"int32_t {name}_predict({signature});"]
@@ -425,12 +423,9 @@ def _example(interface: Interface) -> str:
     if interface.has_classes:
         results, call = "probabilities", "probabilities, NULL"
         shown = f'"%s: %g\\n", {name}_class_names[0], probabilities[0]'
-    lines = [
-        row,
-        f"double {results}[{name.upper()}_{_counted(interface)}];",
-        f"if ({name}_predict({argument}, 1, {call}) == 0)",
-        f"    printf({shown});",
-    ]
+    declared = f"double {results}[{name.upper()}_{_counted(interface)}];"
+    called = f"if ({name}_predict({argument}, 1, {call}) == 0)"
+    lines = [row, declared, called, f"    printf({shown});"]
     return "\n".join(f" *     {line}" for line in lines)
 
 

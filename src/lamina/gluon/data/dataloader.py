@@ -133,9 +133,8 @@ class DataLoader:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
-        finalize(
-            ahead, pool.shutdown, wait=False, cancel_futures=True
-        )  # a prepared pass that is never iterated
+        # A prepared pass may never be iterated.
+        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)
         return self._arriving(pool, indices, ahead)
 
     def _arriving(

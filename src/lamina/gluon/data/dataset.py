@@ -146,10 +146,8 @@ class ArrayDataset(Dataset):
         return self._length
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        columns = [
-            data.__getitem__ if source is None else _rows_of(data, source)
-            for data, source in zip(self._data, self._sources, strict=True)
-        ]
+        pairs = zip(self._data, self._sources, strict=True)
+        columns = [x.__getitem__ if source is None else _rows_of(x, source) for x, source in pairs]
         if len(columns) == 1:
             return map(columns[0], indices)
         return (tuple([column(i) for column in columns]) for i in indices)

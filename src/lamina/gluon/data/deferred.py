@@ -22,8 +22,6 @@ from lamina.core.state import concrete, state
 from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["DeferredRow", "RowSource", "Rows", "gather"]
-
 _MOST_BRANCHES = 16  # operations that differ from sample to sample (random factors) are not worth caching
 _ARITHMETIC = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__",
@@ -40,9 +38,8 @@ def _may_wait(kind: str, name: str, argument: Any) -> bool:
     instructions.
     """
     if name == "astype":
-        return isinstance(argument, type | str | np.dtype) and (
-            kind != "f" or np.dtype(argument).kind not in "iu"
-        )
+        is_dtype = isinstance(argument, type | str | np.dtype)
+        return is_dtype and (kind != "f" or np.dtype(argument).kind not in "iu")
     if name not in _ARITHMETIC:
         return True
     # 0.0 and -0.0 are equal as keys of a dict but not as divisors, so operations with zeros are not deferred

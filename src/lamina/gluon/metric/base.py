@@ -13,11 +13,6 @@ from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
-__all__ = [
-    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Named", "Own", "alias", "as_list", "as_numpy",
-    "check_label_shapes", "create", "metrics", "np", "register", "require_same_length",
-]  # fmt: skip
-
 Arrays = Any
 """An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
 
@@ -208,9 +203,12 @@ def as_numpy(x: Any) -> numpy.ndarray:
 def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
     """Raise `ShapeError` unless labels and predictions have the same length."""
     if label.shape[:1] != pred.shape[:1]:
-        raise ShapeError(
-            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
-        )
+        raise misfit(name, label, pred)
+
+
+def misfit(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> ShapeError:
+    """The error for labels and predictions whose shapes do not fit."""
+    return ShapeError(f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}")
 
 
 metrics = Registry[EvalMetric]("metric", EvalMetric)
@@ -224,12 +222,9 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
     ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
     if ours != theirs:
         raise ShapeError(f"Shape of labels {ours} does not match shape of predictions {theirs}")
-    if not wrap:
-        return labels, preds
-    return (
-        [labels] if isinstance(labels, NDArray | Facade) else labels,
-        [preds] if isinstance(preds, NDArray | Facade) else preds,
-    )
+    if wrap:
+        labels, preds = ([x] if isinstance(x, NDArray | Facade) else x for x in (labels, preds))
+    return labels, preds
 
 
 def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:

@@ -9,19 +9,15 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
-from lamina.gluon.metric.base import Averaged, EvalMetric, metrics, require_same_length
+from lamina.gluon.metric.base import Averaged, EvalMetric, metrics, misfit, require_same_length
 from lamina.support.argument_checks import whole_number
-
-__all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
 
 
 def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Labels and predicted classes as flat integer arrays; `pred` has classes, or class scores along `axis`."""
     classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
     if classes.size != label.size:
-        raise ShapeError(
-            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
-        )
+        raise misfit(name, label, pred)
     return label.astype(np.int64).ravel(), classes.astype(np.int64).ravel()
 
 
@@ -201,8 +197,5 @@ def _correlation(counts: np.ndarray) -> float:
     """The correlation of true and predicted classes, from their confusion matrix."""
     total, one, other = counts.sum(), counts.sum(1), counts.sum(0)
     variances = (one * (total - one)).sum() * float((other * (total - other)).sum())
-    return (
-        float((counts.diagonal() * total - one * other).sum()) / math.sqrt(variances)
-        if variances
-        else math.nan
-    )
+    covariance = float((counts.diagonal() * total - one * other).sum())
+    return covariance / math.sqrt(variances) if variances else math.nan

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import DataError, ShapeError
-from lamina.gluon.metric.base import EvalMetric, Named, Own, as_list, as_numpy, metrics
-
-__all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity", "Torch"]
+from lamina.errors import DataError
+from lamina.gluon.metric.base import EvalMetric, Named, Own, as_list, as_numpy, metrics, misfit
 
 
 def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -19,9 +17,7 @@ def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1
     rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
     classes = label.astype(np.int64).ravel()
     if len(rows) != classes.size:
-        raise ShapeError(
-            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
-        )
+        raise misfit(name, label, pred)
     if classes.size and not 0 <= classes.min() <= classes.max() < rows.shape[1]:
         raise DataError(
             f"{name}: labels from {classes.min()} to {classes.max()}, but there are {rows.shape[1]} classes"

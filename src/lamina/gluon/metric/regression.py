@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import ShapeError
-from lamina.gluon.metric.base import Averaged, Named, metrics
-
-__all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
+from lamina.gluon.metric.base import Averaged, Named, metrics, misfit
 
 
 def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
@@ -18,9 +15,7 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
     truth = label.reshape(-1, 1) if label.ndim == 1 else label
     guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
     if truth.shape != guess.shape:
-        raise ShapeError(
-            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
-        )
+        raise misfit(name, label, pred)
     return truth.astype(np.float64) - guess
 
 
@@ -121,9 +116,8 @@ class _PairedMoments:
             return self
         shift = other.means - self.means
         between = np.append(shift**2, shift[0] * shift[1]) * (self.count * other.count / count)
-        return _PairedMoments(
-            count, self.means + shift * (other.count / count), self.deviations + other.deviations + between
-        )
+        means = self.means + shift * (other.count / count)
+        return _PairedMoments(count, means, self.deviations + other.deviations + between)
 
     def correlation(self) -> float:
         xx, yy, xy = self.deviations.tolist()

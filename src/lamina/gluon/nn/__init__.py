@@ -1,14 +1,13 @@
 """Neural network layers, with `Block` and `HybridBlock` as in MXNet."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, Mish, PReLU, SiLU, Swish
 from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
 from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
 from lamina.gluon.nn.normalization import BatchNorm, BatchNormReLU, GroupNorm, InstanceNorm, LayerNorm
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 if TYPE_CHECKING:
     from lamina.mxnet.symbol.block import SymbolBlock
@@ -20,11 +19,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name == "SymbolBlock":
-        return import_module("lamina.mxnet.symbol.block").SymbolBlock
-    raise no_attribute("lamina.gluon.nn", name)
-
-
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+__getattr__ = names_of_others("lamina.gluon.nn", {"SymbolBlock": "lamina.mxnet.symbol.block"})

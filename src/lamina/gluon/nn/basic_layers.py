@@ -69,18 +69,12 @@ class Dense(HybridBlock):
         super().__init__(**kwargs)
         self._units, self._flatten = units, flatten
         with self.name_scope():
-            self.weight = self.params.get(
-                "weight",
-                shape=(units, in_units),
-                init=weight_initializer,
-                dtype=dtype,
-                allow_deferred_init=True,
-            )
+            kind = {"dtype": dtype, "allow_deferred_init": True}
+            shape = (units, in_units)
+            self.weight = self.params.get("weight", shape=shape, init=weight_initializer, **kind)
             self.bias = None
             if use_bias:
-                self.bias = self.params.get(
-                    "bias", shape=(units,), init=bias_initializer, dtype=dtype, allow_deferred_init=True
-                )
+                self.bias = self.params.get("bias", shape=(units,), init=bias_initializer, **kind)
             self.act = None if activation is None else Activation(activation, prefix=f"{activation}_")
 
     def infer_shape(self, *args: Any) -> None:
@@ -158,13 +152,9 @@ class Embedding(HybridBlock):
     ) -> None:
         super().__init__(**kwargs)
         self._input_dim, self._output_dim, self._dtype = input_dim, output_dim, dtype
-        self.weight = self.params.get(
-            "weight",
-            shape=(input_dim, output_dim),
-            init=weight_initializer,
-            dtype=dtype,
-            grad_stype="row_sparse" if sparse_grad else "default",
-        )
+        kind = {"dtype": dtype, "grad_stype": "row_sparse" if sparse_grad else "default"}
+        shape = (input_dim, output_dim)
+        self.weight = self.params.get("weight", shape=shape, init=weight_initializer, **kind)
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray) -> NDArray:
         """The vectors at the indices `x`; as in MXNet, an index out of range is clipped to the first or last row."""

@@ -25,15 +25,10 @@ class _Normalization(HybridBlock):
         self._axis, self._in_channels = whole_number("axis", axis), in_channels
         self._settings = {**settings, "axis": self._axis}
 
-    def _vector(self, name: str, init: Any, differentiable: bool = True) -> Parameter:
-        return self.params.get(
-            name,
-            shape=(self._in_channels,),
-            init=init,
-            grad_req="write" if differentiable else "null",
-            allow_deferred_init=True,
-            differentiable=differentiable,
-        )
+    def _vector(self, name: str, init: Any, differentiable: bool) -> Parameter:
+        kind = {"grad_req": "write" if differentiable else "null", "differentiable": differentiable}
+        shape = (self._in_channels,)
+        return self.params.get(name, shape=shape, init=init, allow_deferred_init=True, **kind)
 
     def infer_shape(self, *args: Any) -> None:
         """Set the parameters' shapes from the first input's size along the normalized axis."""
@@ -94,13 +89,8 @@ class BatchNorm(_Normalization):
         in_channels: int = 0,
         **kwargs: Any,
     ) -> None:
-        settings = {
-            "axis": axis,
-            "eps": epsilon,
-            "momentum": momentum,
-            "fix_gamma": not scale,
-            "use_global_stats": use_global_stats,
-        }
+        settings = {"axis": axis, "eps": epsilon, "momentum": momentum, "fix_gamma": not scale}
+        settings["use_global_stats"] = use_global_stats
         super().__init__(axis, in_channels, settings, **kwargs)
         self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
         self.beta = self._vector("beta", beta_initializer, differentiable=center)

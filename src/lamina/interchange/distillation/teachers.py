@@ -42,9 +42,8 @@ class Teacher:
                 f"the teacher, {self.name}, has predict_proba but no classes_: is it fitted? Otherwise set classes_ to "
                 "the classes of its columns"
             )
-        classes = next(
-            (one for one in known if one is not None and len(one)), None
-        )  # regressors may have none
+        # Regressors may have none.
+        classes = next((one for one in known if one is not None and len(one)), None)
         if isinstance(classes, list | tuple) and isinstance(classes[0], np.ndarray):
             raise DataError(f"{self.name}: {_SEVERAL}")
         self._order, self.classes = np.zeros(0, np.intp), None
@@ -60,9 +59,8 @@ class Teacher:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
             return self.encoded(self._model.predict(X))
-        return _shares_of(self._model.predict_proba(X), (length(X), len(self._order)), self.name)[
-            :, self._order
-        ]
+        shares = _shares_of(self._model.predict_proba(X), (length(X), len(self._order)), self.name)
+        return shares[:, self._order]
 
     def encoded(self, y: Any) -> np.ndarray:
         """Encode `y` like the teacher's predictions; a class becomes probabilities 0 and 1."""

@@ -14,6 +14,7 @@ from lamina.device.context import usable
 from lamina.errors import ParameterError
 from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import cast_to
+from lamina.nd.creation import as_shape
 from lamina.nd.facade import plain
 from lamina.primitives.indexing import full as full_primitive
 from lamina.primitives.indexing import iota
@@ -40,9 +41,7 @@ def array(object: Any, dtype: Any = None, ctx: Any = None) -> Any:
 
 
 def _filled(shape: Any, value: Any, dtype: Any, ctx: Any) -> Any:
-    return bind_on(
-        usable(ctx), full_primitive, value, shape=nd.creation.as_shape(shape), dtype=element_type(dtype)
-    )
+    return bind_on(usable(ctx), full_primitive, value, shape=as_shape(shape), dtype=element_type(dtype))
 
 
 @function
@@ -83,15 +82,14 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", ctx: 
     if isinstance(fill_value, int | float | onp.number):
         return _filled(shape, fill_value, dtype, ctx)
     value = copied(fill_value, dtype, ctx)
-    return bind(broadcast_to, value, shape=nd.creation.as_shape(shape))
+    return bind(broadcast_to, value, shape=as_shape(shape))
 
 
 def _like(a: Any, value: Any, dtype: Any, ctx: Any) -> Any:
     a = as_array(a)
     kind = a._dtype if dtype is None else element_type(dtype)
-    return bind_on(
-        a._context if ctx is None else usable(ctx), full_primitive, value, shape=a.shape, dtype=kind
-    )
+    context = a._context if ctx is None else usable(ctx)
+    return bind_on(context, full_primitive, value, shape=a.shape, dtype=kind)
 
 
 @function
@@ -155,9 +153,8 @@ def linspace(
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     step = (stop - start) / max(1, num - 1 if endpoint else num)
-    numbers = bind_on(
-        usable(ctx), iota, size=int(num), start=float(start), step=step, dtype=onp.dtype(onp.float64)
-    )
+    double = onp.dtype(onp.float64)
+    numbers = bind_on(usable(ctx), iota, size=int(num), start=float(start), step=step, dtype=double)
     numbers = cast_to(numbers, element_type(dtype))
     return (numbers, step) if retstep else numbers
 
@@ -252,7 +249,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = 
 @function
 def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
     """The indices of a grid's points along each axis, stacked along a new first axis."""
-    return copied(onp.indices(nd.creation.as_shape(dimensions)), dtype, ctx)
+    return copied(onp.indices(as_shape(dimensions)), dtype, ctx)
 
 
 @function

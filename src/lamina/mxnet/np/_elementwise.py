@@ -25,6 +25,7 @@ from lamina.errors import DTypeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np.conversion import as_array, function, of_array
 from lamina.mxnet.np.promotion import NUMBERS, arithmetic, as_bool, as_float, cast_to, compared, divided
+from lamina.nd.operators import named
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 
 __all__ = [
@@ -57,9 +58,7 @@ def _unary(
         x = as_array(x)
         return of_array(x if takes_bools or x._dtype.kind != "b" else as_float(x))
 
-    body.__name__ = body.__qualname__ = name
-    body.__doc__ = doc
-    return function(body)
+    return function(named(body, name, doc))
 
 
 def _of_nd(operator: Callable[[Any], Any], name: str = "") -> Callable[..., Any]:
@@ -68,6 +67,14 @@ def _of_nd(operator: Callable[[Any], Any], name: str = "") -> Callable[..., Any]
 
 
 _INT, _BOOL = onp.dtype(onp.int64), onp.dtype(bool)
+
+
+def _finite(x: Any) -> Any:
+    return compared(COMPARISON["less"], nd.abs(as_float(x)), math.inf)
+
+
+def _negated(x: Any) -> Any:
+    return nd.negative(cast_to(x, _INT) if x._dtype == _BOOL else x)
 
 
 def _is(x: Any, number: float) -> Any:
@@ -113,22 +120,11 @@ isnan = _unary("isnan", "Whether the element is NaN.", lambda x: compared(COMPAR
 isinf = _unary("isinf", "Whether the element is infinite.", lambda x: _is(nd.abs(as_float(x)), math.inf))
 isposinf = _unary("isposinf", "Whether the element is ∞.", lambda x: _is(as_float(x), math.inf))
 isneginf = _unary("isneginf", "Whether the element is -∞.", lambda x: _is(as_float(x), -math.inf))
-isfinite = _unary(
-    "isfinite",
-    "Whether the element is neither infinite nor NaN.",
-    lambda x: compared(COMPARISON["less"], nd.abs(as_float(x)), math.inf),
-)
-negative = _unary(
-    "negative",
-    "-x; bools count as int64.",
-    lambda x: nd.negative(cast_to(x, _INT) if x._dtype == _BOOL else x),
-    takes_bools=True,
-)
+isfinite = _unary("isfinite", "Whether the element is neither infinite nor NaN.", _finite)
+negative = _unary("negative", "-x; bools count as int64.", _negated, takes_bools=True)
 positive = _unary("positive", "A copy.", lambda x: x.copy(), takes_bools=True)
 logical_not = _unary("logical_not", "Whether the element is 0.", lambda x: _is(x, 0), takes_bools=True)
-invert = _unary(
-    "invert", "The inverted bits of integers; for bools, the negation.", _inverted, takes_bools=True
-)
+invert = _unary("invert", "The inverted bits; for bools, the negation.", _inverted, takes_bools=True)
 
 absolute = fabs = abs
 rad2deg, deg2rad, bitwise_not = degrees, radians, invert
@@ -146,9 +142,7 @@ def _binary(name: str, doc: str, compute: Callable[[Any, Any], Any]) -> Callable
             return getattr(onp, name)(x1, x2)
         return compute(_operand(x1), _operand(x2))
 
-    body.__name__ = body.__qualname__ = name
-    body.__doc__ = doc
-    return function(body)
+    return function(named(body, name, doc))
 
 
 def _arithmetic(name: str) -> Callable[[Any, Any], Any]:
@@ -209,9 +203,8 @@ def _floor_divided(x: Any, y: Any) -> Any:
 
 def _fmod(x: Any, y: Any) -> Any:
     """The remainder of x / y with the sign of x, x - y · trunc(x / y)."""
-    return arithmetic(
-        BINARY["subtract"], x, arithmetic(BINARY["multiply"], y, bind(UNARY["trunc"], divided(x, y)))
-    )
+    whole = bind(UNARY["trunc"], divided(x, y))
+    return arithmetic(BINARY["subtract"], x, arithmetic(BINARY["multiply"], y, whole))
 
 
 def _copysign(x: Any, y: Any) -> Any:
@@ -227,9 +220,7 @@ subtract = _binary("subtract", "The difference x - y.", _arithmetic("subtract"))
 multiply = _binary("multiply", "The product x · y.", _arithmetic("multiply"))
 divide = _binary("divide", "The quotient x / y, in floats.", divided)
 true_divide = _binary("true_divide", "The quotient x / y, in floats.", divided)
-floor_divide = _binary(
-    "floor_divide", "The quotient x / y, rounded down, as int64 for integers.", _floor_divided
-)
+floor_divide = _binary("floor_divide", "x / y rounded down, as int64 for integers.", _floor_divided)
 mod = _binary("mod", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
@@ -250,15 +241,9 @@ less_equal = _binary("less_equal", "Whether x ≤ y.", _comparison("less_equal")
 logical_and = _binary("logical_and", "Whether both operands are nonzero.", _logical("logical_and"))
 logical_or = _binary("logical_or", "Whether at least one operand is nonzero.", _logical("logical_or"))
 logical_xor = _binary("logical_xor", "Whether exactly one operand is nonzero.", _logical("logical_xor"))
-bitwise_and = _binary(
-    "bitwise_and", "The bitwise and for integers, the logical and for bools.", _of_bits("bitwise_and")
-)
-bitwise_or = _binary(
-    "bitwise_or", "The bitwise or for integers, the logical or for bools.", _of_bits("bitwise_or")
-)
-bitwise_xor = _binary(
-    "bitwise_xor", "The bitwise xor for integers, the logical xor for bools.", _of_bits("bitwise_xor")
-)
+bitwise_and = _binary("bitwise_and", "The bitwise and; for bools, the logical and.", _of_bits("bitwise_and"))
+bitwise_or = _binary("bitwise_or", "The bitwise or; for bools, the logical or.", _of_bits("bitwise_or"))
+bitwise_xor = _binary("bitwise_xor", "The bitwise xor; for bools, the logical xor.", _of_bits("bitwise_xor"))
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:

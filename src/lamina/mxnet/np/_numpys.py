@@ -20,6 +20,7 @@ from lamina.core.tape import is_recorded
 from lamina.errors import AutogradError
 from lamina.mxnet.np.conversion import copied, function
 from lamina.nd.facade import mapped, plain, shown
+from lamina.nd.operators import named
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -61,12 +62,11 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
     def body(*args: Any, **kwargs: Any) -> Any:
         return by_numpy(name, chosen, *args, **kwargs)
 
-    body.__name__ = body.__qualname__ = name
     body.__module__ = sys._getframe(1).f_globals["__name__"]  # the calling module, as in namedtuple
-    body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
     with suppress(ValueError):  # ufuncs have no signature
         body.__dict__["__signature__"] = signature(chosen)
-    return function(body)
+    doc = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
+    return function(named(body, name, doc))
 
 
 # --- NumPy's protocols: NumPy's functions on ``np.ndarray`` call `lamina.np`, as in MXNet ---------------------------

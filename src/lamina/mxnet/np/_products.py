@@ -172,9 +172,8 @@ def kron(a: Any, b: Any) -> Any:
     left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
     first = with_shape(a, tuple([n for size in left for n in (size, 1)]))
     second = with_shape(b, tuple([n for size in right for n in (1, size)]))
-    return with_shape(
-        bind(BINARY["multiply"], first, second), tuple([m * n for m, n in zip(left, right, strict=True)])
-    )
+    shape = tuple([m * n for m, n in zip(left, right, strict=True)])
+    return with_shape(bind(BINARY["multiply"], first, second), shape)
 
 
 # --- einsum, a matrix product of two arrays at a time -------------------------------------------------------------

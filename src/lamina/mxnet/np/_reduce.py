@@ -17,7 +17,7 @@ from lamina import nd
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ShapeError
 from lamina.mxnet.np._numpys import by_numpy
-from lamina.mxnet.np.conversion import as_array, function, of_array, with_shape
+from lamina.mxnet.np.conversion import along, as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to
 from lamina.primitives import reduce
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
@@ -97,9 +97,8 @@ def _count(x: Any, axis: Any) -> int:
 
 
 def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
-    return bind(
-        BINARY["divide"], _reduced("mean", reduce.reduce_sum, x, axis, keepdims), float(_count(x, axis))
-    )
+    total = _reduced("mean", reduce.reduce_sum, x, axis, keepdims)
+    return bind(BINARY["divide"], total, float(_count(x, axis)))
 
 
 @function
@@ -138,11 +137,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     x = as_float(as_array(a))
     if weights is None:
         found = _mean(x, axis, False)
-        return (
-            (found, bind(BINARY["add"], bind(BINARY["multiply"], found, 0.0), float(_count(x, axis))))
-            if returned
-            else found
-        )
+        if not returned:
+            return found
+        return found, bind(BINARY["add"], bind(BINARY["multiply"], found, 0.0), float(_count(x, axis)))
     w = as_array(weights)
     if w.shape != x.shape:
         if axis is None or w.ndim != 1 or w.shape[0] != x.shape[axis]:
@@ -177,10 +174,8 @@ def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
     """Whether any element is nonzero, or with `all_of_them` whether all are."""
     x = as_bool(as_array(a))
     counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
-    total = _reduced(
-        "all" if all_of_them else "any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims
-    )
-    found = as_bool(total)
+    name = "all" if all_of_them else "any"
+    found = as_bool(_reduced(name, reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims))
     return bind(COMPARISON["equal"], found, False) if all_of_them else found
 
 
@@ -199,15 +194,14 @@ _EXACT = 1 << 24
 def _position(name: str, primitive: Primitive, a: Any, axis: int | None, keepdims: bool) -> Any:
     x = as_array(a)
     x = cast_to(x, _INT) if x._dtype.kind == "b" else x
-    shape = x.shape
-    flat = with_shape(x, (x.size,)) if axis is None else x
-    place = 0 if axis is None else normalize_axis(name, axis, len(shape))
+    flat, place = along(name, x, axis)
     if flat.shape[place] > _EXACT:
         found = by_numpy(name, getattr(onp, name), flat, axis=place)
     else:
         found = cast_to(bind(primitive, flat, axis=place, keepdims=False), _INT)
     if keepdims:
-        return with_shape(found, tuple([1 if axis is None or i == place else n for i, n in enumerate(shape)]))
+        kept = [1 if axis is None or i == place else n for i, n in enumerate(x.shape)]
+        return with_shape(found, tuple(kept))
     return with_shape(found, flat.shape[:place] + flat.shape[place + 1 :])
 
 
@@ -226,8 +220,8 @@ def argmin(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 @function
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """The cumulative sum along `axis`, or of the flattened array if None."""
-    x = _in_type(as_array(a), dtype)
-    return nd.cumsum(with_shape(x, (x.size,)) if axis is None else x, axis=0 if axis is None else axis)
+    x, place = along("cumsum", _in_type(as_array(a), dtype), axis)
+    return nd.cumsum(x, axis=place)
 
 
 def _known(x: Any, instead: float) -> Any:

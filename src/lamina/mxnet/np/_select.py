@@ -13,7 +13,7 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np._reduce import sum as sum_of
-from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
+from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
 from lamina.primitives import indexing
@@ -101,28 +101,22 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     >>> np.take(np.array([10, 20, 30]), np.array([2, 0]))
     array([30., 10.])
     """
-    x, at = as_array(a), cast_to(as_array(indices), _INT)
-    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
+    (x, place), at = along("take", as_array(a), axis), cast_to(as_array(indices), _INT)
     found = nd.take(x, with_shape(at, at.shape or (1,)), axis=place, mode=mode)
-    place = normalize_axis("take", place, x.ndim)
     return with_shape(found, (*x.shape[:place], *at.shape, *x.shape[place + 1 :]))
 
 
 @function
 def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
     """The elements at `indices` along `axis`, such as indices from `argsort` and `argmax`."""
-    x, at = as_array(arr), as_array(indices)
-    if axis is None:
-        x, axis = with_shape(x, (x.size,)), 0
-    place = normalize_axis("take_along_axis", axis, x.ndim)
-    return bind(indexing.take_along, x, cast_to(at, _INT), axis=place, mode="wrap")
+    x, place = along("take_along_axis", as_array(arr), axis)
+    return bind(indexing.take_along, x, cast_to(as_array(indices), _INT), axis=place, mode="wrap")
 
 
 @function
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """The entries along `axis` where the one-dimensional condition is nonzero."""
-    x = as_array(a)
-    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
+    x, place = along("compress", as_array(a), axis)
     chosen = onp.flatnonzero(as_array(condition)._numbers())
     return nd.take(x, copied(chosen, ctx=x._context), axis=place)
 
@@ -137,9 +131,7 @@ def extract(condition: Any, arr: Any) -> Any:
 @of_array
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """The array without its entries at `obj` (an integer, a slice, or several integers) along `axis`."""
-    arr, place = (
-        (with_shape(arr, (arr.size,)), 0) if axis is None else (arr, normalize_axis("delete", axis, arr.ndim))
-    )
+    arr, place = along("delete", arr, axis)
     gone = obj._numbers().astype(int) if isinstance(obj, Array) else obj
     kept = onp.delete(onp.arange(arr.shape[place]), gone)
     return bind(indexing.take, arr, copied(kept, ctx=arr._context), axis=place, mode="clip")
@@ -157,7 +149,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 def _sortable(a: Any, axis: int | None) -> tuple[Any, int]:
     x = as_array(a)
     x = cast_to(x, onp.dtype(onp.uint8)) if x._dtype.kind == "b" else x
-    return (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("sort", axis, x.ndim))
+    return along("sort", x, axis)
 
 
 @function

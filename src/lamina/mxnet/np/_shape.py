@@ -12,7 +12,7 @@ from lamina import nd
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
+from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import joined
 from lamina.nd.shape_codes import NP_CODES, resolve_shape
 from lamina.primitives import movement
@@ -54,19 +54,15 @@ def expand_dims(a: Any, axis: Any) -> Any:
     """Insert axes of size 1 at the positions `axis` of the result."""
     axes = normalize_axes("expand_dims", axis, a.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
     own = iter(a.shape)
-    return bind(
-        reshape_copy, a, shape=tuple([1 if i in axes else next(own) for i in range(a.ndim + len(axes))])
-    )
+    sizes = [1 if i in axes else next(own) for i in range(a.ndim + len(axes))]
+    return bind(reshape_copy, a, shape=tuple(sizes))
 
 
 @of_array
 def squeeze(a: Any, axis: Any = None) -> Any:
     """Remove the axes `axis` of size 1, or all axes of size 1 if `axis` is None."""
-    gone = (
-        [i for i, n in enumerate(a.shape) if n == 1]
-        if axis is None
-        else normalize_axes("squeeze", axis, a.ndim)
-    )
+    single = [i for i, n in enumerate(a.shape) if n == 1]
+    gone = single if axis is None else normalize_axes("squeeze", axis, a.ndim)
     for i in gone:
         if a.shape[i] != 1:
             raise ShapeError(f"squeeze: axis {i} of shape {a.shape} has size {a.shape[i]}, not 1")
@@ -127,9 +123,11 @@ def atleast_2d(*arys: Any) -> Any:
 @function
 def atleast_3d(*arys: Any) -> Any:
     """Copies of the arrays with at least three axes; a vector gets shape (1, n, 1), a matrix (m, n, 1)."""
-    return _each(
-        arys, lambda x: bind(reshape_copy, x, shape=onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape)
-    )
+    return _each(arys, lambda x: bind(reshape_copy, x, shape=_deep_shape(x)))
+
+
+def _deep_shape(x: Any) -> tuple[int, ...]:
+    return onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape
 
 
 def _each(arrays: tuple[Any, ...], change: Any) -> Any:
@@ -150,7 +148,9 @@ def _arrays(name: str, seq: Any) -> list[Any]:
     return joined(*arrays)
 
 
-def _concatenated(name: str, arrays: list[Any], axis: int) -> Any:
+def _concatenated(name: str, arrays: list[Any], axis: int | None) -> Any:
+    if axis is None:
+        arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
     if not arrays[0].shape:
         raise ShapeError(
             f"{name}: arrays of shape (), which are numbers, have no axis to join along; np.stack makes one"
@@ -166,19 +166,13 @@ def concatenate(seq: Any, axis: int | None = 0) -> Any:
     >>> np.concatenate([np.ones((2, 3)), np.zeros((1, 3))]).shape
     (3, 3)
     """
-    arrays = _arrays("concatenate", seq)
-    if axis is None:
-        arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
-    return _concatenated("concatenate", arrays, axis)
+    return _concatenated("concatenate", _arrays("concatenate", seq), axis)
 
 
 @function
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     """Join two arrays by `concatenate`."""
-    arrays = _arrays("append", [arr, values])
-    if axis is None:
-        arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
-    return _concatenated("append", arrays, axis)
+    return _concatenated("append", _arrays("append", [arr, values]), axis)
 
 
 @function
@@ -190,9 +184,8 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 @function
 def vstack(arrays: Any) -> Any:
     """Join arrays along axis 0, with vectors as rows."""
-    return _concatenated(
-        "vstack", [with_shape(x, (1,) * (2 - x.ndim) + x.shape) for x in _arrays("vstack", arrays)], 0
-    )
+    rows = [with_shape(x, (1,) * (2 - x.ndim) + x.shape) for x in _arrays("vstack", arrays)]
+    return _concatenated("vstack", rows, 0)
 
 
 @function
@@ -205,9 +198,7 @@ def hstack(arrays: Any) -> Any:
 @function
 def dstack(arrays: Any) -> Any:
     """Join arrays along axis 2, which is added to arrays with fewer axes."""
-    deep = [
-        with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
-    ]
+    deep = [with_shape(x, _deep_shape(x)) for x in _arrays("dstack", arrays)]
     return _concatenated("dstack", deep, 2)
 
 
@@ -293,7 +284,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     >>> np.repeat(np.array([1, 2]), 2)
     array([1., 1., 2., 2.])
     """
-    a, place = (with_shape(a, (a.size,)), 0) if axis is None else (a, normalize_axis("repeat", axis, a.ndim))
+    a, place = along("repeat", a, axis)
     counts = repeats._numbers().tolist() if isinstance(repeats, Array) else repeats
     if isinstance(counts, int):
         return nd.repeat(a, counts, axis=place)
@@ -354,12 +345,8 @@ def _rolled(x: Any, shift: int, axis: int) -> Any:
     if not places:
         return x.copy()
     before = (slice(None),) * axis
-    return bind(
-        movement.concat,
-        x[(*before, slice(size - places, None))],
-        x[(*before, slice(size - places))],
-        axis=axis,
-    )
+    last, first = x[(*before, slice(size - places, None))], x[(*before, slice(size - places))]
+    return bind(movement.concat, last, first, axis=axis)
 
 
 @of_array

@@ -14,9 +14,8 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.facade import Facade, mapped, plain, shown
+from lamina.primitives.typing import normalize_axis
 from lamina.primitives.views import reshape_copy
-
-__all__ = ["as_array", "copied", "function", "of_array", "with_shape"]
 
 P = ParamSpec("P")
 
@@ -24,6 +23,11 @@ P = ParamSpec("P")
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
     """The array itself if it has the shape `shape`, else a reshaped copy, as in MXNet."""
     return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
+
+
+def along(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
+    """`x` and the axis `axis` from 0, or the flattened `x` and axis 0 if `axis` is None."""
+    return (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis(name, axis, x.ndim))
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:

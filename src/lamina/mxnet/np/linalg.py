@@ -76,11 +76,9 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = _folded(sum_of, nd.abs(x), summed, True)
     found = _folded(max_of if ord > 0 else min_of, sums, compared, True)
-    return (
-        found
-        if keepdims
-        else with_shape(found, tuple([n for i, n in enumerate(x.shape) if i not in (rows, columns)]))
-    )
+    if keepdims:
+        return found
+    return with_shape(found, tuple([n for i, n in enumerate(x.shape) if i not in (rows, columns)]))
 
 
 def _square(name: str, a: Any) -> Any:
@@ -155,6 +153,10 @@ def _qr(a: Any, mode: Any = "reduced") -> Any:
     return tuple(onp.linalg.qr(a, mode))
 
 
+def _svd(a: Any) -> Any:
+    return tuple(onp.linalg.svd(a, full_matrices=False))
+
+
 def _lstsq(a: Any, b: Any, rcond: Any = "warn") -> Any:
     return onp.linalg.lstsq(a, b, None if rcond == "warn" else rcond)
 
@@ -165,16 +167,10 @@ eig = of_numpy(
     "eig", lambda a: tuple(onp.linalg.eig(a)), "(eigenvalues, eigenvectors in columns); no gradient."
 )
 eigvals = of_numpy("eigvals", onp.linalg.eigvals, "The eigenvalues of square matrices; no gradient.")
-svd = of_numpy(
-    "svd",
-    lambda a: tuple(onp.linalg.svd(a, full_matrices=False)),
-    "(U, s, Vᵀ) with A = U·diag(s)·Vᵀ; no gradient.",
-)
+svd = of_numpy("svd", _svd, "(U, s, Vᵀ) with A = U·diag(s)·Vᵀ; no gradient.")
 qr = of_numpy("qr", _qr, "(Q, R) with A = Q·R; no gradient.")
 pinv = of_numpy("pinv", onp.linalg.pinv, "The pseudo-inverses of matrices; no gradient.")
-lstsq = of_numpy(
-    "lstsq", _lstsq, "(solution, residuals, rank, singular values) of least squares; no gradient."
-)
+lstsq = of_numpy("lstsq", _lstsq, "(x, residuals, rank, singular values) of least squares; no gradient.")
 matrix_rank = of_numpy("matrix_rank", onp.linalg.matrix_rank, "The rank of matrices; no gradient.")
 cond = of_numpy("cond", onp.linalg.cond, "The condition number of matrices; no gradient.")
 tensorinv = of_numpy("tensorinv", onp.linalg.tensorinv, "The inverse of a product over axes; no gradient.")

@@ -18,8 +18,6 @@ from lamina.errors import DTypeError
 from lamina.mxnet.np.conversion import as_array
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast
 
-__all__ = ["arithmetic", "as_bool", "as_float", "cast_to", "common_type", "compared", "divided", "joined"]
-
 _BOOL, _FLOAT, _INT = onp.dtype(bool), onp.dtype(onp.float32), onp.dtype(onp.int64)
 NUMBERS = (int, float, onp.number, onp.bool_)
 

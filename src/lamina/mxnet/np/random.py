@@ -53,6 +53,11 @@ def _parameter(p: Any) -> Any:
     return p if isinstance(p, int | float) else as_float(as_array(p))
 
 
+def _given(size: Any, *parameters: Any) -> tuple[Any, ...]:
+    """The result's shape, and the parameters as floats."""
+    return _shape(size, *parameters), *map(_parameter, parameters)
+
+
 def _unit(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
     """Uniform random numbers on [0, 1)."""
     return nd.random.uniform(shape=shape, dtype=dtype, ctx=ctx)
@@ -66,8 +71,7 @@ def _exponential(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any
 @function
 def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Uniform random numbers on [low, high)."""
-    low, high = _parameter(low), _parameter(high)
-    shape = _shape(size, low, high)
+    shape, low, high = _given(size, low, high)
     if isinstance(low, int | float) and isinstance(high, int | float):
         return nd.random.uniform(low, high, shape=shape, dtype=dtype, ctx=ctx)
     return _unit(shape, dtype, ctx) * (high - low) + low
@@ -76,8 +80,7 @@ def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None
 @function
 def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Normal random numbers with mean `loc` and standard deviation `scale`."""
-    loc, scale = _parameter(loc), _parameter(scale)
-    shape = _shape(size, loc, scale)
+    shape, loc, scale = _given(size, loc, scale)
     if isinstance(loc, int | float) and isinstance(scale, int | float):
         return nd.random.normal(loc, scale, shape=shape, dtype=dtype, ctx=ctx)
     return nd.random.normal(shape=shape, dtype=dtype, ctx=ctx) * scale + loc
@@ -86,54 +89,51 @@ def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None
 @function
 def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Log-normal random numbers: exp of normal numbers with mean `mean` and standard deviation `sigma`."""
-    mean, sigma = _parameter(mean), _parameter(sigma)
-    return bind(
-        same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
-    )
+    shape, mean, sigma = _given(size, mean, sigma)
+    return bind(same_exp, nd.random.normal(shape=shape, dtype=dtype, ctx=ctx) * sigma + mean)
 
 
 @function
 def exponential(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Exponential random numbers with mean `scale`."""
-    scale = _parameter(scale)
-    return _exponential(_shape(size, scale), dtype, ctx) * scale
+    shape, scale = _given(size, scale)
+    return _exponential(shape, dtype, ctx) * scale
 
 
 @function
 def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Laplace-distributed random numbers about `loc` with scale `scale`."""
-    loc, scale = _parameter(loc), _parameter(scale)
-    shape = _shape(size, loc, scale)
+    shape, loc, scale = _given(size, loc, scale)
     return (_exponential(shape, dtype, ctx) - _exponential(shape, dtype, ctx)) * scale + loc
 
 
 @function
 def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Gumbel-distributed random numbers (1954), loc - scale · log E with E exponential."""
-    loc, scale = _parameter(loc), _parameter(scale)
-    return bind(same_log, _exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
+    shape, loc, scale = _given(size, loc, scale)
+    return bind(same_log, _exponential(shape, dtype, ctx)) * (scale * -1.0) + loc
 
 
 @function
 def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Logistically distributed random numbers, loc + scale · log(u / (1 - u)) with u uniform."""
-    loc, scale = _parameter(loc), _parameter(scale)
-    waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
+    shape, loc, scale = _given(size, loc, scale)
+    waiting = _exponential(shape, dtype, ctx)  # -log(1 - u)
     return bind(same_log, bind(same_expm1, waiting)) * scale + loc
 
 
 @function
 def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Rayleigh-distributed random numbers: lengths of 2-D normal vectors with standard deviation `scale`."""
-    scale = _parameter(scale)
-    return nd.sqrt(_exponential(_shape(size, scale), dtype, ctx) * 2.0) * scale
+    shape, scale = _given(size, scale)
+    return nd.sqrt(_exponential(shape, dtype, ctx) * 2.0) * scale
 
 
 @function
 def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Weibull-distributed random numbers, E^(1/a) with E exponential."""
-    a = _parameter(a)
-    return _to_power(_exponential(_shape(size, a), dtype, ctx), a)
+    shape, a = _given(size, a)
+    return _to_power(_exponential(shape, dtype, ctx), a)
 
 
 def _to_power(x: Any, a: Any) -> Any:
@@ -143,15 +143,15 @@ def _to_power(x: Any, a: Any) -> Any:
 @function
 def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Random numbers of Pareto's second (Lomax) distribution, e^(E/a) - 1 with E exponential."""
-    a = _parameter(a)
-    return bind(same_expm1, _exponential(_shape(size, a), dtype, ctx) / a)
+    shape, a = _given(size, a)
+    return bind(same_expm1, _exponential(shape, dtype, ctx) / a)
 
 
 @function
 def power(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Random numbers on [0, 1] with density a·xᵃ⁻¹, computed as u^(1/a) with u uniform."""
-    a = _parameter(a)
-    return _to_power(_unit(_shape(size, a), dtype, ctx), a)
+    shape, a = _given(size, a)
+    return _to_power(_unit(shape, dtype, ctx), a)
 
 
 @function
@@ -185,8 +185,7 @@ def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -
 @function
 def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Poisson random numbers with mean `lam`, as int64 like NumPy's (MXNet 1.x lacks them)."""
-    lam = _parameter(lam)
-    shape = _shape(size, lam)
+    shape, lam = _given(size, lam)
     if isinstance(lam, int | float):
         return cast_to(nd.random.poisson(lam, shape=shape, ctx=ctx), _INT)
     whole = nd.broadcast_to(with_shape(lam, (1,) * (len(shape) - lam.ndim) + lam.shape), shape)
@@ -251,9 +250,8 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: A
     at = _chosen(count, shape, replace, None if p is None else as_float(as_array(p)), ctx)
     if not isinstance(a, Array):
         return at
-    return with_shape(
-        bind(take_primitive, a, with_shape(at, at.shape or (1,)), axis=0, mode="clip"), (*shape, *a.shape[1:])
-    )
+    found = bind(take_primitive, a, with_shape(at, at.shape or (1,)), axis=0, mode="clip")
+    return with_shape(found, (*shape, *a.shape[1:]))
 
 
 def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Context | None) -> Any:
@@ -308,16 +306,8 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
         raise ShapeError(f"multinomial: needs probabilities of shape (k,), got {p.shape}")
     shape = _shape(size)
     drawn = nd.random.multinomial(p, shape=(math.prod(shape) * int(n),), dtype=_INT)
-    classes = (
-        nd.reshape(drawn, (math.prod(shape), int(n)))  # pyright: ignore
-        if n and math.prod(shape)
-        else nd.zeros((math.prod(shape), 0))
-    )
-    counts = (
-        nd.one_hot(classes, p.shape[0], dtype=_INT).sum(axis=1)  # pyright: ignore
-        if n
-        else nd.zeros((math.prod(shape), p.shape[0]), dtype=_INT)
-    )
+    classes = with_shape(drawn, (math.prod(shape), int(n)))
+    counts = nd.one_hot(classes, p.shape[0], dtype=_INT).sum(axis=1)  # pyright: ignore
     return with_shape(counts, (*shape, p.shape[0]))
 
 

@@ -133,11 +133,9 @@ def _places(name: str, data: Any, indices: Any, val: Any) -> tuple[Any, Any, Any
         raise ShapeError(f"{name}: needs positions (k, n) in the first k axes of {x.shape}, got {at.shape}")
     value = cast_to(as_array(val), x._dtype)
     shape = (at.shape[1], *x.shape[at.shape[0] :])
-    return (
-        x,
-        at,
-        value if value.shape == shape else nd.broadcast_to(with_shape(value, value.shape or (1,)), shape),
-    )
+    if value.shape != shape:
+        value = nd.broadcast_to(with_shape(value, value.shape or (1,)), shape)
+    return x, at, value
 
 
 @function

@@ -111,9 +111,8 @@ def _node(each: _Node, before: list[Node]) -> Node:
     values = operator.values(_known(operator.kinds, attributes))
     _require_believable(values)
     node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
-    if (
-        operator.name == "BatchNorm" and len(inputs) == 3
-    ):  # files of MXNet before 0.9 don't list auxiliary states
+    # Files of MXNet before 0.9 don't list auxiliary states.
+    if operator.name == "BatchNorm" and len(inputs) == 3:
         inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
         node.inputs = tuple(inputs)
     if operator.is_variadic:
@@ -138,10 +137,8 @@ def _require_believable(values: Mapping[str, Any]) -> None:
         if math.prod(size for size in sizes if size > 0) > most:
             raise DataError(f"its attribute {name} is too large for a dense network: {excerpt(value, 60)}")
     if "infer_range" in values:
-        start, stop = (
-            (values["start"], values["stop"]) if values["stop"] is not None else (0, values["start"])
-        )
-        count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
+        span = values["start"] if values["stop"] is None else values["stop"] - values["start"]
+        count = abs(span) * values["repeat"] / (abs(values["step"]) or 1)
         if not count <= _MOST_ELEMENTS:
             raise DataError("it creates too many elements for a dense network")
 

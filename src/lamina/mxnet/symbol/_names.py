@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from lamina.gluon.name import NameManager
+from lamina.support.contexts import changed
 
 
 class _Current(threading.local):
@@ -24,26 +24,14 @@ class _Current(threading.local):
 _current = _Current()
 
 
-@contextmanager
-def uncounted() -> Generator[None]:
+def uncounted() -> AbstractContextManager[None]:
     """A context with new counters, in which node names are unique."""
-    before = _current.counts, _current.taken
-    _current.counts, _current.taken = Counter(), set()
-    try:
-        yield
-    finally:
-        _current.counts, _current.taken = before
+    return changed(_current, counts=Counter(), taken=set())
 
 
-@contextmanager
-def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
+def prefixed(prefix: str, own: str | None = None) -> AbstractContextManager[None]:
     """A context in which names begin with `prefix`, and the first node is called ``prefix + own``."""
-    before = _current.prefix, _current.own
-    _current.prefix, _current.own = prefix, own
-    try:
-        yield
-    finally:
-        _current.prefix, _current.own = before
+    return changed(_current, prefix=prefix, own=own)
 
 
 def new_name(given: str | None, hint: str) -> str:

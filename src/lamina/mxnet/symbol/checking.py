@@ -22,8 +22,6 @@ from lamina.nd.creation import ones_like
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import closest
 
-__all__ = ["check_numeric_gradient", "check_symbolic_backward", "check_symbolic_forward", "simple_forward"]
-
 Given = Mapping[str, Any] | Sequence[Any]
 
 
@@ -58,9 +56,8 @@ def _arrays(
 def _assert_close(
     what: str, found: Any, expected: Any, rtol: float, atol: float | None, equal_nan: bool = False
 ) -> None:
-    np.testing.assert_allclose(
-        as_numpy(found), as_numpy(expected), rtol, 1e-20 if atol is None else atol, equal_nan, err_msg=what
-    )
+    atol = 1e-20 if atol is None else atol
+    np.testing.assert_allclose(as_numpy(found), as_numpy(expected), rtol, atol, equal_nan, err_msg=what)
 
 
 def check_symbolic_forward(
@@ -99,9 +96,8 @@ def _gradients(
     with Mode(True, True):
         outputs = evaluated(sym.heads, arrays)
     with Mode(False, True):
-        backward(
-            outputs, [ones_like(y) for y in outputs] if heads is None else list(heads), retain_graph=False
-        )
+        given = [ones_like(y) for y in outputs] if heads is None else list(heads)
+        backward(outputs, given, retain_graph=False)
     return {name: arrays[name].grad for name, request in requests.items() if request != "null"}  # pyright: ignore
 
 
@@ -127,9 +123,8 @@ def check_symbolic_backward(
     """
     arrays = _arrays(sym, location, aux_states, ctx, dtype)
     names = sym.list_arguments()
-    requests = (
-        dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else _by_name("grad_req", grad_req, names)
-    )
+    is_one = isinstance(grad_req, str)
+    requests = dict.fromkeys(names, grad_req) if is_one else _by_name("grad_req", grad_req, names)
     given = None if out_grads is None else _by_name("out_grads", out_grads, sym.list_outputs())
     heads = None if given is None else [_head(given[name], ctx, dtype) for name in sym.list_outputs()]
     found = _gradients(sym, arrays, requests, heads)

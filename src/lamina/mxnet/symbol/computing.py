@@ -15,8 +15,6 @@ from lamina.nd.arithmetic import OF_TWO
 from lamina.nd.ndarray import NDArray
 from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
-__all__ = ["Key", "Step", "evaluated", "inferred", "key_of", "planned", "shapes_of"]
-
 _WITHOUT_MEANING = {
     "num_args", "cudnn_off", "min_calib_range", "max_calib_range", "is_int", "sparse_grad", "forward_stype", "ctx",
     "use_length", "workspace",
@@ -280,12 +278,9 @@ def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -
     for place, key in enumerate(step.inputs):
         if key in arrays:
             continue
-        known: dict[str, Shape] = {}
+        shape = None
         if operator is not None and first is not None and not operator.is_variadic:
-            known = shapes_of(step.node, first.shape)
-        shape = (
-            known.get(operator.inputs(step.node.values)[place]) if operator is not None and known else None
-        )
+            shape = shapes_of(step.node, first.shape).get(operator.inputs(step.node.values)[place])
         if shape is None:
             unknown.append(str(key))
             continue

@@ -12,8 +12,6 @@ from lamina.gluon.block import HybridBlock
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, uncounted, var
 from lamina.support.files.named import write_arrays
 
-__all__ = ["export", "written_down"]
-
 
 def export(block: HybridBlock, path: str, epoch: int) -> None:
     """Write ``path-symbol.json`` and ``path-0000.params``, each atomically."""
@@ -81,9 +79,6 @@ def _inputs_of(block: HybridBlock) -> int:
     hybrid = type(block).forward is HybridBlock.forward
     own = block.hybrid_forward if hybrid else block.forward
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = [
-        one.name
-        for one in inspect.signature(own).parameters.values()
-        if one.kind in kinds and one.default is one.empty and one.name not in block._reg_params
-    ]
-    return max(1, len(found) - hybrid)
+    parameters = inspect.signature(own).parameters.values()
+    needed = [one.name for one in parameters if one.kind in kinds and one.default is one.empty]
+    return max(1, len([name for name in needed if name not in block._reg_params]) - hybrid)

@@ -8,8 +8,6 @@ from typing import Any
 
 from lamina.mxnet.symbol._operator import Operator
 
-__all__ = ["TYPE_FLAGS", "Node", "Output", "nodes_of", "text_of"]
-
 TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
 """Dtypes, indexed by MXNet's numeric codes, as in a variable's ``__dtype__``."""
 
@@ -33,12 +31,8 @@ class Node:
         attributes: Mapping[str, str],
         inputs: Sequence[Output] = (),
     ) -> None:
-        self.operator, self.name, self.attributes, self.inputs = (
-            operator,
-            name,
-            dict(attributes),
-            tuple(inputs),
-        )
+        self.operator, self.name = operator, name
+        self.attributes, self.inputs = dict(attributes), tuple(inputs)
         self.values: dict[str, Any] = {} if operator is None else operator.values(self.attributes)
         self.outputs = 1 if operator is None else operator.outputs(self.values)
 
@@ -109,12 +103,9 @@ def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
     if node.attributes:
         described["attrs"] = node.attributes
     names = () if operator is None or operator.is_variadic else operator.inputs(node.values)
+    auxiliary = () if operator is None else operator.auxiliary
     described["inputs"] = [
-        [
-            places[id(given)],
-            output,
-            int(operator is not None and names[i : i + 1] != () and names[i] in operator.auxiliary),
-        ]
+        [places[id(given)], output, int(i < len(names) and names[i] in auxiliary)]
         for i, (given, output) in enumerate(node.inputs)
     ]
     return described

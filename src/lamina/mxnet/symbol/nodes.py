@@ -308,10 +308,9 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
         raise TypeError(f"{operator.name}: {error}") from None
     if not operator.is_variadic:
         names = operator.inputs(node.values)
-        arrays = tuple(
-            var(f"{full}_{names[i]}") if x is None else x
-            for i, x in enumerate((*arrays, *[None] * (len(names) - len(arrays)))[: len(names)])
-        )
+        given = (*arrays, *[None] * (len(names) - len(arrays)))
+        pairs = zip(names, given, strict=False)
+        arrays = tuple(var(f"{full}_{own}") if x is None else x for own, x in pairs)
     node.inputs = tuple(_single(operator, x) for x in arrays)
     return Symbol([(node, i) for i in range(node.outputs)])
 
@@ -408,16 +407,14 @@ def _binary(stem: str) -> Callable[..., Any]:
     def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
         if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
             return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
-        array, number, operator = (
-            (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
-        )
+        operator = with_number if isinstance(lhs, Symbol) else number_first
+        array, number = (lhs, rhs) if isinstance(lhs, Symbol) else (rhs, lhs)
         if not isinstance(array, Symbol):
             raise TypeError(
                 f"{of_arrays} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}"
             )
-        if not isinstance(number, int | float) and not (
-            hasattr(number, "item") and not hasattr(number, "asnumpy")
-        ):
+        is_scalar = hasattr(number, "item") and not hasattr(number, "asnumpy")
+        if not is_scalar and not isinstance(number, int | float):
             _single(OPERATORS[of_arrays], number)
         return apply(OPERATORS[operator], array, name=name, scalar=number)
 
@@ -448,13 +445,11 @@ def _softrelu(data: Symbol, **name: Any) -> Symbol:
 
 
 def _leaky(act_type: str, **fixed: Any) -> Callable[..., Symbol]:
-    return lambda data, slope=None, **name: apply(
-        OPERATORS["LeakyReLU"],
-        data,
-        act_type=act_type,
-        **(fixed if slope is None else {"slope": slope}),
-        **name,
-    )
+    def leaky(data: Symbol, slope: float | None = None, **name: Any) -> Symbol:
+        slopes = fixed if slope is None else {"slope": slope}
+        return apply(OPERATORS["LeakyReLU"], data, act_type=act_type, **slopes, **name)
+
+    return leaky
 
 
 _COMPOSED: dict[str, Callable[..., Symbol]] = {

@@ -242,10 +242,8 @@ def _resampling(old: int, new: int) -> np.ndarray:
 
 def _placed(digit: np.ndarray) -> np.ndarray:
     """The digit in the 28×28 field, with its centre of mass in the middle as far as the digit fits."""
-    corner = [
-        min(max(round(_CENTRE - centre), 0), _FIELD - size)
-        for centre, size in zip(_centre_of_mass(digit), digit.shape, strict=True)
-    ]
+    pairs = zip(_centre_of_mass(digit), digit.shape, strict=True)
+    corner = [min(max(round(_CENTRE - centre), 0), _FIELD - size) for centre, size in pairs]
     field = np.zeros((_FIELD, _FIELD), np.uint8)
     (top, left), (height, width) = corner, digit.shape
     field[top : top + height, left : left + width] = np.rint(digit)

@@ -249,11 +249,9 @@ _ALL_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercas
 _MERGED_CHARACTERS = string.digits + string.ascii_uppercase + "abdefghnqrt"
 _EMNIST_CLASSES = {
     "byclass": _ALL_CHARACTERS,
-    "bymerge": _MERGED_CHARACTERS,
-    "balanced": _MERGED_CHARACTERS,
+    **dict.fromkeys(("bymerge", "balanced"), _MERGED_CHARACTERS),
     "letters": string.ascii_uppercase,
-    "digits": string.digits,
-    "mnist": string.digits,
+    **dict.fromkeys(("digits", "mnist"), string.digits),
 }
 EMNIST_SPLITS = tuple(_EMNIST_CLASSES)
 
@@ -293,9 +291,8 @@ def _like_mnist(
     published: Published, root: str | os.PathLike[str] | None, classes: tuple[str, ...]
 ) -> ImageDataset:
     paths = obtain(published, root)
-    dataset = ImageDataset(
-        published.name, *(read_idx(paths[name]) for name in published.sha256), classes=classes
-    )
+    arrays = (read_idx(paths[name]) for name in published.sha256)
+    dataset = ImageDataset(published.name, *arrays, classes=classes)
     # Unpacked files have no published digests, and MNIST's files have the same names.
     if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
         raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")

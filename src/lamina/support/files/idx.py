@@ -22,14 +22,8 @@ from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.support.files.atomic import atomic_write
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 
-_ELEMENT_TYPES = {
-    0x08: np.dtype(np.uint8),
-    0x09: np.dtype(np.int8),
-    0x0B: np.dtype(np.int16),
-    0x0C: np.dtype(np.int32),
-    0x0D: np.dtype(np.float32),
-    0x0E: np.dtype(np.float64),
-}
+_NAMES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+_ELEMENT_TYPES = {code: np.dtype(name) for code, name in _NAMES.items()}
 _TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
 _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
 

@@ -216,11 +216,8 @@ def save_params(
     [array([0, 1]), array([[1., 1.]], dtype=float16)]
     """
     named = isinstance(data, Mapping)
-    arrays = (
-        {f"{name!r}": array for name, array in data.items()}
-        if named
-        else {str(i): a for i, a in enumerate(data)}
-    )
+    pairs = data.items() if named else enumerate(data)
+    arrays = {repr(key): array for key, array in pairs}
     headers = [_array_header(name, array, _V3 if numpy_shapes else _V2) for name, array in arrays.items()]
     names = [name.encode("utf-8") for name in data] if named else []
     with atomic_write(path) as file:

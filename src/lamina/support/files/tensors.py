@@ -155,9 +155,8 @@ class TensorFile:
 
     def _array(self, content: bytearray, key: str, place: _Place) -> np.ndarray:
         dtype, (begin, _) = self.dtypes[key], place.data_offsets
-        array = (
-            np.frombuffer(content, dtype, math.prod(place.shape), begin) if self._size else np.empty(0, dtype)
-        )
+        count = math.prod(place.shape)
+        array = np.frombuffer(content, dtype, count, begin) if self._size else np.empty(0, dtype)
         if not array.flags.aligned:
             array = array.copy()
         if dtype == np.bool_:  # only bytes 0 and 1 are valid
