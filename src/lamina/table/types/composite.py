@@ -73,10 +73,6 @@ class Composite(OfJson):
         values = [numbers, *(part.asnumpy().ravel() for part in derived)]
         return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
 
-    def fitted(self, name: str, column: Column) -> Column:
-        """The column unchanged; `split` checks its values."""
-        return column
-
     def reading(self, schema: ColumnSchema) -> Reading | None:
         """The description of the parts for C libraries, and for pages with `reading.PAGE_SCRIPT`; None without one."""
         return None
@@ -90,10 +86,7 @@ class Composite(OfJson):
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
-        return ", ".join(
-            name.removeprefix(f"{column.name}: ")
-            for name in (part.name for part in column.parts if part.used)
-        )
+        return ", ".join(part.name.removeprefix(f"{column.name}: ") for part in column.parts if part.used)
 
     def values_said(self, column: ColumnSchema) -> str:
         """A description of the column's values, for output; if empty, the first part's values are described."""
@@ -106,7 +99,7 @@ class Composite(OfJson):
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
         names = [name for kind, name in _JSON_NAMES.items() if kind in self.json_types]
-        return {"type": names, "description": f"null: missing.{missing_said(column)}"}
+        return {"type": names, "description": missing_said(column)}
 
 
 _JSON_NAMES = {dict: "object", list: "array", str: "string", type(None): "null"}

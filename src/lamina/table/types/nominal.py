@@ -90,5 +90,5 @@ class Nominal(OfJson):
             "type": ["string", "number", "boolean"],
             "description": "Other values count as missing, with a note in the answer.",
         }
-        said = f"One of {len(column.categories):,} categories. null: missing.{missing_said(column)}"
+        said = f"One of {len(column.categories):,} categories. {missing_said(column)}"
         return {"anyOf": [choices, other, {"type": "null"}], "description": said}

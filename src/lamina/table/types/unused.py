@@ -126,10 +126,8 @@ class Identifier(Unused):
     kept_as = "categorical"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        column = candidate.column
-        if candidate.choice is not None or not candidate.is_text or not candidate.is_unique:
-            return None
-        return self.schema_of(column)
+        is_told_apart = candidate.choice is None and candidate.is_text and candidate.differs
+        return self.schema_of(candidate.column) if is_told_apart and not candidate.looks_meant else None
 
 
 class RowNumbers(Unused):

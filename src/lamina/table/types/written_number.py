@@ -77,7 +77,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     """
     if not candidate.is_text or candidate.iso_days is not None:
         return None
-    if not _is_half(may_be_number, candidate.texts_of_head, _HALF):
+    if not _is_half(may_be_number, candidate.first.texts, _HALF):
         return None
     counts = candidate.texts
     texts = [text for text, _ in counts]
@@ -88,7 +88,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     if not any(time_in(text) is None and may_be_number(text) for text in texts):
         return None  # 26:30:00 tells that all are durations
     form = form_of(counts)
-    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.texts_of_head, 1)
+    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.first.texts, 1)
     return form if is_such else None
 
 
