@@ -88,13 +88,10 @@ class Inspection:
         """The results as a dictionary for JSON."""
         columns: list[dict[str, Any]] = []
         for one in self.columns:
-            known = (
-                {}
-                if one.schema is None
-                else {"kind": one.schema.kind, "treatment": one.schema.type.treatment(one.schema)}
-            )
+            schema = one.schema
+            known = {"kind": schema.kind, "treatment": schema.type.treatment(schema)} if schema else {}
             facts = {name: value for name, value in vars(one).items() if name != "schema"}
-            columns.append({**facts, **known, "schema": one.schema and one.schema.to_dict()})
+            columns.append({**facts, **known, "schema": schema and schema.to_dict()})
         content: dict[str, Any] = {
             "rows": self.rows,
             "sampled": self.sampled,
@@ -192,9 +189,8 @@ class Look:
         try:
             return infer_target(self.target_column, task)
         except DataError as error:
-            self._find(
-                "target", "warning", [self.target_column.name], f"training would refuse the table: {error}"
-            )
+            said = f"training would refuse the table: {error}"
+            self._find("target", "warning", [self.target_column.name], said)
             return None
 
     def _judged(self, name: str) -> ColumnSchema | str:
@@ -209,9 +205,8 @@ class Look:
         column, schema = self.table.column(name), self.schemas[name]
         refused, schema = (schema, None) if isinstance(schema, str) else ("", schema)
         if column.storage == "other":
-            return ColumnFacts(
-                name, schema, refused, column.missing(), column.missing() / self.table.rows, 0, None
-            )
+            missing = column.missing()
+            return ColumnFacts(name, schema, refused, missing, missing / self.table.rows, 0, None)
         cells = self.cells[name] = cells_of(schema, column)
         return _facts(column, schema, refused, cells)
 
@@ -246,14 +241,10 @@ class Look:
             self._add(repeated_rows(keys, compared))
         found = None if new is None else self._compared(as_table(new), compared, sample)
         self.findings.sort(key=lambda one: one.level != "warning")
-        lines = (
-            *(self.facts[name] for name in self.table.names if name != self.target_name),
-            *self._target_facts(),
-        )
-        lines = sorted(lines, key=lambda one: (*self.table.names, one.name).index(one.name))
-        return Inspection(
-            self.table.rows, self.schema, tuple(lines), tuple(self.findings), found, len(sample)
-        )
+        lines = [*self.facts.values(), *self._target_facts()]
+        lines.sort(key=lambda one: (*self.table.names, one.name).index(one.name))
+        facts, findings = tuple(lines), tuple(self.findings)
+        return Inspection(self.table.rows, self.schema, facts, findings, found, len(sample))
 
     def _add(self, *findings: Finding | None) -> None:
         self.findings += [one for one in findings if one is not None]
@@ -311,9 +302,8 @@ class Look:
         if not (self.table.named and new.named):
             new = _renamed(new, [*self.schemas])
         self._columns_of(new)
-        read = {
-            name: found for name in self.cells if name in new and (found := self._read(name, new)) is not None
-        }
+        tried = {name: self._read(name, new) for name in self.cells if name in new}
+        read = {name: found for name, found in tried.items() if found is not None}
         shared = [one for one in compared if one.column in read]
         common = self._in_both(shared, [read[one.column][0] for one in shared], new.rows)
         if common is not None and not common[sample].all():
@@ -387,12 +377,8 @@ class Look:
                 known, form = self.target_column, self.target.form
                 return _number_series(name, known, form), _number_series(name, column, form)
         except (DataError, ValueError, TypeError):
-            self._find(
-                "columns",
-                "warning",
-                [name],
-                f"the target {name!r} is not a number in some rows of the new table",
-            )
+            said = f"the target {name!r} is not a number in some rows of the new table"
+            self._find("columns", "warning", [name], said)
             return None
         before = cells_of(None, self.target_column)
         return before, cells_of(None, column, before)
@@ -425,11 +411,9 @@ def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Ser
     low = high = None
     if schema is not None and isinstance(schema.type, Quantity) and present.any():
         low, high = (cells.show(float(one)) for one in (np.nanmin(cells.values), np.nanmax(cells.values)))
-    example = None if first is None else value_name(first[1])
+    example, share = None if first is None else value_name(first[1]), missing / len(cells)
     distinct = cells.distinct() if cells.names is None else len(cells.names)
-    return ColumnFacts(
-        column.name, schema, refused, missing, missing / len(cells), distinct, example, low, high
-    )
+    return ColumnFacts(column.name, schema, refused, missing, share, distinct, example, low, high)
 
 
 def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
@@ -446,4 +430,4 @@ def _renamed(new: Table, names: Sequence[str]) -> Table:
         raise DataError(
             f"the new table has {len(new.names)} columns, but the training table has {len(names)}"
         )
-    return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)
+    return Table(tuple(names), new.rows, lambda i: new.column(new.names[i]), named=True)
