@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Protocol, cast
@@ -175,16 +176,9 @@ def is_source(X: Any) -> bool:
         return False
     if _is_dataset(X) or _is_lazy(X):
         return True
-    known = (
-        "columns",
-        "column_names",
-        "shape",
-        "tocsr",
-        "__array__",
-        "__dataframe__",
-        "__narwhals_dataframe__",
-    )
-    is_table = any(hasattr(X, name) for name in known)
+    known = "columns", "column_names", "shape", "tocsr"
+    protocols = "__array__", "__dataframe__", "__narwhals_dataframe__"
+    is_table = any(hasattr(X, name) for name in known + protocols)
     return not is_table and hasattr(type(X), "__len__") and hasattr(type(X), "__getitem__")
 
 
@@ -193,11 +187,8 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _is_lazy(X: Any) -> bool:
-    return (
-        type(X).__module__.startswith("polars")
-        and hasattr(X, "collect_schema")
-        and hasattr(X, "collect_batches")
-    )
+    is_polars = type(X).__module__.startswith("polars")
+    return is_polars and hasattr(X, "collect_schema") and hasattr(X, "collect_batches")
 
 
 def blocks_of(X: Any) -> Blocks:
@@ -220,9 +211,8 @@ class _DatasetBlocks:
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self.types: dict[str, pl.DataType] = dict(
-            pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
-        )
+        empty = pl.from_arrow(dataset.schema.empty_table())
+        self.types: dict[str, pl.DataType] = dict(pl.DataFrame(empty).schema)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         few = {"batch_readahead": 2, "fragment_readahead": 1}
@@ -242,13 +232,10 @@ class _LazyBlocks:
         self.types: dict[str, pl.DataType] = dict(frame.collect_schema())
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        import warnings
-
+        rows = rows_at_once(len(self.types))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # polars warns that the method is new and might change
-            batches = self._frame.collect_batches(
-                chunk_size=rows_at_once(len(self.types)), maintain_order=True
-            )
+            batches = self._frame.collect_batches(chunk_size=rows, maintain_order=True)
         for batch in batches:
             if len(batch):
                 yield batch

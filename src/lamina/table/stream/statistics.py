@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
@@ -169,9 +169,8 @@ class TableStatistics:
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice != "categorical" and (written := column.written()) is not None:
                 kind, seen = written
-                return self._exact(
-                    kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named), seen
-                )
+                learned = kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named)
+                return self._exact(learned, seen)
             if (composite := self._composite(name)) is not None:
                 return composite
             if choice is not None:
@@ -189,7 +188,7 @@ class TableStatistics:
         found = judged(column, choice, self.named, self.dates)
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
-            return dataclasses.replace(learned, reason=found.reason)
+            return replace(learned, reason=found.reason)
         kind = found.type.of_values
         if not isinstance(kind, Quantity) or found.low is None:
             return found
@@ -209,8 +208,8 @@ class TableStatistics:
         """The schema of a date column with the range and mean of all rows."""
         days, (first, *others) = self._columns[found.name].moments, found.parts
         mean = days.mean if self.named else None
-        first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
-        return dataclasses.replace(found, parts=(first, *others))
+        first = replace(first, low=days.low, high=days.high, mean=mean)
+        return replace(found, parts=(first, *others))
 
     def _sampled(self, name: str) -> Column:
         return as_column(self.sample.rows()[0][name], name)
@@ -218,21 +217,18 @@ class TableStatistics:
     def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
         """The schema of a column, learned from the sample, with counts scaled to all rows."""
         factor = self.rows / len(self.sample.rows()[0])
-        parts = [
-            dataclasses.replace(
-                part,
-                missing=round(part.missing * factor),
-                counts=tuple(max(round(count * factor), 1) for count in part.counts),
-            )
-            for part in found.parts
-        ]
+
+        def scaled(part: ColumnSchema) -> ColumnSchema:
+            counts = tuple(max(round(count * factor), 1) for count in part.counts)
+            return replace(part, missing=round(part.missing * factor), counts=counts)
+
         missing = max(self._columns[found.name].missing(), round(found.missing * factor))
-        return dataclasses.replace(found, missing=missing, parts=tuple(parts))
+        return replace(found, missing=missing, parts=tuple(map(scaled, found.parts)))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
         """The schema of a column with the exact mean and the exact number of missing rows."""
         mean = numbers.mean if self.named else None
-        return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
+        return replace(found, missing=self.rows - numbers.count, mean=mean)
 
     def _target(self, column: SummaryColumn) -> Target:
         if column.storage == "number" and column.moments.infinite is not None:
@@ -247,4 +243,4 @@ class TableStatistics:
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
         low, high = float(numbers.low), float(numbers.high)
-        return dataclasses.replace(target, reason=reason, low=low, high=high, mean=numbers.mean)
+        return replace(target, reason=reason, low=low, high=high, mean=numbers.mean)
