@@ -122,17 +122,15 @@ class Calendar(Composite):
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column, has_cycles = candidate.column, candidate.choice != "numeric"
-        if column.storage == "date":
-            return self._found(column, column.temporal(), candidate.named, has_cycles=has_cycles)
-        if candidate.iso_days is not None:
-            return self._found(column, candidate.iso_days, candidate.named, has_cycles=has_cycles)
+        days = column.temporal() if column.storage == "date" else candidate.iso_days
+        if days is not None:
+            return self._found(column, days, candidate.named, has_cycles=has_cycles)
         told = requested_form(candidate.dates) if candidate.dates else None
-        if column.storage == "number":
-            forms = _forms_of_numbers(candidate, told) if has_cycles else []
+        forms: list[DateForm | None] = []
+        if column.storage == "number" and has_cycles:
+            forms = _forms_of_numbers(candidate, told)
         elif candidate.is_text:
             forms = _forms_of_texts(candidate, told)
-        else:
-            forms = []
         found = None
         for form in forms:
             found = _Reading(candidate, form)

@@ -202,12 +202,8 @@ def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchem
             replace(part, type=Constant(part.type.tag), missing=0) if one and part.used else part
             for part, one in zip(parts, single, strict=True)
         ]
-    found: list[ColumnSchema] = []
-    for part in parts:
-        is_told = any(isinstance(one.type, Quantity) and one.missing == absent for one in found)
-        repeats = isinstance(part.type, Quantity) and part.missing == absent and is_told
-        found.append(replace(part, missing=0) if repeats else part)
-    return found
+    flagged = [part.name for part in parts if isinstance(part.type, Quantity) and part.missing == absent]
+    return [replace(part, missing=0) if part.name in flagged[1:] else part for part in parts]
 
 
 def _has_one_value(part: ColumnSchema) -> bool:

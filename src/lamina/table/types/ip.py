@@ -15,6 +15,7 @@ from lamina.table.values import lazily
 
 _V4 = lazily(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5})|/\d{1,2})?", re.ASCII)
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = rf"(?P<address>(?P<subnetwork>(?P<network>{_BYTE})\.{_BYTE})\.{_BYTE}\.{_BYTE})"
 _V6 = lazily(
     r"\[?([0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:%\w+)?(?:\]:(\d{1,5})|\]|/\d{1,3})?", re.ASCII
 )
@@ -54,12 +55,7 @@ class IpAddress(Fields):
     plural = "IP addresses"
     sample = "192.0.2.1"
     fields = ("address", "network", "subnetwork", "private", "version", "port")
-    patterns = (
-        lazily(
-            rf"(?P<address>(?P<subnetwork>(?P<network>{_BYTE})\.{_BYTE})\.{_BYTE}\.{_BYTE})(?::(?P<port>\d{{1,5}})|/\d{{1,2}})?",
-            re.ASCII,
-        ),
-    )
+    patterns = (lazily(rf"{_ADDRESS}(?::(?P<port>\d{{1,5}})|/\d{{1,2}})?", re.ASCII),)
     sources: ClassVar[Mapping[str, Source]] = {
         "address": Source("address", "address"),
         "port": Source("number", "port"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
@@ -11,7 +10,8 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.categories import Unknown, report_unknown
-from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted, listed, row, warn
 from lamina.table.types.base import Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.category import Category
@@ -109,29 +109,20 @@ class Mixed(Composite, Form):
             raise DataError(
                 f"column {column.name!r} has type {column.type_name}; in training, each value was {self.wanted}"
             )
-        number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
-
-        def code(value: object) -> int:
-            """The position of the word in `found`, from 1; 0 for numbers and missing values."""
-            text = value_name(value).strip()
-            if is_missing(value) or text in MISSING or number.read(text) is not None:
-                return 0
-            if text in rare:
-                text = OTHER if self.other else ""
-            found.append(text)
-            return len(found)
-
-        def read(value: object) -> float:
-            known = None if is_missing(value) else number.read(value_name(value))
-            return math.nan if known is None else known
-
-        codes = column.mapped(code, np.int32)
-        numbers = ArrayColumn(column.name, column.mapped(read, np.float64), column.type_name)
+        values, positions = distinct_values(column)
+        texts = ["" if value is None else value_name(value).strip() for value in values]
+        read = [*map(self.number.read, texts)]
+        known = np.array([np.nan if number is None else number for number in read], np.float64)
+        numbers = ArrayColumn(column.name, known[positions], column.type_name)
+        places = dict.fromkeys(self.rare.split("\n"), OTHER if self.other else None)
+        words = [
+            None if text in MISSING or number is not None else places.get(text, text)
+            for text, number in zip(texts, read, strict=True)
+        ]
         if not self.words:
-            self._warn_of_words(column, sorted({word for word in found if word}))
+            self._warn_of_words(column, sorted({word for word in words if word}))
             return [numbers]
-        texts = np.array([None, *(word or None for word in found)], object)
-        return [numbers, ArrayColumn(names[-1], texts[codes])]
+        return [numbers, DistinctColumn(names[-1], words, positions)]
 
     def _warn_of_words(self, column: Column, words: Sequence[str]) -> None:
 

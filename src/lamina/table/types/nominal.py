@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,10 +62,9 @@ class Nominal(OfJson):
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type, with sorted categories."""
-        counts: dict[str, int] = {}
+        counts = Counter[str]()
         for value, count in column.value_counts():
-            name = self.name_of(value)
-            counts[name] = counts.get(name, 0) + count
+            counts[self.name_of(value)] += count
         names, missing = tuple(sorted(counts)), column.missing()
         found: ColumnType = replace(self, holds=column.storage if column.is_typed else "mixed")
         if len(names) == 1 and not missing and named:

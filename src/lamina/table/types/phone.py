@@ -12,9 +12,8 @@ from lamina.table.values import lazily
 
 _EXTENSION = r"(?: ?(?:x|ext\.?) ?\d+)?"
 _INTERNATIONAL = lazily(rf"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?){_EXTENSION}", re.ASCII)
-_AMERICAN = lazily(
-    rf"(?:1[ .-])?\(?(?P<area>\d{{3}})(?:\)[ .-]?|[ .-])\d{{3}}[ .-]\d{{4}}{_EXTENSION}", re.ASCII
-)
+_LOCAL = r"\d{3}[ .-]\d{4}"
+_AMERICAN = lazily(rf"(?:1[ .-])?\(?(?P<area>\d{{3}})(?:\)[ .-]?|[ .-]){_LOCAL}{_EXTENSION}", re.ASCII)
 _LONGEST = 40
 _SHORT = r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
 _LONG = r"(?:0\d|2[1-689]|3[578]|42|5[09]|6[7-9]|8[035789]|9[679])\d"

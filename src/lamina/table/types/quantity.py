@@ -131,14 +131,13 @@ class Quantity(ColumnType):
         if not candidate.are_most(self.looks_like):
             return None
         values, unread = column.parsed(self.read)
-        if unread is None:
-            return self.learned(column, values, candidate.named)
-        if candidate.choice == "numeric":
-            raise self.odd_error(column, unread)
-        if not candidate.looks_measured(self.looks_like):
-            return None
-        odd = but_holds(column, self.plural, unread)
-        warn(f"{odd}; such values count as missing {else_categories(column)}")
+        if unread is not None:
+            if candidate.choice == "numeric":
+                raise self.odd_error(column, unread)
+            if not candidate.looks_measured(self.looks_like):
+                return None
+            odd = but_holds(column, self.plural, unread)
+            warn(f"{odd}; such values count as missing {else_categories(column)}")
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:

@@ -181,12 +181,10 @@ def _numbers(
     encoded = encoder.encode(list(counts))
     rows = np.array(list(counts.values()))
     for j, values in enumerate(encoded.T):
-        part = f"{name}: text {j + 1}"
+        part, absent = f"{name}: text {j + 1}", 0 if j else missing
+        low, high = float(values.min()), float(values.max())
         mean = float(np.average(values, weights=rows)) if named else None
-        yield ColumnSchema(
-            part, Number("float64"), "Float64", 0 if j else missing, low=float(values.min()),
-            high=float(values.max()), mean=mean
-        )  # fmt: skip
+        yield ColumnSchema(part, Number("float64"), "Float64", absent, low=low, high=high, mean=mean)
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:

@@ -15,18 +15,14 @@ from lamina.table.types.reading import Reading, Source, decimal, script_beside
 from lamina.table.values import lazily
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_FORM = lazily(
-    rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
-    re.ASCII,
-)
-_SIZE = lazily(
-    rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*(mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″])", re.ASCII
-)
+_MORE = rf"(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+"
+_FORM = lazily(rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}{_MORE})\s*[\])}}]?", re.ASCII)
+_UNITS = r"mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″]"
+_SIZE = lazily(rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*({_UNITS})", re.ASCII)
 """A size with its unit."""
 
-_POSITION = lazily(
-    r"(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])", re.ASCII | re.IGNORECASE
-)
+_DEGREES = r"(\d+(?:\.\d+)?) ?°? ?"
+_POSITION = lazily(rf"{_DEGREES}([NS])[\s,;/]+{_DEGREES}([EW])", re.ASCII | re.IGNORECASE)
 """Latitude and longitude; south and west are negative."""
 
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)

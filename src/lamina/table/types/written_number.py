@@ -9,14 +9,7 @@ from typing import Any
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import have_thousands, number_in, time_in
-from lamina.table.written_numbers import (
-    Form,
-    described,
-    form_of,
-    may_be_number,
-    number_in_form,
-    number_of,
-)
+from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
 _HALF = 0.5
 """Minimum share of numbers in a text column of numbers, even if all other texts are words."""
