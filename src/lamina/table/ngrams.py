@@ -281,9 +281,8 @@ class _Sparse:
                 terms[others] *= values[others, None]
             else:
                 terms *= values[:, None]
-            product[self.rows[first:last]] = np.add.reduceat(
-                terms, self.starts[first:last] - stops[first], axis=0
-            )
+            begins = self.starts[first:last] - stops[first]
+            product[self.rows[first:last]] = np.add.reduceat(terms, begins, axis=0)
         return product
 
 
@@ -425,9 +424,8 @@ def _product(matrix: _Sparse, rows: int, columns: int) -> Callable[[np.ndarray],
         from scipy.sparse import csr_array
     except ImportError:
         return lambda dense: matrix.times(dense, rows)
-    found: Any = csr_array(
-        (matrix.values, (matrix.of_rows(matrix.rows), matrix.columns)), shape=(rows, columns)
-    )
+    places = matrix.of_rows(matrix.rows), matrix.columns
+    found: Any = csr_array((matrix.values, places), shape=(rows, columns))
     return lambda dense: found @ dense
 
 

@@ -66,10 +66,8 @@ class Source:
         """The path of a file with the uncompressed bytes, for formats that need random access."""
         if not self.compression:
             return self.path
-        copy = self.scratch / f"{len(os.listdir(self.scratch))}-{self.path.name}"
-        with self.open() as packed, copy.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
-        return copy
+        with self.open() as packed:
+            return _copied(packed, self.scratch, self.path.name)
 
 
 class _Unpacked(io.RawIOBase):

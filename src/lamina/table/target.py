@@ -31,25 +31,17 @@ def column_of_target(table: Table, target: Any) -> Column | None:
     """The target's column, from its name or its values; None without a target.
 
     Raises:
-        DataError: the column does not exist, or the number of values differs from the number of rows.
+        DataError: the column does not exist (the message lists the columns and the nearest name), or the number of
+            values differs from the number of rows.
     """
     if target is None:
         return None
-    column = target_column(table, target) if isinstance(target, str) else as_column(target)
+    if isinstance(target, str) and target not in table:
+        raise no_target_error(target, table.names)
+    column = table.column(target) if isinstance(target, str) else as_column(target)
     if len(column) != table.rows:
         raise DataError(f"the target has {len(column)} values, but the table has {table.rows} rows")
     return column
-
-
-def target_column(table: Table, name: str) -> Column:
-    """The target's column in a table.
-
-    Raises:
-        DataError: the column does not exist; the message lists the columns and the nearest name.
-    """
-    if name not in table:
-        raise no_target_error(name, table.names)
-    return table.column(name)
 
 
 def no_target_error(name: str, names: Sequence[str]) -> DataError:
@@ -101,11 +93,8 @@ def _form(column: Column, task: Task | None) -> Form | None:
     most = FEW_CLASSES if form and (form.ranges or form.fractions) else 2
     if form is None or (task is None and column.distinct() <= most):
         return None
-    return (
-        form
-        if column.first_where(lambda value: number_in_form(value_name(value), form) is None) is None
-        else None
-    )
+    other = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
+    return form if other is None else None
 
 
 def _require_values(column: Column) -> None:
@@ -174,13 +163,8 @@ def _classes(column: Column, reason: str) -> Target:
             f"the target {column.name!r} has {counted(len(single), 'class', 'classes')} of a single row: "
             f"{listed(single)}; a single row cannot be both trained on and held out"
         )
-    return Target(
-        column.name,
-        "classification",
-        reason,
-        classes=tuple(_plain(value) for value, _ in ordered),
-        counts=tuple(count for _, count in ordered),
-    )
+    classes, counts = tuple(_plain(value) for value, _ in ordered), tuple(count for _, count in ordered)
+    return Target(column.name, "classification", reason, classes, counts)
 
 
 def _class_order(value: object) -> tuple[bool, float, str]:
