@@ -246,10 +246,6 @@ class _Group:
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
-    def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The years, months and days of the texts; see `_day_fields`."""
-        return _day_fields(_ARRAYS, self.has, self.field, order, pivot)
-
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
         """The times of the texts, int64, in microseconds since 1970-01-01, and a mask of the valid times."""
         layout, region = self.layout, self.layout.region
@@ -457,9 +453,9 @@ class DateForm:
         (['03052024'], [' 3.5.2024'])
         """
         directives = re.findall("%(.)", self.form)
-        if not self.form or self.form != "".join(f"%{one}" for one in directives):
-            return [value if isinstance(value, str) else value_name(value) for value in values]
-        width = sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives)
+        has_separators = self.form != "".join(f"%{one}" for one in directives)
+        widths = [{"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives]
+        width = 0 if has_separators else sum(widths)
         return [value if isinstance(value, str) else value_name(value).zfill(width) for value in values]
 
 
@@ -631,8 +627,8 @@ def _is_monthly(groups: Sequence[_Group]) -> bool:
 
     They are if the first number is always 1, and the second number and the year vary.
     """
-    fields = zip(*(group.day_fields("dmy", _PIVOT) for group in groups), strict=True)
-    years, second, first = (np.unique(np.concatenate(parts)) for parts in fields)
+    each = (_day_fields(_ARRAYS, group.has, group.field, "dmy", _PIVOT) for group in groups)
+    years, second, first = (np.unique(np.concatenate(parts)) for parts in zip(*each, strict=True))
     return first.tolist() == [1] and len(second) >= 3 and len(years) >= 2
 
 

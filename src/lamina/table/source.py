@@ -118,10 +118,7 @@ def open_sources(
     if not parts:
         raise DataError("no file is given; name at least one")
     with scratch("lamina-source-") as folder:
-        sources: list[Source] = []
-        for part in parts:
-            sources += _sources(os.fspath(part), format, folder)
-        yield sources
+        yield [found for part in parts for found in _sources(os.fspath(part), format, folder)]
 
 
 def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:

@@ -99,15 +99,10 @@ class Counted:
         if self.overflowed:
             return
         pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
-        new: list[Any] = []
-        for value, count in pairs.iter_rows():
-            if is_missing(value):
-                continue
-            if value in self.counts:
-                self.counts[value] += count
-            else:
-                self.counts[value] = count
-                new.append(value)
+        counts = {value: count for value, count in pairs.iter_rows() if not is_missing(value)}
+        new = counts.keys() - self.counts.keys()
+        for value, count in counts.items():
+            self.counts[value] = self.counts.get(value, 0) + count
         if new:
             frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
             found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251

@@ -9,11 +9,11 @@ from lamina.errors import DataError
 from lamina.support.lazily import pl
 from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
-from lamina.table.messages import as_kind, listed, row, rows_numbered
+from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
-from lamina.table.target import infer_target, no_target_error
+from lamina.table.target import infer_target, infinite_target, no_target_error
 from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
@@ -232,10 +232,7 @@ class TableStatistics:
 
     def _target(self, column: SummaryColumn) -> Target:
         if column.storage == "number" and column.moments.infinite is not None:
-            place = row(column.moments.infinite)
-            raise DataError(
-                f"the target {column.name!r} is infinite in {place}; correct it or leave the row out"
-            )
+            raise infinite_target(column, column.moments.infinite)
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target

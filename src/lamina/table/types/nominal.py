@@ -86,9 +86,7 @@ class Nominal(OfJson):
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
         choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "Values in training."}
-        other = {
-            "type": ["string", "number", "boolean"],
-            "description": "Other values count as missing, with a note in the answer.",
-        }
+        said = "Other values count as missing, with a note in the answer."
+        other = {"type": ["string", "number", "boolean"], "description": said}
         said = f"One of {len(column.categories):,} categories. {missing_said(column)}"
         return {"anyOf": [choices, other, {"type": "null"}], "description": said}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,61 +14,17 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.messages import listed, row, shown
-from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.base import ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.reading import script_beside
 from lamina.table.values import MISSING
 
-_SCALES = (
-    "xxs|xs|s|m|l|xl|xxl|xxxl",
-    "extra small|small|medium|large|extra large",
-    "tiny|small|medium|large|huge",
-    "very low|low|medium|high|very high",
-    "very low|low|moderate|high|very high",
-    "lowest|low|normal|high|highest",
-    "none|mild|moderate|severe",
-    "never|rarely|sometimes|often|always",
-    "never|rarely|sometimes|usually|always",
-    "very poor|poor|fair|good|very good|excellent",
-    "poor|below average|average|above average|good|excellent",
-    "terrible|bad|ok|good|great",
-    "po|fa|ta|gd|ex",
-    "bad|medium|good",
-    "beginner|intermediate|advanced|expert",
-    "junior|mid|senior",
-    "bronze|silver|gold|platinum",
-    "strongly disagree|disagree|neutral|agree|strongly agree",
-    "strongly disagree|disagree|neither agree nor disagree|agree|strongly agree",
-    "very dissatisfied|dissatisfied|neutral|satisfied|very satisfied",
-    "very unlikely|unlikely|neutral|likely|very likely",
-    "not important|slightly important|moderately important|important|very important",
-    "primary school|secondary school|high school|bachelor|master|doctorate",
-    "high school|college|bachelor|master|phd",
-    "f|e|d-|d|d+|c-|c|c+|b-|b|b+|a-|a|a+",
-    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve",
-    "i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii",
-    "1st|2nd|3rd|4th|5th|6th|7th|8th|9th|10th|11th|12th",
-    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth",
-)
-"""Known scales, from the lowest value to the highest."""
-
-_CIRCLES = (
-    "january|february|march|april|may|june|july|august|september|october|november|december",
-    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
-    "monday|tuesday|wednesday|thursday|friday|saturday|sunday",
-    "mon|tue|wed|thu|fri|sat|sun",
-    "q1|q2|q3|q4",
-    "spring|summer|autumn|winter",
-    "spring|summer|fall|winter",
-)
-"""Known cyclic scales: the first value follows the last."""
-
 
 @dataclass(frozen=True)
 class Ordered(Composite):
-    """Categories in an order; the parts are the category, and its position in the order.
+    """Categories in an order, only if requested; the parts are the category, and its position in the order.
 
     The part for the category has the column's name.
 
@@ -95,9 +53,6 @@ class Ordered(Composite):
     def places(self) -> dict[str, int]:
         """The position of each value in the order, from 0, by the value's normalized text."""
         return {_key(text): place for place, text in enumerate(self.order.split("\n"))}
-
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None  # only if requested: see docs/adr/ordered-categories.md
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         whole = Category().learn(column, named)
@@ -168,11 +123,17 @@ def _known(column: Column) -> Ordered | None:
     """The type of the known scale that has all values of a column; None if there is none."""
     texts = sorted(value_name(value) for value, _ in column.value_counts())
     written = {_key(text): text for text in texts}
-    for scales, cyclic in ((_SCALES, False), (_CIRCLES, True)):
-        for scale in (texts.split("|") for texts in scales):
-            if written and written.keys() <= {*scale}:
-                return Ordered("\n".join(written.get(text, text) for text in scale), cyclic)
+    for scale, cyclic in _scales():
+        if written and written.keys() <= {*scale}:
+            return Ordered("\n".join(written.get(text, text) for text in scale), cyclic)
     return None
+
+
+@cache
+def _scales() -> list[tuple[list[str], bool]]:
+    """The known scales, from the lowest value to the highest, and whether each is cyclic (… at its end in the file)."""
+    lines = Path(__file__).with_name("scales.txt").read_text("utf-8").splitlines()
+    return [(line.removesuffix("|…").split("|"), line.endswith("…")) for line in lines]
 
 
 def _key(text: str) -> str:

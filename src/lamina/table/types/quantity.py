@@ -224,11 +224,11 @@ class Quantity(ColumnType):
         if column.low is not None and column.high is not None:
             low, high = (self.show(limit, "{:g}".format) for limit in (column.low, column.high))
             what += f"; in training from {low} to {high}"
-        return {
-            "type": ["number", "string", "null"] if texts else ["number", "null"],
-            "description": f"{what}. {missing_said(column)}",
-            "x-training-range": [column.low, column.high],
-        }
+        types, limits = (
+            ["number", "string", "null"] if texts else ["number", "null"],
+            [column.low, column.high],
+        )
+        return {"type": types, "description": f"{what}. {missing_said(column)}", "x-training-range": limits}
 
 
 def missing_said(column: ColumnSchema) -> str:
