@@ -151,7 +151,8 @@ class Look:
     The arguments are those of `inspect`.
 
     Attributes:
-        schemas: by column, the schema, or the reason why training would reject the column.
+        schemas: by column, the schema; None if training would reject the column.
+        refused: by rejected column, the reason.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class Look:
         self.target_column = column_of_target(table, target)
         self.target = self._understood_target(task)
         names = [name for name in table.names if name != self.target_name]
+        self.refused: dict[str, str] = {}
         self.schemas = {name: self._judged(name) for name in names}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
@@ -193,17 +195,16 @@ class Look:
             self._find("target", "warning", [self.target_column.name], said)
             return None
 
-    def _judged(self, name: str) -> ColumnSchema | str:
-        """The schema of a column, or the reason why training would reject the column."""
+    def _judged(self, name: str) -> ColumnSchema | None:
         try:
             return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
         except DataError as error:
             self._find("columns", "warning", [name], f"training would refuse the table: {error}")
-            return str(error)
+            self.refused[name] = str(error)
+            return None
 
     def _facts(self, name: str) -> ColumnFacts:
-        column, schema = self.table.column(name), self.schemas[name]
-        refused, schema = (schema, None) if isinstance(schema, str) else ("", schema)
+        column, schema, refused = self.table.column(name), self.schemas[name], self.refused.get(name, "")
         if column.storage == "other":
             missing = column.missing()
             return ColumnFacts(name, schema, refused, missing, missing / self.table.rows, 0, None)
@@ -223,7 +224,7 @@ class Look:
     @property
     def schema(self) -> Schema:
         """The recognized columns and the target."""
-        columns = tuple(one for one in self.schemas.values() if not isinstance(one, str))
+        columns = tuple(one for one in self.schemas.values() if one is not None)
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
@@ -249,14 +250,10 @@ class Look:
     def _add(self, *findings: Finding | None) -> None:
         self.findings += [one for one in findings if one is not None]
 
-    def _known(self, name: str) -> ColumnSchema | None:
-        schema = self.schemas[name]
-        return None if isinstance(schema, str) else schema
-
     def _features(self, name: str) -> list[Series]:
         """The inputs to a network of a column of the training table."""
         if name not in self._seen:
-            self._seen[name] = features_of(self._known(name), self.table.column(name), self.cells[name])
+            self._seen[name] = features_of(self.schemas[name], self.table.column(name), self.cells[name])
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
@@ -265,7 +262,7 @@ class Look:
         Columns that a network can't use don't count: with a different id in each row, for example, no rows would be
         equal.
         """
-        schema = self._known(name)
+        schema = self.schemas[name]
         return schema is None or not isinstance(schema.type, Unused)
 
     def _sample(self, rows: int, columns: int) -> np.ndarray:
@@ -350,7 +347,7 @@ class Look:
 
         The result is None if a value is not of the column's type.
         """
-        column, known = new.column(name), self._known(name)
+        column, known = new.column(name), self.schemas[name]
         before = self.table.column(name)
         if column.storage == "other":
             return None
