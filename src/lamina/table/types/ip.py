@@ -23,7 +23,8 @@ _V6 = lazily(
 _LONGEST = 64
 
 _SPECIAL = (
-    "0/8 10/8 127/8 169.254/16 172.16/12 192.0.2/24 192.168/16 198.18/15 198.51.100/24 203.0.113/24 240/4"
+    "0.0.0.0/8 10.0.0.0/8 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.2.0/24 192.168.0.0/16 198.18.0.0/15 "
+    "198.51.100.0/24 203.0.113.0/24 240.0.0.0/4"
 )
 """Networks of version 4 that are private; of 192.0.0.0/24 some addresses are."""
 
@@ -31,10 +32,7 @@ _SPECIAL = (
 @cache
 def _private() -> tuple[tuple[int, int], ...]:
     """The ranges of private addresses of version 4, as numbers, from the first to the last."""
-    parts = (text.split("/") for text in _SPECIAL.split())
-    special = [
-        ipaddress.IPv4Network(f"{start + '.0' * (3 - start.count('.'))}/{size}") for start, size in parts
-    ]
+    special = [*map(ipaddress.IPv4Network, _SPECIAL.split())]
     special += [one for one in ipaddress.IPv4Network("192.0.0.0/24").subnets(8) if one[0].is_private]
     return tuple((int(one[0]), int(one[-1])) for one in ipaddress.collapse_addresses(special))
 

@@ -224,10 +224,8 @@ class Quantity(ColumnType):
         if column.low is not None and column.high is not None:
             low, high = (self.show(limit, "{:g}".format) for limit in (column.low, column.high))
             what += f"; in training from {low} to {high}"
-        types, limits = (
-            ["number", "string", "null"] if texts else ["number", "null"],
-            [column.low, column.high],
-        )
+        types = ["number", "string", "null"] if texts else ["number", "null"]
+        limits = [column.low, column.high]
         return {"type": types, "description": f"{what}. {missing_said(column)}", "x-training-range": limits}
 
 
