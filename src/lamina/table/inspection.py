@@ -233,7 +233,7 @@ class Look:
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]
         sample = self._sample(self.table.rows, len(features) or 1)
-        wanted = self._target_values()
+        wanted = self._target_values(self.target_column)
         if wanted is not None:
             self._leakage(features, wanted, keys, sample)
             whole = keys + row_keys(wanted, len(compared))
@@ -271,14 +271,13 @@ class Look:
             return np.arange(rows)
         return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
 
-    def _target_values(self) -> Series | None:
-        """The target as numbers, or as class codes for a classification; None for a rejected target."""
-        if self.target_column is None or self.target is None:
+    def _target_values(self, column: Column | None, known: Series | None = None) -> Series | None:
+        """A table's target as numbers, or as class codes, which are those of `known`; None without a target."""
+        if column is None or self.target is None:
             return None
-        name = self.target_column.name
         if self.target.task == "classification":
-            return cells_of(None, self.target_column)
-        return _number_series(name, self.target_column, self.target.form)
+            return cells_of(None, column, known)
+        return _number_series(column, self.target.form)
 
     def _leakage(
         self, features: Sequence[Series], target: Series, keys: np.ndarray, sample: np.ndarray
@@ -288,7 +287,7 @@ class Look:
         held, wanted = [one.of(rows) for one in features], target.of(rows)
         self.findings += leaks(held, wanted)
         if self.target_column is not None and self.target_column.storage in ("number", "boolean"):
-            numbers = _number_series(target.column, self.target_column).of(rows)
+            numbers = _number_series(self.target_column, None).of(rows)
             self.findings += sums(held, numbers)
 
     # --- a new table -------------------------------------------------------------------------------------------------
@@ -308,10 +307,11 @@ class Look:
         before = [one for name in read for one in self._features(name)]
         after = [one for _, features in read.values() for one in features]
         unknown = new_categories(before, after)
-        pair = self._new_target(new)
-        if pair is not None:
-            before.append(pair[0])
-            after.append(pair[1])
+        known = self._target_values(self.target_column)
+        target = self._new_target(new, known)
+        if known is not None and target is not None:
+            before.append(known)
+            after.append(target)
         chosen = self._sample(new.rows, len(after) or 1)
         found = drift([one.of(sample) for one in before], [one.of(chosen) for one in after], self.seed)
         return replace(found, rows=new.rows, new_categories=unknown)
@@ -363,25 +363,20 @@ class Look:
             self._find("columns", "warning", [name], said)
         return cells, features
 
-    def _new_target(self, new: Table) -> tuple[Series, Series] | None:
-        """The targets of both tables; None if the new table lacks the target."""
+    def _new_target(self, new: Table, known: Series | None) -> Series | None:
+        """The new table's target; None if the table lacks it, or it has values that are not numbers."""
         name = self.target_name
-        if name is None or name not in new or self.target is None or self.target_column is None:
+        if name is None or name not in new:
             return None
-        column = new.column(name)
         try:
-            if self.target.task == "regression":
-                known, form = self.target_column, self.target.form
-                return _number_series(name, known, form), _number_series(name, column, form)
+            return self._target_values(new.column(name), known)
         except (DataError, ValueError, TypeError):
             said = f"the target {name!r} is not a number in some rows of the new table"
             self._find("columns", "warning", [name], said)
             return None
-        before = cells_of(None, self.target_column)
-        return before, cells_of(None, column, before)
 
 
-def _number_series(name: str, column: Column, form: Form | None = None) -> Series:
+def _number_series(column: Column, form: Form | None) -> Series:
     """The numbers of a regression target.
 
     Texts are parsed in the format `form`, if it is not None.
@@ -390,7 +385,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
         ValueError: a text is not a number.
     """
     if column.storage in ("number", "boolean"):
-        return Series(name, name, column.numbers().astype(np.float64))
+        return Series(column.name, column.name, column.numbers().astype(np.float64))
 
     def read(value: object) -> float:
         found = number_in_form(value_name(value), form)
@@ -398,7 +393,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
             raise ValueError(f"{value!r} is not a number")
         return found
 
-    return Series(name, name, column.mapped(read, np.float64))
+    return Series(column.name, column.name, column.mapped(read, np.float64))
 
 
 def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Series) -> ColumnFacts:

@@ -156,8 +156,12 @@ def nothing_before(name: str, gap: float) -> DataError:
     )
 
 
-def _there_are(count: int, noun: str) -> str:
-    return f"there {'is' if count == 1 else 'are'} {counted(count, noun)}"
+def _too_few(mark: str, name: str, count: int, needs: str, members: int, beside: str = "") -> DataError:
+    """The error for too few groups or times; there are `count`, and `needs` says how many must be."""
+    noun, what = ("group", "whole groups") if mark == "groups" else ("different time", "later times")
+    there = f"there {'is' if count == 1 else 'are'} {counted(count, noun)}{beside}"
+    said = f"{there}, and {needs}, to hold out {what}; {_remedy(mark, members)}"
+    return DataError(f"{as_mark(mark, name)}: {said}")
 
 
 def _remedy(mark: str, members: int = 0) -> str:
@@ -221,11 +225,7 @@ class RandomSplitter(Splitter):
             members = rng.permutation(rows[classes[rows] == value])
             held.append(members[: round(len(members) * share)])
         validation = np.sort(np.concatenate(held))
-        if not len(validation):
-            return rows, rows[:0]
-        stays = np.ones(len(classes), bool)
-        stays[validation] = False
-        return rows[stays[rows]], validation
+        return rows[~np.isin(rows, validation)], validation
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
         """The training and validation rows of each fold.
@@ -322,12 +322,9 @@ class GroupSplitter(Splitter):
         return part[tables.of_rows]
 
     def _too_few(self, tables: _GroupTables, needed: int, for_what: str, members: int = 0) -> DataError:
-        kept, free = int(tables.stays.sum()), tables.free
+        kept, needs = int(tables.stays.sum()), f"{for_what} need at least {needed}"
         alone = f" besides {counted(kept, 'group')} with the only rows of a class" if kept else ""
-        return DataError(
-            f"{as_mark('groups', self._name)}: {_there_are(free, 'group')}{alone}, and {for_what} need at least "
-            f"{needed}, to hold out whole groups; {_remedy('groups', members)}"
-        )
+        return _too_few("groups", self._name, tables.free, needs, members, alone)
 
     def _tables(self, rows: np.ndarray) -> _GroupTables:
         return _GroupTables(self._codes[rows], None if self._classes is None else self._classes[rows])
@@ -453,12 +450,9 @@ class TimeSplitter(Splitter):
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
         if len(different) <= len(starts):
-            there, needed = _there_are(len(different), "different time"), len(starts) + 1
+            needs = f"{for_what} need at least {len(starts) + 1}"
             fewer = max(len(different) - 1, 1) if len(starts) > 1 and for_what.startswith("members") else 0
-            raise DataError(
-                f"{as_mark('time', self._name)}: {there}, and {for_what} need at least {needed}, to hold out later "
-                f"times; {_remedy('time', fewer)}"
-            )
+            raise _too_few("time", self._name, len(different), needs, fewer)
         cuts: list[int] = []
         for i, start in enumerate(starts):
             nearest = int(np.abs(before - start * len(rows)).argmin())
