@@ -220,11 +220,8 @@ class RandomSplitter(Splitter):
             shuffled = rng.permutation(rows)
             count = min(max(round(len(rows) * share), 1), len(rows) - 1)
             return np.sort(shuffled[count:]), np.sort(shuffled[:count])
-        held: list[np.ndarray] = []
-        for value in np.unique(classes[rows]):
-            members = rng.permutation(rows[classes[rows] == value])
-            held.append(members[: round(len(members) * share)])
-        validation = np.sort(np.concatenate(held))
+        members = [rng.permutation(rows[classes[rows] == value]) for value in np.unique(classes[rows])]
+        validation = np.sort(np.concatenate([one[: round(len(one) * share)] for one in members]))
         return rows[~np.isin(rows, validation)], validation
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
@@ -433,13 +430,10 @@ class TimeSplitter(Splitter):
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
         starts = [1 - share + share * i / members for i in range(members)]
         windows = self._windows(rows, starts, f"members={members}" if members > 1 else "2 parts")
-        pairs: list[Pair] = []
-        for i in range(1, len(windows)):
-            earlier = np.sort(np.concatenate(windows[:i]))
-            train = self._before(earlier, windows[i])
-            if not len(train):
-                raise self._nothing_left()
-            pairs.append((train, windows[i]))
+        earlier = [np.sort(np.concatenate(windows[:i])) for i in range(1, len(windows))]
+        pairs = [(self._before(rows, later), later) for rows, later in zip(earlier, windows[1:], strict=True)]
+        if not all(len(train) for train, _ in pairs):
+            raise self._nothing_left()
         return pairs
 
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
