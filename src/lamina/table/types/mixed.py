@@ -114,9 +114,9 @@ class Mixed(Composite, Form):
         read = [*map(self.number.read, texts)]
         known = np.array([np.nan if number is None else number for number in read], np.float64)
         numbers = ArrayColumn(column.name, known[positions], column.type_name)
-        places = dict.fromkeys(self.rare.split("\n"), OTHER if self.other else None)
+        rare = dict.fromkeys(self.rare.split("\n"), OTHER if self.other else None)
         words = [
-            None if text in MISSING or number is not None else places.get(text, text)
+            None if text in MISSING or number is not None else rare.get(text, text)
             for text, number in zip(texts, read, strict=True)
         ]
         if not self.words:
