@@ -26,7 +26,7 @@ from lamina.table.source import STANDARD_INPUT, open_sources
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-ROWS_AT_ONCE = 1 << 20
+_ROWS_AT_ONCE = 1 << 20
 
 
 def read(source: Where, options: ReadOptions | None = None, places: Places | None = None) -> pl.DataFrame:
@@ -52,7 +52,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    return _joined(list(iter_batches(source, ROWS_AT_ONCE, options, places, held=True)))
+    return _joined(list(iter_batches(source, _ROWS_AT_ONCE, options, places, held=True)))
 
 
 def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
@@ -164,7 +164,7 @@ def read_in_shares(
         files = _merged(team.gather(own))
         types = common_types(files)
         frames = {
-            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
+            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, _ROWS_AT_ONCE)])
             for i, reader in readers.items()
         }
     parts: list[pl.DataFrame] = _merged(team.gather(frames))

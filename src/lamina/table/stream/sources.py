@@ -49,7 +49,7 @@ class Blocks(Protocol):
         ...
 
 
-def rows_at_once(columns: int) -> int:
+def _rows_at_once(columns: int) -> int:
     """The maximum number of rows per block."""
     return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
 
@@ -96,7 +96,7 @@ class FileBlocks:
             DataError: a file changed, or is invalid as in `lamina.table.read.read`.
         """
         self.places, missing, first = Places(), 0, ""
-        rows = rows_at_once(len(self.types))
+        rows = _rows_at_once(len(self.types))
         for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
             self.places.begin(reader.name, reader.lines)
             _require_same(reader.name, path, before)
@@ -216,7 +216,7 @@ class _DatasetBlocks:
 
     def blocks(self) -> Generator[pl.DataFrame]:
         few = {"batch_readahead": 2, "fragment_readahead": 1}
-        for batch in self._dataset.to_batches(batch_size=rows_at_once(len(self.types)), **few):
+        for batch in self._dataset.to_batches(batch_size=_rows_at_once(len(self.types)), **few):
             if len(batch):
                 yield pl.DataFrame(pl.from_arrow(batch)).cast(self.types)  # pyright: ignore[reportArgumentType]
 
@@ -232,7 +232,7 @@ class _LazyBlocks:
         self.types: dict[str, pl.DataType] = dict(frame.collect_schema())
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        rows = rows_at_once(len(self.types))
+        rows = _rows_at_once(len(self.types))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # polars warns that the method is new and might change
             batches = self._frame.collect_batches(chunk_size=rows, maintain_order=True)
@@ -252,7 +252,7 @@ class _SequenceBlocks:
             raise DataError("the table has no rows (0 samples); training needs at least 2")
         first, self.named = _frame(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
         self.types: dict[str, pl.DataType] = dict(first.schema)
-        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(first.width)
+        self._at_once = getattr(rows, "batch_size", None) or _rows_at_once(first.width)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         for begin in range(0, len(self._rows), self._at_once):

@@ -25,7 +25,7 @@ class Composite(OfJson):
     The encoder, the network and exports use the parts; users see the column. The column's schema has the parts in
     `ColumnSchema.parts`, and learned arrays in `ColumnSchema.arrays`. Parts are ordinary columns named
     ``"column: part"``; the first part may have the column's name. A part with missing values in training gets an input
-    that flags missing values; if it would equal another part's, `flagged_once` removes it.
+    that flags missing values; if it would equal another part's, it has none.
 
     Attributes:
         derives: whether `derived` computes all other parts from the first part's number, which exported graphs

@@ -121,7 +121,7 @@ class Fields(Composite):
         names = self.frequent(found, counts)
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
         absent = sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
-        parts = flagged_once([self.part(one) for one in self._columns(schema, found, positions)], absent)
+        parts = _flagged_once([self.part(one) for one in self._columns(schema, found, positions)], absent)
         if self.keeps_whole and _REPEATED * len(values) <= len(column):
             parts.append(Category().learn(column, named=True))
         return replace(schema, parts=tuple(parts))
@@ -189,7 +189,7 @@ def plain_schema(column: Column) -> ColumnSchema:
     return next(filter(None, (kind.recognize(candidate) for kind in kinds)))
 
 
-def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
+def _flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
     """The parts of a column, with the flag for missing rows in the first numeric part only.
 
     `absent` is the number of rows in which all parts are missing; parts that are missing in more rows keep their own
