@@ -81,9 +81,9 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
     """The number of linear pieces of each numeric input, at most `most`.
 
     Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
-    column of few values learns each repeated value, as do labels, whose effect shows with another input only. A rough column of many values gets enough pieces for an arbitrary
-    function, and a smooth column relies on the embedding's cosines. Columns with a non-zero entry in `constrained`
-    always get the usual number. The first member's rows decide whether a column is rough or smooth. The number of
+    column of few values learns each repeated value, as do labels, whose effect shows with another input only. A
+    rough column of many values gets enough pieces for an arbitrary function, and a smooth column relies on the
+    embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's rows decide whether a column is rough or smooth. The number of
     repeated values is the maximum over all members.
     """
     first = train[0]

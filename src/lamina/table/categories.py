@@ -81,6 +81,10 @@ class Unknown:
         """The reason why a value counts as missing, for a message; `shown` is the value's text."""
         return f"{shown} is not {self.wanted}" if self.wanted else f"training did not have {shown}"
 
+    def values_said(self, limit: int) -> str:
+        """The first values, and the first row with the first one."""
+        return f"{listed(self.values, limit)}; {shown(self.values[0])} in {self.first_row}"
+
 
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
 
@@ -112,19 +116,10 @@ def warn_of_unknown(found: Sequence[Unknown]) -> None:
     lacks = f"could not be read as {first.wanted}" if first.wanted else "training did not have"
     if len({one.wanted for one in found}) > 1:
         lacks = "training did not have or that could not be read"
-    if len(found) == 1:
-        message = (
-            f"column {first.column!r} has {counted(len(first.values), 'value')} that {lacks}, and that "
-            f"count as missing: {listed(first.values)}; {shown(first.values[0])} in {first.first_row}"
-        )
-    else:
-        parts = [
-            f"{one.column!r} ({listed(one.values, 2)}; {shown(one.values[0])} in {one.first_row})"
-            for one in found
-        ]
+    what, which = f"column {first.column!r} has {counted(len(first.values), 'value')}", first.values_said(5)
+    if len(found) > 1:
+        parts = [f"{one.column!r} ({one.values_said(2)})" for one in found]
         more = f", and {len(parts) - _MOST_NAMED} more columns" if len(parts) > _MOST_NAMED else ""
-        message = (
-            f"{len(found)} columns have values that {lacks}, and that count as missing: "
-            f"{', '.join(parts[:_MOST_NAMED])}{more}"
-        )
+        what, which = f"{len(found)} columns have values", ", ".join(parts[:_MOST_NAMED]) + more
+    message = f"{what} that {lacks}, and that count as missing: {which}"
     warn(message, subjects=[f"unknown values in {one.column!r}" for one in found])

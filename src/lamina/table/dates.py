@@ -41,27 +41,21 @@ ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 _PIVOT = 1969
 """The first of the hundred years for two digits, as in POSIX: 69 is 1969, 68 is 2068."""
 
-MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan january januar jänner janvier janv enero ene",
-            "feb february februar feber février févr fevrier febrero",
-            "mar march märz mär mrz mars marzo",
-            "apr april avril avr abril abr",
-            "may mai mayo",
-            "jun june juni juin junio",
-            "jul july juli juillet juil julio",
-            "aug august août aout agosto ago",
-            "sep sept september septembre septiembre setiembre",
-            "oct october okt oktober octobre octubre",
-            "nov november novembre noviembre",
-            "dec december dez dezember décembre decembre déc diciembre dic",
-        ),
-        1,
-    )
-    for name in names.split()
-}
+_MONTHS = (
+    "jan january januar jänner janvier janv enero ene",
+    "feb february februar feber février févr fevrier febrero",
+    "mar march märz mär mrz mars marzo",
+    "apr april avril avr abril abr",
+    "may mai mayo",
+    "jun june juni juin junio",
+    "jul july juli juillet juil julio",
+    "aug august août aout agosto ago",
+    "sep sept september septembre septiembre setiembre",
+    "oct october okt oktober octobre octubre",
+    "nov november novembre noviembre",
+    "dec december dez dezember décembre decembre déc diciembre dic",
+)
+MONTHS = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
 """Month names in English, German, French and Spanish, in lower case."""
 
 _WEEKDAYS = (
@@ -236,12 +230,9 @@ class _Group:
         self.layout, self.rows = layout, np.array(rows, np.intp)
         characters = np.frombuffer("".join(texts[row] for row in rows).encode("utf-32-le"), np.uint32)
         characters = characters.reshape(len(rows), -1)
-        self._fields = {
-            name: _number(characters[:, place]) for name, place in layout.places.items() if name != "f"
-        }
-        fraction = layout.places.get("f", slice(0, 0))
-        self._digits = fraction.stop - fraction.start
-        self._fields["f"] = _number(characters[:, fraction])
+        places = {"f": slice(0, 0), **layout.places}
+        self._digits = places["f"].stop - places["f"].start
+        self._fields = {name: _number(characters[:, place]) for name, place in places.items()}
         if layout.month:
             self._fields["b"] = np.full(len(rows), layout.month)
         self.is_open = "i" in layout.places
@@ -254,10 +245,6 @@ class _Group:
         """The value of a field in each text; `default` for all texts if the layout lacks the field."""
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
-
-    def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The years, months and days of the texts; see `_day_fields`."""
-        return _day_fields(_ARRAYS, self.has, self.field, order, pivot)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
         """The times of the texts, int64, in microseconds since 1970-01-01, and a mask of the valid times."""
@@ -466,9 +453,9 @@ class DateForm:
         (['03052024'], [' 3.5.2024'])
         """
         directives = re.findall("%(.)", self.form)
-        if not self.form or self.form != "".join(f"%{one}" for one in directives):
-            return [value if isinstance(value, str) else value_name(value) for value in values]
-        width = sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives)
+        has_separators = self.form != "".join(f"%{one}" for one in directives)
+        widths = [{"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives]
+        width = 0 if has_separators else sum(widths)
         return [value if isinstance(value, str) else value_name(value).zfill(width) for value in values]
 
 
@@ -588,17 +575,14 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
         form = replace(form, pivot=_pivot(groups, form))
         return Found(form, form._days(plain, groups), short_years=_has_short_years(groups))
     has_short = any("k" in group.layout.places for group in open_groups)
-    real = {
-        order: _real(open_groups, order, len(plain))
-        for order in ("mdy", "dmy", *(["ymd"] if has_short else []))
-    }
+    possible = ("mdy", "dmy", "ymd") if has_short else ("mdy", "dmy")
+    real = {order: _real(open_groups, order, len(plain)) for order in possible}
     right = {order: int(rows[is_real].sum()) for order, is_real in real.items()}
     orders = tuple(order for order, count in right.items() if count == max(right.values()))
     monthly = "dmy" in orders and _is_monthly(open_groups)
     order = "dmy" if monthly else _usual(orders, open_groups, rows)
     others = np.any([is_real for other, is_real in real.items() if other != order], axis=0)
-    form = replace(form, order=order)
-    form = replace(form, pivot=_pivot(groups, form))
+    form = replace(form, order=order, pivot=_pivot(groups, form))
     deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others).tolist())
     return Found(form, form._days(plain, groups), orders, deciding, monthly, _has_short_years(groups))
 
@@ -632,10 +616,9 @@ def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) 
 
     If most dates have slashes, the month comes first, otherwise the day.
     """
-    slashes = sum(
-        int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
-    )
-    preferred = ("mdy", "dmy", "ymd") if slashes > 0 else ("dmy", "mdy", "ymd")
+    slashes = sum(rows[group.rows].sum() for group in groups if group.layout.separator == "/")
+    others = sum(rows[group.rows].sum() for group in groups if group.layout.separator != "/")
+    preferred = ("mdy", "dmy", "ymd") if slashes > others else ("dmy", "mdy", "ymd")
     return next(order for order in preferred if order in orders)
 
 
@@ -644,9 +627,8 @@ def _is_monthly(groups: Sequence[_Group]) -> bool:
 
     They are if the first number is always 1, and the second number and the year vary.
     """
-    first, second, years = (
-        np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)
-    )
+    each = (_day_fields(_ARRAYS, group.has, group.field, "dmy", _PIVOT) for group in groups)
+    years, second, first = (np.unique(np.concatenate(parts)) for parts in zip(*each, strict=True))
     return first.tolist() == [1] and len(second) >= 3 and len(years) >= 2
 
 

@@ -49,22 +49,15 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
     rows: list[ColumnRow] = []
     constrained = monotone or {}
     for group in column_groups(schema.columns, constrained):
-        first, last = group[0], group[-1]
+        first = group[0]
         row = _row(next((column for column in group if column.used), first), schema.rows)
-        since = [one.type.since for one in schema.intervals if one.type.until == first.name]
-        if since:
-            row = replace(
-                row, treatment=f"{row.treatment}; the days since {' and '.join(map(_shown, since))}"
-            )
-        row = replace(row, treatment=row.treatment + _CONSTRAINTS.get(constrained.get(first.name, 0), ""))
+        since = [_shown(one.type.since) for one in schema.intervals if one.type.until == first.name]
+        treatment = row.treatment + (f"; the days since {' and '.join(since)}" if since else "")
+        row = replace(row, treatment=treatment + _CONSTRAINTS.get(constrained.get(first.name, 0), ""))
         if len(group) > 1:
             missing = sum(column.missing for column in group)
-            row = replace(
-                row,
-                name=f"{_shown(first.name)} … {_shown(last.name)} ({len(group)} columns)",
-                missing=f"{missing:,}" if missing else "–",
-                values=_range_of(group),
-            )
+            name = f"{_shown(first.name)} … {_shown(group[-1].name)} ({len(group)} columns)"
+            row = replace(row, name=name, missing=f"{missing:,}" if missing else "–", values=_range_of(group))
         rows.append(row)
     return rows
 
@@ -150,11 +143,9 @@ def describe_target(target: Target) -> str:
     "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"
     """
     if target.task == "regression":
-        known = (
-            ""
-            if target.low is None or target.high is None
-            else f": {Number().range_said(target.low, target.high)}"
-        )
+        known = ""
+        if target.low is not None and target.high is not None:
+            known = f": {Number().range_said(target.low, target.high)}"
         mean = "" if target.mean is None else f", mean {format_number(target.mean)}"
         return f"regression of {target.name!r}{known}{mean}"
     return f"classification of {target.name!r} into {len(target.classes):,} classes: {_classes_named(target)}"

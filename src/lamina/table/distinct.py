@@ -46,18 +46,14 @@ class DistinctColumn(Column):
         self.name, self.type_name = name, "object"
         self._values, self._positions = values, positions
         self._counts: list[int] = np.bincount(positions, minlength=len(values)).tolist()
-        self.storage = storage_of_values([*self._of_each_type().values()])
+        of_each_type: dict[type, Any] = {}
+        for value, count in self._pairs():
+            if count and type(value) not in of_each_type and not is_missing(value):
+                of_each_type[type(value)] = value
+        self.storage = storage_of_values([*of_each_type.values()])
 
     def _pairs(self) -> zip[tuple[Any, int]]:
         return zip(self._values, self._counts, strict=True)
-
-    def _of_each_type(self) -> dict[type, Any]:
-        """A value of each Python type in the column."""
-        found: dict[type, Any] = {}
-        for value, count in self._pairs():
-            if count and type(value) not in found and not is_missing(value):
-                found[type(value)] = value
-        return found
 
     def __len__(self) -> int:
         return len(self._positions)

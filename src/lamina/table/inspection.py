@@ -89,13 +89,10 @@ class Inspection:
         """The results as a dictionary for JSON."""
         columns: list[dict[str, Any]] = []
         for one in self.columns:
-            known = (
-                {}
-                if one.schema is None
-                else {"kind": one.schema.kind, "treatment": one.schema.type.treatment(one.schema)}
-            )
+            schema = one.schema
+            known = {"kind": schema.kind, "treatment": schema.type.treatment(schema)} if schema else {}
             facts = {name: value for name, value in vars(one).items() if name != "schema"}
-            columns.append({**facts, **known, "schema": one.schema and one.schema.to_dict()})
+            columns.append({**facts, **known, "schema": schema and schema.to_dict()})
         content: dict[str, Any] = {
             "rows": self.rows,
             "sampled": self.sampled,
@@ -155,7 +152,8 @@ class Look:
     The arguments are those of `inspect`.
 
     Attributes:
-        schemas: by column, the schema, or the reason why training would reject the column.
+        schemas: by column, the schema; None if training would reject the column.
+        refused: by rejected column, the reason.
     """
 
     def __init__(
@@ -179,6 +177,7 @@ class Look:
         self.target_column = column_of_target(table, target)
         self.target = self._understood_target(task)
         names = [name for name in table.names if name != self.target_name]
+        self.refused: dict[str, str] = {}
         self.schemas = {name: self._judged(name) for name in names}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
@@ -193,13 +192,11 @@ class Look:
         try:
             return infer_target(self.target_column, task)
         except DataError as error:
-            self._find(
-                "target", "warning", [self.target_column.name], f"training would refuse the table: {error}"
-            )
+            said = f"training would refuse the table: {error}"
+            self._find("target", "warning", [self.target_column.name], said)
             return None
 
-    def _judged(self, name: str) -> ColumnSchema | str:
-        """The schema of a column, or the reason why training would reject the column."""
+    def _judged(self, name: str) -> ColumnSchema | None:
         targets = None
         if self.target is not None and self.target_column is not None:
             targets = partial(targets_of, self.target, self.target_column)
@@ -209,15 +206,14 @@ class Look:
             )
         except DataError as error:
             self._find("columns", "warning", [name], f"training would refuse the table: {error}")
-            return str(error)
+            self.refused[name] = str(error)
+            return None
 
     def _facts(self, name: str) -> ColumnFacts:
-        column, schema = self.table.column(name), self.schemas[name]
-        refused, schema = (schema, None) if isinstance(schema, str) else ("", schema)
+        column, schema, refused = self.table.column(name), self.schemas[name], self.refused.get(name, "")
         if column.storage == "other":
-            return ColumnFacts(
-                name, schema, refused, column.missing(), column.missing() / self.table.rows, 0, None
-            )
+            missing = column.missing()
+            return ColumnFacts(name, schema, refused, missing, missing / self.table.rows, 0, None)
         cells = self.cells[name] = cells_of(schema, column)
         return _facts(column, schema, refused, cells)
 
@@ -234,7 +230,7 @@ class Look:
     @property
     def schema(self) -> Schema:
         """The recognized columns and the target."""
-        columns = tuple(one for one in self.schemas.values() if not isinstance(one, str))
+        columns = tuple(one for one in self.schemas.values() if one is not None)
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
@@ -243,7 +239,7 @@ class Look:
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]
         sample = self._sample(self.table.rows, len(features) or 1)
-        wanted = self._target_values()
+        wanted = self._target_values(self.target_column)
         if wanted is not None:
             self._leakage(features, wanted, keys, sample)
             whole = keys + row_keys(wanted, len(compared))
@@ -252,26 +248,18 @@ class Look:
             self._add(repeated_rows(keys, compared))
         found = None if new is None else self._compared(as_table(new), compared, sample)
         self.findings.sort(key=lambda one: one.level != "warning")
-        lines = (
-            *(self.facts[name] for name in self.table.names if name != self.target_name),
-            *self._target_facts(),
-        )
-        lines = sorted(lines, key=lambda one: (*self.table.names, one.name).index(one.name))
-        return Inspection(
-            self.table.rows, self.schema, tuple(lines), tuple(self.findings), found, len(sample)
-        )
+        lines = [*self.facts.values(), *self._target_facts()]
+        lines.sort(key=lambda one: (*self.table.names, one.name).index(one.name))
+        facts, findings = tuple(lines), tuple(self.findings)
+        return Inspection(self.table.rows, self.schema, facts, findings, found, len(sample))
 
     def _add(self, *findings: Finding | None) -> None:
         self.findings += [one for one in findings if one is not None]
 
-    def _known(self, name: str) -> ColumnSchema | None:
-        schema = self.schemas[name]
-        return None if isinstance(schema, str) else schema
-
     def _features(self, name: str) -> list[Series]:
         """The inputs to a network of a column of the training table."""
         if name not in self._seen:
-            self._seen[name] = features_of(self._known(name), self.table.column(name), self.cells[name])
+            self._seen[name] = features_of(self.schemas[name], self.table.column(name), self.cells[name])
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
@@ -280,7 +268,7 @@ class Look:
         Columns that a network can't use don't count: with a different id in each row, for example, no rows would be
         equal.
         """
-        schema = self._known(name)
+        schema = self.schemas[name]
         return schema is None or not isinstance(schema.type, Unused)
 
     def _sample(self, rows: int, columns: int) -> np.ndarray:
@@ -289,14 +277,13 @@ class Look:
             return np.arange(rows)
         return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
 
-    def _target_values(self) -> Series | None:
-        """The target as numbers, or as class codes for a classification; None for a rejected target."""
-        if self.target_column is None or self.target is None:
+    def _target_values(self, column: Column | None, known: Series | None = None) -> Series | None:
+        """A table's target as numbers, or as class codes, which are those of `known`; None without a target."""
+        if column is None or self.target is None:
             return None
-        name = self.target_column.name
         if self.target.task == "classification":
-            return cells_of(None, self.target_column)
-        return _number_series(name, self.target_column, self.target.form)
+            return cells_of(None, column, known)
+        return _number_series(column, self.target.form)
 
     def _leakage(
         self, features: Sequence[Series], target: Series, keys: np.ndarray, sample: np.ndarray
@@ -306,7 +293,7 @@ class Look:
         held, wanted = [one.of(rows) for one in features], target.of(rows)
         self.findings += leaks(held, wanted)
         if self.target_column is not None and self.target_column.storage in ("number", "boolean"):
-            numbers = _number_series(target.column, self.target_column).of(rows)
+            numbers = _number_series(self.target_column, None).of(rows)
             self.findings += sums(held, numbers)
 
     # --- a new table -------------------------------------------------------------------------------------------------
@@ -317,9 +304,8 @@ class Look:
         if not (self.table.named and new.named):
             new = _renamed(new, [*self.schemas])
         self._columns_of(new)
-        read = {
-            name: found for name in self.cells if name in new and (found := self._read(name, new)) is not None
-        }
+        tried = {name: self._read(name, new) for name in self.cells if name in new}
+        read = {name: found for name, found in tried.items() if found is not None}
         shared = [one for one in compared if one.column in read]
         common = self._in_both(shared, [read[one.column][0] for one in shared], new.rows)
         if common is not None and not common[sample].all():
@@ -327,10 +313,11 @@ class Look:
         before = [one for name in read for one in self._features(name)]
         after = [one for _, features in read.values() for one in features]
         unknown = new_categories(before, after)
-        pair = self._new_target(new)
-        if pair is not None:
-            before.append(pair[0])
-            after.append(pair[1])
+        known = self._target_values(self.target_column)
+        target = self._new_target(new, known)
+        if known is not None and target is not None:
+            before.append(known)
+            after.append(target)
         chosen = self._sample(new.rows, len(after) or 1)
         found = drift([one.of(sample) for one in before], [one.of(chosen) for one in after], self.seed)
         return replace(found, rows=new.rows, new_categories=unknown)
@@ -366,7 +353,7 @@ class Look:
 
         The result is None if a value is not of the column's type.
         """
-        column, known = new.column(name), self._known(name)
+        column, known = new.column(name), self.schemas[name]
         before = self.table.column(name)
         if column.storage == "other":
             return None
@@ -382,29 +369,20 @@ class Look:
             self._find("columns", "warning", [name], said)
         return cells, features
 
-    def _new_target(self, new: Table) -> tuple[Series, Series] | None:
-        """The targets of both tables; None if the new table lacks the target."""
+    def _new_target(self, new: Table, known: Series | None) -> Series | None:
+        """The new table's target; None if the table lacks it, or it has values that are not numbers."""
         name = self.target_name
-        if name is None or name not in new or self.target is None or self.target_column is None:
+        if name is None or name not in new:
             return None
-        column = new.column(name)
         try:
-            if self.target.task == "regression":
-                known, form = self.target_column, self.target.form
-                return _number_series(name, known, form), _number_series(name, column, form)
+            return self._target_values(new.column(name), known)
         except (DataError, ValueError, TypeError):
-            self._find(
-                "columns",
-                "warning",
-                [name],
-                f"the target {name!r} is not a number in some rows of the new table",
-            )
+            said = f"the target {name!r} is not a number in some rows of the new table"
+            self._find("columns", "warning", [name], said)
             return None
-        before = cells_of(None, self.target_column)
-        return before, cells_of(None, column, before)
 
 
-def _number_series(name: str, column: Column, form: Form | None = None) -> Series:
+def _number_series(column: Column, form: Form | None) -> Series:
     """The numbers of a regression target.
 
     Texts are parsed in the format `form`, if it is not None.
@@ -413,7 +391,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
         ValueError: a text is not a number.
     """
     if column.storage in ("number", "boolean"):
-        return Series(name, name, column.numbers().astype(np.float64))
+        return Series(column.name, column.name, column.numbers().astype(np.float64))
 
     def read(value: object) -> float:
         found = number_in_form(value_name(value), form)
@@ -421,7 +399,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
             raise ValueError(f"{value!r} is not a number")
         return found
 
-    return Series(name, name, column.mapped(read, np.float64))
+    return Series(column.name, column.name, column.mapped(read, np.float64))
 
 
 def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Series) -> ColumnFacts:
@@ -431,11 +409,9 @@ def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Ser
     low = high = None
     if schema is not None and isinstance(schema.type, Quantity) and present.any():
         low, high = (cells.show(float(one)) for one in (np.nanmin(cells.values), np.nanmax(cells.values)))
-    example = None if first is None else value_name(first[1])
+    example, share = None if first is None else value_name(first[1]), missing / len(cells)
     distinct = cells.distinct() if cells.names is None else len(cells.names)
-    return ColumnFacts(
-        column.name, schema, refused, missing, missing / len(cells), distinct, example, low, high
-    )
+    return ColumnFacts(column.name, schema, refused, missing, share, distinct, example, low, high)
 
 
 def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
@@ -452,4 +428,4 @@ def _renamed(new: Table, names: Sequence[str]) -> Table:
         raise DataError(
             f"the new table has {len(new.names)} columns, but the training table has {len(names)}"
         )
-    return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)
+    return Table(tuple(names), new.rows, lambda i: new.column(new.names[i]), named=True)

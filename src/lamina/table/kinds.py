@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -18,21 +18,9 @@ from lamina.table.ngram_targets import standardized
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import column_of_target, infer_target, target_values
-from lamina.table.types import (
-    CHOICES,
-    TYPES,
-    Boolean,
-    Candidate,
-    Category,
-    Choice,
-    Composite,
-    Nominal,
-    Number,
-    Quantity,
-    Text,
-    intervals_between,
-    ordered_by,
-)
+from lamina.table.types import Boolean, Category, Composite, Nominal, Number, Quantity, Text, ordered_by
+from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice
+from lamina.table.types.calendar import intervals_between
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 
 
@@ -121,9 +109,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
         )
     parted = tuple(_parts_of_their_own(columns))
     taken = {part.name for column in parted for part in (column, *column.parts)}
-    intervals = [
-        dataclasses.replace(one, name=free_name(one.name, taken)) for one in intervals_between(parted)
-    ]
+    intervals = [replace(one, name=free_name(one.name, taken)) for one in intervals_between(parted)]
     return Schema(parted, rows, named, target, tuple(intervals))
 
 
@@ -131,16 +117,9 @@ def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
     """The columns; parts are renamed if another column has the same name."""
     taken = {column.name for column in columns}
     for column in columns:
-        if not any(part.name != column.name and part.name in taken for part in column.parts):
-            yield column
-            continue
-        parts = [
-            dataclasses.replace(
-                part, name=part.name if part.name == column.name else free_name(part.name, taken)
-            )
-            for part in column.parts
-        ]
-        yield dataclasses.replace(column, parts=tuple(parts))
+        names = [one.name if one.name == column.name else free_name(one.name, taken) for one in column.parts]
+        parts = (replace(part, name=name) for part, name in zip(column.parts, names, strict=True))
+        yield replace(column, parts=tuple(parts)) if column.parts else column
 
 
 def _require_size(table: Table) -> None:
@@ -224,7 +203,7 @@ def judged(
     if choice in ("categorical", "text"):
         nominal = Boolean() if column.storage == "boolean" else Category()
         told = nominal if choice == "categorical" else Text()
-        return dataclasses.replace(told.learn(column, named), reason="as requested")
+        return replace(told.learn(column, named), reason="as requested")
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
@@ -252,14 +231,14 @@ def relearned(schema: Schema, data: Any) -> Schema:
     _require_size(table)
     columns = [_relearned(known, table.column(known.name), table.named) for known in schema.columns]
     found = schema_of(columns, table.rows, named=table.named, target=schema.target)
-    return found if schema.intervals else dataclasses.replace(found, intervals=())
+    return found if schema.intervals else replace(found, intervals=())
 
 
 def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema:
     if not isinstance(known.type, Quantity | Nominal | Composite):
         return known
     found = _without_value(column, named) if _has_no_value(column) else known.type.learn(column, named)
-    return dataclasses.replace(found, reason=known.reason)
+    return replace(found, reason=known.reason)
 
 
 def _matrix_columns(

@@ -118,15 +118,14 @@ def _first_odd(column: Column) -> tuple[int, object] | None:
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
     """A column's values as numbers, float64, with dates as days; None for categories and texts."""
     kind = known.type.of_values
-    if isinstance(kind, Composite):
-        first = known.parts[0] if known.parts else known
-        is_whole = first.name == known.name and isinstance(
-            first.type, Quantity
-        )  # not one of a text's several numbers
-        return kind.split(known, column)[0].numbers().astype(np.float64) if is_whole else None
-    return (
-        kind.fitted(known.name, column).numbers().astype(np.float64) if isinstance(kind, Quantity) else None
-    )
+    first = known.parts[0] if known.parts else known
+    if isinstance(kind, Quantity):
+        numbers = kind.fitted(known.name, column)
+    elif isinstance(kind, Composite) and isinstance(first.type, Quantity) and first.name == known.name:
+        numbers = kind.split(known, column)[0]  # not one of a text's several numbers
+    else:
+        return None
+    return numbers.numbers().astype(np.float64)
 
 
 def _require_all(column: Column, what: str, remedy: str) -> None:
@@ -211,9 +210,8 @@ def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
         steps = np.diff(ids.to_numpy()) if ids.dtype.is_integer() else np.zeros(0)
         is_sorted = bool(len(steps)) and ((steps >= 0).all() or (steps <= 0).all())
         is_plain = count >= _MANY_BLOCKS and (not is_sorted or may_count_rows(column.name))
-        if is_plain or any(
-            _belongs(frame[other.name], blocks) for other in schema.columns if other.name != column.name
-        ):
+        others = (frame[other.name] for other in schema.columns if other.name != column.name)
+        if is_plain or any(_belongs(other, blocks) for other in others):
             return column.name
     return None
 

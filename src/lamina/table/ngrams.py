@@ -82,15 +82,8 @@ def _separators() -> tuple[np.ndarray, np.ndarray]:
     spaces[[0x85, 0xA0, 0x1680, 0x2028, 0x2029]] = True
     others = spaces.copy()
     others[:128] = [not chr(point).isalnum() for point in range(128)]
-    for first, last in (
-        (0x80, 0xA9),
-        (0xAB, 0xB4),
-        (0xB6, 0xB9),
-        (0xBB, 0xBF),
-        (0x2000, 0x206F),
-        (0x3000, 0x303F),
-    ):
-        others[first : last + 1] = True
+    others[0x80:0xC0] = others[0x2000:0x2070] = others[0x3000:0x3040] = True
+    others[[0xAA, 0xB5, 0xBA]] = False  # letters: ª, µ and º
     others[[0xD7, 0xF7]] = True
     return spaces, others
 
@@ -114,11 +107,8 @@ def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _are_wide(points: np.ndarray) -> np.ndarray:
     """Whether code points are ideographs, kana or emoji."""
-    return (
-        ((points >= 0x2E80) & (points < 0xAC00))
-        | ((points >= 0xF900) & (points < 0xFB00))
-        | (points >= 0x1F000)
-    )
+    are_of_east_asia = ((points >= 0x2E80) & (points < 0xAC00)) | ((points >= 0xF900) & (points < 0xFB00))
+    return are_of_east_asia | (points >= 0x1F000)
 
 
 def kinds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -281,9 +271,8 @@ class _Sparse:
                 terms[others] *= values[others, None]
             else:
                 terms *= values[:, None]
-            product[self.rows[first:last]] = np.add.reduceat(
-                terms, self.starts[first:last] - stops[first], axis=0
-            )
+            begins = self.starts[first:last] - stops[first]
+            product[self.rows[first:last]] = np.add.reduceat(terms, begins, axis=0)
         return product
 
 
@@ -425,9 +414,8 @@ def _product(matrix: _Sparse, rows: int, columns: int) -> Callable[[np.ndarray],
         from scipy.sparse import csr_array
     except ImportError:
         return lambda dense: matrix.times(dense, rows)
-    found: Any = csr_array(
-        (matrix.values, (matrix.of_rows(matrix.rows), matrix.columns)), shape=(rows, columns)
-    )
+    places = matrix.of_rows(matrix.rows), matrix.columns
+    found: Any = csr_array((matrix.values, places), shape=(rows, columns))
     return lambda dense: found @ dense
 
 

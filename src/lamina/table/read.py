@@ -17,7 +17,7 @@ from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.lazily import pl
 from lamina.support.messages import doing
-from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
+from lamina.table.formats import FORMATS, HasTypes, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
@@ -26,8 +26,7 @@ from lamina.table.source import STANDARD_INPUT, open_sources
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-ROWS_AT_ONCE = 1 << 20
-_PURPOSE = "reading and writing tables"
+_ROWS_AT_ONCE = 1 << 20
 
 
 def read(source: Where, options: ReadOptions | None = None, places: Places | None = None) -> pl.DataFrame:
@@ -53,15 +52,14 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    return _joined(list(iter_batches(source, ROWS_AT_ONCE, options, places, held=True)))
+    return _joined(list(iter_batches(source, _ROWS_AT_ONCE, options, places, held=True)))
 
 
 def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The parts below each other; each loses its columns, so that memory holds a single column twice."""
     names = parts[0].columns
-    return pl.DataFrame(
-        [pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names]
-    )
+    columns = [pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names]
+    return pl.DataFrame(columns)
 
 
 @timed_parts("reading")
@@ -110,7 +108,7 @@ def iter_batches(
 
 def require_polars() -> None:
     """Raise an error with installation advice if polars is missing."""
-    require(_PURPOSE, "polars")
+    require("reading and writing tables", "polars")
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
@@ -135,14 +133,10 @@ def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
 
 
 def _require_same_columns(first: str, expected: set[str], file: str, found: set[str]) -> None:
-    if found == expected:
-        return
-    parts: list[str] = []
-    if expected - found:
-        parts.append(f"lacks {listed(sorted(expected - found))}")
-    if found - expected:
-        parts.append(f"adds {listed(sorted(found - expected))}")
-    raise DataError(f"{file} has different columns than {first}: it {' and '.join(parts)}")
+    changes = {"lacks": expected - found, "adds": found - expected}
+    parts = [f"{verb} {listed(sorted(names))}" for verb, names in changes.items() if names]
+    if parts:
+        raise DataError(f"{file} has different columns than {first}: it {' and '.join(parts)}")
 
 
 def read_in_shares(
@@ -166,10 +160,11 @@ def read_in_shares(
             for i, file in enumerate(sources)
             if (0 if file.name == STANDARD_INPUT else i % team.size) == team.rank
         }
-        files = _merged(team.gather({i: _File.of(reader) for i, reader in readers.items()}))
+        own = {i: _File(one.name, one.textual, one.lines, one.types()) for i, one in readers.items()}
+        files = _merged(team.gather(own))
         types = common_types(files)
         frames = {
-            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
+            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, _ROWS_AT_ONCE)])
             for i, reader in readers.items()
         }
     parts: list[pl.DataFrame] = _merged(team.gather(frames))
@@ -187,11 +182,6 @@ class _File:
     textual: bool
     lines: LineNumbers | None
     found: dict[str, Any]
-
-    @classmethod
-    def of(cls, reader: Reader) -> _File:
-        types = reader.types()
-        return cls(reader.name, reader.textual, reader.lines, types)
 
     def types(self) -> dict[str, Any]:
         return self.found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -61,12 +60,10 @@ class Target:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Target:
         """The target from its JSON form."""
-        fields: dict[str, Any] = {
-            name: tuple(content[name]) for name in ("classes", "counts") if name in content
-        }
         form: Any = msgspec.convert(content.get("form"), strict(Form) | None)
-        fields["form"] = form and Form(**msgspec.structs.asdict(form))
-        return cls(**{**content, **fields})
+        known: dict[str, Any] = {**content, "form": form and Form(**msgspec.structs.asdict(form))}
+        known |= {name: tuple(known[name]) for name in ("classes", "counts") if name in known}
+        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -188,10 +185,8 @@ class Schema:
                 own.setdefault(int(owner.removeprefix("column")), {})[rest] = array
         if not own:
             return self
-        columns = [
-            dataclasses.replace(column, arrays=own.get(i, {})) for i, column in enumerate(self.columns)
-        ]
-        return dataclasses.replace(self, columns=tuple(columns))
+        columns = tuple(replace(column, arrays=own.get(i, {})) for i, column in enumerate(self.columns))
+        return replace(self, columns=columns)
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -203,7 +198,7 @@ class Schema:
         return (*(column.name for column in self.columns if column.type.reads_text), *own)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __getitem__(self, name: str) -> ColumnSchema[Any]:
         for column in self.columns:
@@ -215,11 +210,11 @@ class Schema:
     def to_dict(self) -> dict[str, Any]:
         """The schema as a dictionary for `json.dumps`, without the `arrays`."""
         columns = [column.to_dict() for column in self.columns]
-        target = self.target and dataclasses.asdict(self.target)
-        fields = {"columns": columns, "rows": self.rows, "named": self.named, "target": target}
+        target = self.target and asdict(self.target)
+        found = {"columns": columns, "rows": self.rows, "named": self.named, "target": target}
         if not self.intervals:
-            return {"version": 2, **fields}
-        return {"version": FORMAT_VERSION, **fields, "intervals": [one.to_dict() for one in self.intervals]}
+            return {"version": 2, **found}
+        return {"version": FORMAT_VERSION, **found, "intervals": [one.to_dict() for one in self.intervals]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
@@ -238,11 +233,9 @@ class Schema:
             target = content["target"] and Target.from_dict(content["target"])
             intervals = tuple(map(ColumnSchema.from_dict, content.get("intervals", ())))
             dates = {column.name for column in columns if isinstance(column.type, Calendar)}
-            if any(
-                not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
-                for one in intervals
-            ):
-                raise ValueError("an interval names a column that is not a column of dates")
+            for one in intervals:
+                if not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates:
+                    raise ValueError("an interval names a column that is not a column of dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

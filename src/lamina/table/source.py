@@ -66,10 +66,8 @@ class Source:
         """The path of a file with the uncompressed bytes, for formats that need random access."""
         if not self.compression:
             return self.path
-        copy = self.scratch / f"{len(os.listdir(self.scratch))}-{self.path.name}"
-        with self.open() as packed, copy.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
-        return copy
+        with self.open() as packed:
+            return _copied(packed, self.scratch, self.path.name)
 
 
 class _Unpacked(io.RawIOBase):
@@ -120,10 +118,7 @@ def open_sources(
     if not parts:
         raise DataError("no file is given; name at least one")
     with scratch("lamina-source-") as folder:
-        sources: list[Source] = []
-        for part in parts:
-            sources += _sources(os.fspath(part), format, folder)
-        yield sources
+        yield [found for part in parts for found in _sources(os.fspath(part), format, folder)]
 
 
 def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:

@@ -156,6 +156,14 @@ def nothing_before(name: str, gap: float) -> DataError:
     )
 
 
+def _too_few(mark: str, name: str, count: int, needs: str, members: int, beside: str = "") -> DataError:
+    """The error for too few groups or times; there are `count`, and `needs` says how many must be."""
+    noun, what = ("group", "whole groups") if mark == "groups" else ("different time", "later times")
+    there = f"there {'is' if count == 1 else 'are'} {counted(count, noun)}{beside}"
+    said = f"{there}, and {needs}, to hold out {what}; {_remedy(mark, members)}"
+    return DataError(f"{as_mark(mark, name)}: {said}")
+
+
 def _remedy(mark: str, members: int = 0) -> str:
     """Advice for a user with too few groups or times, for an error message.
 
@@ -196,10 +204,10 @@ class RandomSplitter(Splitter):
         free = order[~first]  # the first row of each class is kept for training
 
         parts = np.zeros(rows, np.int8)
-        taken = _every(len(free), _count(test, rows, len(free)))
+        taken = _every(len(free), round(test * rows))
         parts[free[taken]] = 2
         rest = free[~taken]
-        parts[rest[_every(len(rest), _count(validation, rows, len(rest)))]] = 1
+        parts[rest[_every(len(rest), round(validation * rows))]] = 1
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
@@ -212,16 +220,9 @@ class RandomSplitter(Splitter):
             shuffled = rng.permutation(rows)
             count = min(max(round(len(rows) * share), 1), len(rows) - 1)
             return np.sort(shuffled[count:]), np.sort(shuffled[:count])
-        held: list[np.ndarray] = []
-        for value in np.unique(classes[rows]):
-            members = rng.permutation(rows[classes[rows] == value])
-            held.append(members[: round(len(members) * share)])
-        validation = np.sort(np.concatenate(held))
-        if not len(validation):
-            return rows, rows[:0]
-        stays = np.ones(len(classes), bool)
-        stays[validation] = False
-        return rows[stays[rows]], validation
+        members = [rng.permutation(rows[classes[rows] == value]) for value in np.unique(classes[rows])]
+        validation = np.sort(np.concatenate([one[: round(len(one) * share)] for one in members]))
+        return rows[~np.isin(rows, validation)], validation
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
         """The training and validation rows of each fold.
@@ -246,13 +247,9 @@ def _codes(strata: Any, rows: int) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _count(share: float, rows: int, available: int) -> int:
-    return min(round(share * rows), available)
-
-
 def _every(length: int, count: int) -> np.ndarray:
-    """A mask (length,) with `count` evenly spaced elements that are True."""
-    steps = (np.arange(1, length + 1) * count) // max(length, 1)
+    """A mask (length,) with `count` evenly spaced elements that are True; all, if there are fewer."""
+    steps = (np.arange(1, length + 1) * min(count, length)) // max(length, 1)
     return np.diff(steps, prepend=0) > 0
 
 
@@ -282,7 +279,7 @@ class GroupSplitter(Splitter):
         self.said = "by groups"
 
     def most_members(self, rows: np.ndarray) -> int:
-        return int((~self._tables(rows).stays).sum())
+        return self._tables(rows).free
 
     def _split(self, validation: float, test: float, seed: int) -> Split:
         shares = [1 - validation - test, validation, test]
@@ -300,10 +297,9 @@ class GroupSplitter(Splitter):
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
         tables = self._tables(rows)
-        free = int((~tables.stays).sum())
-        if free < members:
-            raise self._too_few(tables, members, f"members={members}", members=max(free, 1))
-        count = min(max(members, round(1 / share)), free)
+        if tables.free < members:
+            raise self._too_few(tables, members, f"members={members}", members=max(tables.free, 1))
+        count = min(max(members, round(1 / share)), tables.free)
         of_group = np.full(len(tables.stays), -1)
         of_group[~tables.stays] = tables.shared_out([1 / count] * count, rng)
         fold = of_group[tables.of_rows]
@@ -315,22 +311,17 @@ class GroupSplitter(Splitter):
         Part 0 is for training. If a class occurs in a single group, this group is in part 0.
         """
         tables = self._tables(rows)
-        free = int((~tables.stays).sum())
         needed = len(shares) - bool(tables.stays.any())
-        if free < needed:
+        if tables.free < needed:
             raise self._too_few(tables, needed, f"{len(shares)} parts")
         part = np.zeros(len(tables.stays), np.int64)
         part[~tables.stays] = tables.shared_out(shares, rng)
         return part[tables.of_rows]
 
     def _too_few(self, tables: _GroupTables, needed: int, for_what: str, members: int = 0) -> DataError:
-        kept, free = int(tables.stays.sum()), int((~tables.stays).sum())
+        kept, needs = int(tables.stays.sum()), f"{for_what} need at least {needed}"
         alone = f" besides {counted(kept, 'group')} with the only rows of a class" if kept else ""
-        there = f"there {'is' if free == 1 else 'are'} {counted(free, 'group')}{alone}"
-        return DataError(
-            f"{as_mark('groups', self._name)}: {there}, and {for_what} need at least {needed}, to hold out whole "
-            f"groups; {_remedy('groups', members)}"
-        )
+        return _too_few("groups", self._name, tables.free, needs, members, alone)
 
     def _tables(self, rows: np.ndarray) -> _GroupTables:
         return _GroupTables(self._codes[rows], None if self._classes is None else self._classes[rows])
@@ -342,6 +333,7 @@ class _GroupTables:
     Attributes:
         of_rows: the group number of each row.
         stays: whether each group is the only group of some class.
+        free: the number of groups that may be held out.
     """
 
     def __init__(self, groups: np.ndarray, classes: np.ndarray | None) -> None:
@@ -354,6 +346,7 @@ class _GroupTables:
         alone = (spread == 1)[class_] & (len(names) > 1 and self._classes > 1)
         self.stays = np.zeros(len(names), bool)
         self.stays[group[alone]] = True
+        self.free = int((~self.stays).sum())
         self._group, self._class, self._sizes = group, class_, sizes
         self._totals = np.bincount(class_, sizes, self._classes)
 
@@ -437,13 +430,10 @@ class TimeSplitter(Splitter):
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
         starts = [1 - share + share * i / members for i in range(members)]
         windows = self._windows(rows, starts, f"members={members}" if members > 1 else "2 parts")
-        pairs: list[Pair] = []
-        for i in range(1, len(windows)):
-            earlier = np.sort(np.concatenate(windows[:i]))
-            train = self._before(earlier, windows[i])
-            if not len(train):
-                raise self._nothing_left()
-            pairs.append((train, windows[i]))
+        earlier = [np.sort(np.concatenate(windows[:i])) for i in range(1, len(windows))]
+        pairs = [(self._before(rows, later), later) for rows, later in zip(earlier, windows[1:], strict=True)]
+        if not all(len(train) for train, _ in pairs):
+            raise self._nothing_left()
         return pairs
 
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
@@ -454,14 +444,9 @@ class TimeSplitter(Splitter):
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
         if len(different) <= len(starts):
-            there = (
-                f"there {'is' if len(different) == 1 else 'are'} {counted(len(different), 'different time')}"
-            )
+            needs = f"{for_what} need at least {len(starts) + 1}"
             fewer = max(len(different) - 1, 1) if len(starts) > 1 and for_what.startswith("members") else 0
-            raise DataError(
-                f"{as_mark('time', self._name)}: {there}, and {for_what} need at least {len(starts) + 1}, to hold out "
-                f"later times; {_remedy('time', fewer)}"
-            )
+            raise _too_few("time", self._name, len(different), needs, fewer)
         cuts: list[int] = []
         for i, start in enumerate(starts):
             nearest = int(np.abs(before - start * len(rows)).argmin())
@@ -475,11 +460,7 @@ class TimeSplitter(Splitter):
 
         Rows whose group is among the later rows are left out.
         """
-        keeps = (
-            self._times[rows] < self._times[later].min() - self._gap
-            if len(later)
-            else np.ones(len(rows), bool)
-        )
+        keeps = self._times[rows] < self._times[later].min(initial=np.inf) - self._gap
         if self._groups is not None:
             keeps &= ~np.isin(self._groups[rows], self._groups[later])
         return rows[keeps]

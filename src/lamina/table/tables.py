@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ Block = tuple[list[int], np.ndarray]
 """Positions of columns, and their values (rows, columns)."""
 
 
+@dataclass(eq=False)
 class Table:
     """Columns of equal length with distinct names.
 
@@ -35,30 +37,21 @@ class Table:
         names: the columns' names; for a table without names (an array) "x0", "x1", …
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
+        column_at: returns the column at a position.
         matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
         few: the values of a data frame of few rows, if all are plain numbers of one type: (rows, columns).
         blocks: returns the columns of plain numbers among those at some positions, as pairs of positions and an array
             (rows, columns) of the columns' own dtype; columns may be left out.
     """
 
-    def __init__(
-        self,
-        names: Iterable[str],
-        rows: int,
-        column: Callable[[int], Column],
-        *,
-        named: bool,
-        matrix: Any = None,
-        few: np.ndarray | None = None,
-        blocks: Callable[[Sequence[int]], Iterable[Block]] = lambda _: (),
-    ) -> None:
-        self.names = tuple(names)
-        self.rows = rows
-        self.named = named
-        self.matrix = matrix
-        self.few = few
-        self.blocks = blocks
-        self._column = column
+    names: tuple[str, ...]
+    rows: int
+    column_at: Callable[[int], Column]
+    _: KW_ONLY
+    named: bool
+    matrix: Any = None
+    few: np.ndarray | None = None
+    blocks: Callable[[Sequence[int]], Iterable[Block]] = lambda _: ()
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -69,7 +62,7 @@ class Table:
         return self._positions[name]
 
     def column(self, name: str) -> Column:
-        return self._column(self._positions[name])
+        return self.column_at(self._positions[name])
 
     def numbers(self, names: Sequence[str]) -> Iterator[Block]:
         """The values of columns of numbers, NaN where missing.
@@ -81,7 +74,7 @@ class Table:
             yield [rest.pop(i) for i in positions], block
         row: dict[np.dtype[Any], tuple[list[int], list[np.ndarray]]] = {}
         for i, j in rest.items():
-            values = self._column(i).numbers()
+            values = self.column_at(i).numbers()
             if self.rows != 1:
                 yield [j], values.reshape(-1, 1)
                 continue
@@ -98,7 +91,7 @@ class Table:
 
         def column(i: int) -> Column:
             name = self.names[i]
-            return ArrayColumn(name, given[name]) if name in given else self._column(i)
+            return ArrayColumn(name, given[name]) if name in given else self.column_at(i)
 
         def blocks(positions: Sequence[int]) -> Iterable[Block]:
             return self.blocks([i for i in positions if self.names[i] not in given])
@@ -192,7 +185,7 @@ def _frame_table(data: Any) -> Table:
     keys = frame.columns
     given = given or keys
     named = [*given] != [*range(len(keys))]  # pandas' numbers for columns without names
-    names = [*map(str, given)] if named else _numbered(len(keys))
+    names = tuple(map(str, given)) if named else _numbered(len(keys))
 
     def column(i: int) -> Column:
         return series_column(names[i], frame.get_column(keys[i]))
@@ -246,7 +239,7 @@ def _few_rows(data: Any) -> Table | None:
     named = {*map(type, names)} == {str}
     if not named and names != [*range(len(names) or 1)]:
         return None
-    names = names if named else _numbered(len(names))
+    names = tuple(names) if named else _numbered(len(names))
     require_different(names)
     # By classes, since polars' types take long to compare; parameters don't matter to those that are taken.
     each = dict(zip(map(type, dtypes), dtypes, strict=True))

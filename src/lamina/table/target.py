@@ -31,25 +31,17 @@ def column_of_target(table: Table, target: Any) -> Column | None:
     """The target's column, from its name or its values; None without a target.
 
     Raises:
-        DataError: the column does not exist, or the number of values differs from the number of rows.
+        DataError: the column does not exist (the message lists the columns and the nearest name), or the number of
+            values differs from the number of rows.
     """
     if target is None:
         return None
-    column = target_column(table, target) if isinstance(target, str) else as_column(target)
+    if isinstance(target, str) and target not in table:
+        raise no_target_error(target, table.names)
+    column = table.column(target) if isinstance(target, str) else as_column(target)
     if len(column) != table.rows:
         raise DataError(f"the target has {len(column)} values, but the table has {table.rows} rows")
     return column
-
-
-def target_column(table: Table, name: str) -> Column:
-    """The target's column in a table.
-
-    Raises:
-        DataError: the column does not exist; the message lists the columns and the nearest name.
-    """
-    if name not in table:
-        raise no_target_error(name, table.names)
-    return table.column(name)
 
 
 def no_target_error(name: str, names: Sequence[str]) -> DataError:
@@ -101,32 +93,34 @@ def _form(column: Column, task: Task | None) -> Form | None:
     most = FEW_CLASSES if form and (form.ranges or form.fractions) else 2
     if form is None or (task is None and column.distinct() <= most):
         return None
-    return (
-        form
-        if column.first_where(lambda value: number_in_form(value_name(value), form) is None) is None
-        else None
-    )
+    other = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
+    return form if other is None else None
 
 
 def _require_values(column: Column) -> None:
     if column.storage in ("date", "time", "duration", "other"):
-        raise DataError(
-            f"the target {column.name!r} has type {column.type_name}, which can be neither classes nor "
-            "numbers; derive classes or numbers from it first"
+        remedy = "derive classes or numbers from it first"
+        raise _refused(
+            column, f"has type {column.type_name}, which can be neither classes nor numbers; {remedy}"
         )
     missing = column.missing()
     if missing == len(column):
         raise no_values(column.name, len(column))
     if missing:
-        raise DataError(
-            f"the target {column.name!r} is missing in {missing:,} of {counted(len(column), 'row')}, first in "
-            f"{row(column.first_missing())}; leave those rows out"
-        )
+        rows, first = counted(len(column), "row"), row(column.first_missing())
+        raise _refused(column, f"is missing in {missing:,} of {rows}, first in {first}; leave those rows out")
     if column.storage == "number" and not np.isfinite(column.numbers()).all():
-        bad = int(np.argmin(np.isfinite(column.numbers())))
-        raise DataError(
-            f"the target {column.name!r} is infinite in {row(bad)}; correct it or leave the row out"
-        )
+        raise infinite_target(column, int(np.argmin(np.isfinite(column.numbers()))))
+
+
+def _refused(column: Column, said: str) -> DataError:
+    """The error for a target that can't be learned."""
+    return DataError(f"the target {column.name!r} {said}")
+
+
+def infinite_target(column: Column, index: int) -> DataError:
+    """The error for a target with an infinite number in the row `index`."""
+    return _refused(column, f"is infinite in {row(index)}; correct it or leave the row out")
 
 
 def no_values(name: str, rows: int) -> DataError:
@@ -150,23 +144,18 @@ def _classes(column: Column, reason: str) -> Target:
         name = value_name(value)
         merged[name] = (value, count + merged.get(name, (value, 0))[1])
     if len(merged) < 2:
-        raise DataError(
-            f"the target {column.name!r} has only one class, {next(iter(merged))!r}, in all "
-            f"{len(column)} rows; there is nothing to learn"
-        )
+        said = f"has only one class, {next(iter(merged))!r}, in all {len(column)} rows; there is nothing to learn"
+        raise _refused(column, said)
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
         why = f"like ids or measurements; classes must repeat (numeric target: {as_option('task', 'regression')})"
         if all(map(is_date, merged)):
             why = "all dates; first convert them to numbers, or to classes that repeat, such as the month"
-        raise DataError(
-            f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, {why}"
-        )
+        raise _refused(column, f"has {len(merged):,} classes in {len(column):,} rows, {why}")
     warn_of_spellings(f"the target {column.name!r}", merged, "classes")
     if len(merged) > MOST_CLASSES:
-        raise DataError(
-            f"the target {column.name!r} has {len(merged):,} classes, and a network has an output for each, at most "
-            f"{MOST_CLASSES:,}; merge rare classes (for a numeric target, use {as_option('task', 'regression')})"
-        )
+        most = f"a network has an output for each, at most {MOST_CLASSES:,}"
+        remedy = f"merge rare classes (for a numeric target, use {as_option('task', 'regression')})"
+        raise _refused(column, f"has {len(merged):,} classes, and {most}; {remedy}")
     ordered = sorted(merged.values(), key=lambda pair: _class_order(pair[0]))
     single = [value_name(value) for value, count in ordered if count == 1]
     if single and len(column) >= 20:
@@ -174,13 +163,8 @@ def _classes(column: Column, reason: str) -> Target:
             f"the target {column.name!r} has {counted(len(single), 'class', 'classes')} of a single row: "
             f"{listed(single)}; a single row cannot be both trained on and held out"
         )
-    return Target(
-        column.name,
-        "classification",
-        reason,
-        classes=tuple(_plain(value) for value, _ in ordered),
-        counts=tuple(count for _, count in ordered),
-    )
+    classes, counts = tuple(_plain(value) for value, _ in ordered), tuple(count for _, count in ordered)
+    return Target(column.name, "classification", reason, classes, counts)
 
 
 def _class_order(value: object) -> tuple[bool, float, str]:
@@ -203,10 +187,7 @@ def _range(column: Column, reason: str, form: Form | None) -> Target:
     values = _numbers(column, form)
     low, high = float(values.min()), float(values.max())
     if low == high:
-        raise DataError(
-            f"the target {column.name!r} is constant: {low:g} in all {len(column)} rows; "
-            "there is nothing to learn"
-        )
+        raise _refused(column, f"is constant: {low:g} in all {len(column)} rows; there is nothing to learn")
     return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values), form=form)
 
 
@@ -215,10 +196,8 @@ def _numbers(column: Column, form: Form | None) -> np.ndarray:
         return column.numbers().astype(np.float64)
     wrong = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
     if wrong is not None:
-        raise DataError(
-            f"the target {column.name!r} cannot be a regression: it is {shown(value_name(wrong[1]))}, "
-            f"not a number, in {row(wrong[0])}"
-        )
+        value, place = shown(value_name(wrong[1])), row(wrong[0])
+        raise _refused(column, f"cannot be a regression: it is {value}, not a number, in {place}")
     return column.mapped(lambda value: cast(float, number_in_form(value_name(value), form)), np.float64)
 
 

@@ -43,6 +43,11 @@ def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
     return [named(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
 
 
+def _names(part: pl.DataFrame) -> pl.DataFrame:
+    """The names of the columns, as the column "name"."""
+    return pl.DataFrame({"name": part.columns}, schema={"name": pl.String})
+
+
 def _marked(texts: pl.Expr) -> pl.Expr:
     return pl.when(_could_be_formula(texts)).then(texts.str.replace("^", "'")).otherwise(texts)
 
@@ -55,11 +60,8 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
     [("'=1+2", -1), ('-7,5', 2), ('a', 3)]
     """
     for part in parts:
-        names = pl.DataFrame({"name": part.columns}, schema={"name": pl.String}).select(
-            _marked(named("name"))
-        )
         safe = part.with_columns(_marked(texts) for texts in _texts(part))
-        safe.columns = names.to_series().to_list()
+        safe.columns = _names(part).select(_marked(named("name"))).to_series().to_list()
         yield safe
 
 
@@ -67,9 +69,7 @@ def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
     """The parts of a table, unchanged; warns about the first text that may be a formula."""
     told = False
     for part in parts:
-        found = (
-            None if told else _first_formula(part, pl.DataFrame({"": part.columns}, schema={"": pl.String}))
-        )
+        found = None if told else _first_formula(part, _names(part))
         if found is not None:
             told = True
             warn(

@@ -11,8 +11,6 @@ import numpy as np
 
 from lamina.table.values import lazily
 
-__all__ = ["ZONES", "ahead_in", "zone_names", "zone_said"]
-
 ZONES = {
     "z": 0, "utc": 0, "gmt": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
     "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,

@@ -9,7 +9,7 @@ from sklearn import datasets
 from lamina.table.columns import as_column
 from lamina.table.findings.drift import drift, new_categories
 from lamina.table.findings.results import LEVEL
-from lamina.table.findings.values import Names, Series
+from lamina.table.findings.values import Series, cells_of
 from lamina.table.inspection import inspect
 
 
@@ -88,15 +88,13 @@ def test_p_values_are_adjusted_by_holms_method():
 
 
 def test_new_names_among_many_rare_ones():
-    names = Names()
-
-    def series(values):
-        return Series("name", "name", names.read(as_column(values)), names)
+    def series(values, known=None):
+        return cells_of(None, as_column(values, "name"), known)
 
     rng = np.random.default_rng(0)
     before = series([f"a{i}" for i in rng.integers(0, 500, 2000)])
-    alike = series([f"a{i}" for i in rng.integers(0, 500, 500)])
-    other = series([f"b{i}" for i in range(500)])
+    alike = series([f"a{i}" for i in rng.integers(0, 500, 500)], before)
+    other = series([f"b{i}" for i in range(500)], before)
     assert not drift([before], [alike]).found
     assert drift([before], [other]).found
     assert new_categories([before], [other]) == {"name": (500, 500)}
@@ -164,5 +162,4 @@ def test_noise_gives_findings_at_the_stated_level(times):
 
 
 def _named(values):
-    names = Names()
-    return Series("names", "names", names.read(as_column([f"n{one}" for one in values])), names)
+    return cells_of(None, as_column([f"n{one}" for one in values], "names"))

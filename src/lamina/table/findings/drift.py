@@ -44,12 +44,8 @@ def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> D
     (['x'], True)
     """
     pairs = list(zip(training, new, strict=True))
-    tests = [
-        found
-        for before, after in pairs
-        for found in (_missing(before, after), _values(before, after))
-        if found
-    ]
+    compared = (test(before, after) for before, after in pairs for test in (_missing, _values))
+    tests = [found for found in compared if found is not None]
     auc, p_value = _told_apart(pairs, seed) if pairs else (None, None)
     p_values = [one.p_value for one in tests] + ([] if p_value is None else [p_value])
     adjusted = _holm(np.array(p_values))
@@ -160,7 +156,7 @@ def _of_names(series: Series, names: Names, left: np.ndarray, right: np.ndarray)
     of_names = counts / counts.sum(axis=1, keepdims=True)
     most = int(np.argmax(np.abs(of_names[1] - of_names[0])))
     said = [share_said(float(share), 1) for share in of_names[:, most]]
-    name = names.listed()[most]
+    name = [*names][most]
     shown = name if len(name) <= 30 else name[:29] + "…"
     change = f"{shown!r} {said[0]} → {said[1]}"
     if abs(of_names[1, most] - of_names[0, most]) < size / 5:
@@ -239,5 +235,5 @@ def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray)
     # Equally frequent names must not be ordered by codes, which reveal the table that had a name first.
     counts = np.bincount(values[values >= 0], minlength=len(before.names))
     place = np.empty(len(counts))
-    place[np.lexsort((np.array(before.names.listed()), counts))] = np.arange(len(counts))
+    place[np.lexsort((np.array([*before.names]), counts))] = np.arange(len(counts))
     return np.where(values >= 0, place[values], np.nan)

@@ -31,12 +31,8 @@ def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None
         return None
     said = f"{_share(repeated, len(keys))} {'repeats' if repeated == 1 else 'repeat'} an earlier row"
     level = _level(first, counts, columns)
-    said += (
-        _USUAL
-        if level == "note"
-        else ": a random split puts copies on both sides; remove them, or split by group"
-    )
-    return Finding("duplicates", level, (), said, repeated)
+    advice = ": a random split puts copies on both sides; remove them, or split by group"
+    return Finding("duplicates", level, (), said + (_USUAL if level == "note" else advice), repeated)
 
 
 _USUAL = ", no more than chance gives"
@@ -101,9 +97,8 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
     usual, deviation = float(expected.sum()), float(np.sqrt(max(spread.sum(), 0)))
     more = common - 0.5 - usual
     is_more = more > _DEVIATIONS * deviation and float(poisson.sf(common - 1, usual)) < _BY_CHANCE
-    said = (
-        f"{_share(common, len(new))} of the new table {'is' if common == 1 else 'are'} in the training table"
-    )
+    verb = "is" if common == 1 else "are"
+    said = f"{_share(common, len(new))} of the new table {verb} in the training table"
     said += ": a model is not tested by rows that it has seen" if is_more else _USUAL
     return Finding("duplicates", "warning" if is_more else "note", (), said, common)
 
@@ -143,5 +138,5 @@ def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
     return [columns[i] for i in free]
 
 
-def _share(part: int, whole: int, noun: str = "row") -> str:
-    return f"{counted(part, noun)} ({share_said(part, whole)})"
+def _share(part: int, whole: int) -> str:
+    return f"{counted(part, 'row')} ({share_said(part, whole)})"

@@ -12,7 +12,7 @@ import numpy as np
 from lamina.table.findings.results import Finding, share_said
 from lamina.table.findings.values import Series
 
-FEWEST_ROWS = 20
+_FEWEST_ROWS = 20
 """Minimum number of rows; with fewer, columns may look alike by chance."""
 
 _NEARLY = 0.98
@@ -77,7 +77,7 @@ def score(series: Series, target: Series) -> Score:
         predicted[~seen] = _predicted(series.of(seen), wanted[seen], series.of(~seen), classes=classes)
     judged = ~np.isnan(predicted)
     rows = int(judged.sum())
-    if rows < FEWEST_ROWS // 2:
+    if rows < _FEWEST_ROWS // 2:
         return Score(0.0, rows, None, 1.0)
     truth, guess = wanted[judged], predicted[judged]
     if not classes:
@@ -131,7 +131,7 @@ def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
         features: the columns' inputs to a network. Rows must be distinct, since the copy of a row reveals its target.
         target: float64 for regression, or class codes; without missing values.
     """
-    if len(target) < FEWEST_ROWS:
+    if len(target) < _FEWEST_ROWS:
         return []
     found: dict[str, Finding] = {}
     for series in features:
@@ -178,7 +178,7 @@ def _monotone(series: Series, target: Series) -> str | None:
     """
     if series.names is not None or target.names is not None or not series.present.all():
         return None
-    if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
+    if series.distinct() < _FEWEST_ROWS or not _agrees(series, target)[0]:
         return None
     steps = np.diff(target.values[np.argsort(series.values, kind="stable")])
     if (steps >= 0).all():
@@ -235,7 +235,7 @@ def _is_copy(series: Series, target: Series) -> bool:
     Such columns are reported separately.
     """
     present = series.present
-    if present.sum() < FEWEST_ROWS:
+    if present.sum() < _FEWEST_ROWS:
         return False
     x, y = series.values[present], target.values[present]
     x, y = x - x.mean(), y - y.mean()
@@ -251,7 +251,7 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
     rows, numbers = _complete(numbers, len(target))
     matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
     wanted = target.values[rows]
-    if matrix.shape[1] < 2 or len(wanted) < max(3 * matrix.shape[1], FEWEST_ROWS) or not wanted.std():
+    if matrix.shape[1] < 2 or len(wanted) < max(3 * matrix.shape[1], _FEWEST_ROWS) or not wanted.std():
         return None
     chosen, factors = _terms(matrix[:_FIT_ROWS], wanted[:_FIT_ROWS])
     if not 2 <= len(chosen) <= _MOST_TERMS:

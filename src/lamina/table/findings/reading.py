@@ -19,17 +19,12 @@ _FEWEST_ROWS = 10_000
 
 
 def read_sample(
-    source: Where,
-    options: ReadOptions | None = None,
-    places: Places | None = None,
-    *,
-    most: int = _MOST_BYTES,
+    source: Where, options: ReadOptions | None = None, places: Places | None = None
 ) -> tuple[pl.DataFrame, np.ndarray, int]:
-    """The rows of a table, or a random sample if all rows would take more than `most` bytes.
+    """The rows of a table, or a random sample if all rows would take more than `_MOST_BYTES` bytes.
 
     Args:
         source, options, places: the arguments of `lamina.table.read.read`.
-        most: the memory limit in bytes.
 
     Returns:
         The rows in table order, their row numbers (int64), and the table's number of rows.
@@ -49,7 +44,7 @@ def read_sample(
     with closing(iter_batches(source, options=options, places=places)) as batches:
         for batch in batches:
             if sample is None:
-                sample = RowSample(max(_FEWEST_ROWS, most // max(row_bytes(batch.schema), 1)), seed=0)
+                sample = RowSample(max(_FEWEST_ROWS, _MOST_BYTES // max(row_bytes(batch.schema), 1)), seed=0)
             sample.update(batch, rows)
             rows += len(batch)
     assert sample is not None

@@ -12,31 +12,17 @@ from lamina.table.messages import format_number
 from lamina.table.stream.keys import mixed
 from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
+Names = dict[str, int]
+"""The codes of the names of values, in their order."""
 
-class Names:
-    """An assignment of codes to the names of values.
 
-    Columns read by the same object use the same codes.
-    """
+def _codes(column: Column, names: Names) -> np.ndarray:
+    """The code of each row's value, int32; −1 if the value is missing. New names are added to `names`."""
 
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
+    def code(value: object) -> int:
+        return -1 if is_missing(value) else names.setdefault(value_name(value), len(names))
 
-    def read(self, column: Column) -> np.ndarray:
-        """The code of each row's value, int32; −1 if the value is missing."""
-        codes = self._codes
-
-        def code(value: object) -> int:
-            return -1 if is_missing(value) else codes.setdefault(value_name(value), len(codes))
-
-        return column.mapped(code, np.int32)
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def listed(self) -> list[str]:
-        """The names in the order of their codes."""
-        return list(self._codes)
+    return column.mapped(code, np.int32)
 
 
 @dataclass(frozen=True)
@@ -47,7 +33,7 @@ class Series:
         column: the name of the table column; if the series is a part of a column, the whole column's name.
         name: the name of the part, or of the column.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
-        names: the names for the codes; None for numbers.
+        names: the names for the codes, which columns read with the same names share; None for numbers.
         show: formats a number for display.
     """
 
@@ -85,24 +71,19 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
     Raises:
         DataError: a value is not of the column's type.
     """
-    name = column.name if schema is None else schema.name
-    if schema is not None and isinstance(schema.type, Quantity | Nominal):
-        return _read(schema, column, name, known)
-    names = Names() if known is None or known.names is None else known.names
-    return Series(name, name, names.read(column), names)
+    return _read(schema, column, column.name if schema is None else schema.name, known)
 
 
-def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None) -> Series:
-    """The series of a quantity or nominal column, which may be a part of the table column `owner`."""
-    type_ = schema.type
-    assert isinstance(type_, Quantity | Nominal)
-    fitted = type_.fitted(schema.name, column)
-    if isinstance(type_, Quantity):
+def _read(schema: ColumnSchema | None, column: Column, owner: str, known: Series | None) -> Series:
+    """The series of a column, which may be a part of the table column `owner`."""
+    kind, name = (None, column.name) if schema is None else (schema.type, schema.name)
+    fitted = kind.fitted(name, column) if isinstance(kind, Quantity | Nominal) else column
+    if isinstance(kind, Quantity):
         numbers = fitted.numbers().astype(np.float64)
         numbers[np.isinf(numbers)] = np.nan  # infinite numbers are missing in training, too
-        return Series(owner, schema.name, numbers, None, lambda value: type_.show(value, format_number))
+        return Series(owner, name, numbers, None, lambda value: kind.show(value, format_number))
     names = Names() if known is None or known.names is None else known.names
-    return Series(owner, schema.name, names.read(fitted), names)
+    return Series(owner, name, _codes(fitted, names), names)
 
 
 def features_of(
@@ -136,9 +117,8 @@ def row_keys(series: Series, place: int) -> np.ndarray:
     the same key is 3 in a million.
     """
     if series.names is None:
-        bits = np.where(series.present, series.values + 0.0, np.nan).view(
-            np.uint64
-        )  # −0 equals 0, and all NaNs are equal
+        # −0 equals 0, and all NaNs are equal.
+        bits = np.where(series.present, series.values + 0.0, np.nan).view(np.uint64)
     else:
         bits = series.values.astype(np.int64).view(np.uint64)
     return mixed(bits + np.uint64(_ODD * (2 * place + 1) % 2**64))

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
-from lamina.table.columns import (
-    ArrayColumn,
-    Column,
-    NumberType,
-    OfCell,
-    as_column,
-    is_missing,
-    value_name,
-)
+from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
 from lamina.table.distinct import distinct_values
 from lamina.table.types import TYPES, Number, Quantity
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
 
 
+@dataclass
 class Moments:
     """The count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
 
@@ -35,13 +29,13 @@ class Moments:
         worst: the number in row `infinite`.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.low: Any = math.inf
-        self.high: Any = -math.inf
-        self.mean = self.squares = 0.0
-        self.infinite: int | None = None
-        self.worst = math.nan
+    count: int = 0
+    low: Any = math.inf
+    high: Any = -math.inf
+    mean: float = 0.0
+    squares: float = 0.0
+    infinite: int | None = None
+    worst: float = math.nan
 
     @property
     def deviation(self) -> float:
@@ -105,15 +99,10 @@ class Counted:
         if self.overflowed:
             return
         pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
-        new: list[Any] = []
-        for value, count in pairs.iter_rows():
-            if is_missing(value):
-                continue
-            if value in self.counts:
-                self.counts[value] += count
-            else:
-                self.counts[value] = count
-                new.append(value)
+        counts = {value: count for value, count in pairs.iter_rows() if not is_missing(value)}
+        new = counts.keys() - self.counts.keys()
+        for value, count in counts.items():
+            self.counts[value] = self.counts.get(value, 0) + count
         if new:
             frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
             found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251
@@ -228,9 +217,8 @@ class SummaryColumn(Column):
         }
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
-                series = pl.Series(
-                    [] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String
-                )
+                texts = [] if self.counts.counts else [str(series.drop_nulls()[0])]
+                series = pl.Series(texts, dtype=pl.String)
             elif self.categorical:
                 series = series.cast(pl.String)
             self.counts.update(series, first)
@@ -273,9 +261,7 @@ class SummaryColumn(Column):
         for value, count in self.counts.counts.items():
             number = float(value) if isinstance(value, bool) else read(value_name(value))
             if number is not None:
-                part = Moments()
-                part.count, part.low, part.high, part.mean = count, number, number, number
-                found.merge(part)
+                found.merge(Moments(count, number, number, number))
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:

@@ -52,11 +52,8 @@ class Layout:
 
     def arrays(self, rows: int) -> list[np.ndarray]:
         """Arrays of zeros for the numeric inputs, codes and targets of `rows` rows."""
-        target = (rows, self.outputs) if self.outputs else (rows,)
-        shapes: list[tuple[tuple[int, ...], Any]] = [
-            ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
-        ]  # fmt: skip
-        return [np.zeros(shape, dtype) for shape, dtype in shapes]
+        inputs, codes = np.zeros((rows, self.inputs), np.float32), np.zeros((rows, self.codes), np.int32)
+        return [inputs, codes, np.zeros((rows, self.outputs) if self.outputs else rows, np.float32)]
 
 
 class EncodedRows(Protocol):
@@ -113,8 +110,7 @@ class RowCache:
                 for array in arrays:
                     part = _bytes_of(array[rows : rows + count])
                     while part:
-                        got = file.readinto(part)
-                        if not got:
+                        if not (got := file.readinto(part)):
                             raise DataError(
                                 f"{self.path} has been truncated since it was written; train again"
                             )
@@ -243,11 +239,9 @@ class ShuffledWriter:
 
     def _arrays(self, words: np.ndarray) -> list[np.ndarray]:
         """The numeric inputs, codes and targets from rows of 4-byte words (rows, words)."""
-        inputs, codes, outputs = self._layout.inputs, self._layout.codes, self._layout.outputs
-        numbers, code, target = np.split(words, [inputs, inputs + codes], axis=1)
-        own = np.ascontiguousarray(target).view(np.float32)
-        return [
-            np.ascontiguousarray(numbers).view(np.float32),
-            np.ascontiguousarray(code).view(np.int32),
-            own if outputs else own[:, 0],
-        ]
+        arrays, end = self._layout.arrays(len(words)), 0
+        for array in arrays:
+            own = array.view(np.uint32).reshape(len(words), -1)
+            begin, end = end, end + own.shape[1]
+            own[:] = words[:, begin:end]
+        return arrays

@@ -30,11 +30,9 @@ def row_keys(first: int, count: int, seed: int) -> np.ndarray:
     >>> bool((keys[500:] == row_keys(500, 500, seed=3)).all()), len(set(keys.tolist()))
     (True, 1000)
     """
-    start = int(mixed(np.array([(seed + 1) * _GOLDEN & _BITS], np.uint64))[0])
-    with np.errstate(over="ignore"):
-        counter = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(_GOLDEN)
-        counter += np.uint64(start)
-    return mixed(counter)
+    (start,) = mixed(np.array([(seed + 1) * _GOLDEN & _BITS], np.uint64))
+    counter = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(_GOLDEN)
+    return mixed(counter + start)
 
 
 def mixed(bits: np.ndarray) -> np.ndarray:

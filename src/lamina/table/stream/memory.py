@@ -59,10 +59,8 @@ def _of_the_system() -> int | None:
 
 def _of_the_container() -> int | None:
     folder = Path("/sys/fs/cgroup")
-    for most, now in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
+    old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
+    for most, now in (("memory.max", "memory.current"), old):
         with suppress(OSError, ValueError):
             return max(int((folder / most).read_text()) - int((folder / now).read_text()), 0)
     return None

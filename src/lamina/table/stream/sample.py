@@ -64,14 +64,13 @@ class RowSample:
         if not len(low):
             self._frames = self._frames or [block[:0]]  # keeps the columns and types
             return
-        self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
+        self._add([block[low] if len(low) < len(block) else block], keys[low], first + low)
+        if len(self._keys) > self._most + max(_SPARE, self._most // 4):
+            self._compact()
 
     def merge(self, other: RowSample) -> None:
         """Merge a sample of other rows that has the same seed and size."""
-        for frame in other._frames:
-            self._frames.append(frame)
-        self._keys = np.concatenate([self._keys, other._keys])
-        self._numbers = np.concatenate([self._numbers, other._numbers])
+        self._add(other._frames, other._keys, other._numbers)
         self._compact()
 
     def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
@@ -86,12 +85,10 @@ class RowSample:
         """Discard the rows, to free memory."""
         self._frames, self._keys, self._numbers = [], self._keys[:0], self._numbers[:0]
 
-    def _add(self, block: pl.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
-        self._frames.append(block)
+    def _add(self, frames: list[pl.DataFrame], keys: np.ndarray, numbers: np.ndarray) -> None:
+        self._frames += frames
         self._keys = np.concatenate([self._keys, keys])
         self._numbers = np.concatenate([self._numbers, numbers])
-        if len(self._keys) > self._most + max(_SPARE, self._most // 4):
-            self._compact()
 
     def _compact(self) -> None:
         """Discard all rows but the `most` rows with the lowest keys."""

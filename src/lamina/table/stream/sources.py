@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Protocol, cast
@@ -48,7 +49,7 @@ class Blocks(Protocol):
         ...
 
 
-def rows_at_once(columns: int) -> int:
+def _rows_at_once(columns: int) -> int:
     """The maximum number of rows per block."""
     return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
 
@@ -95,7 +96,7 @@ class FileBlocks:
             DataError: a file changed, or is invalid as in `lamina.table.read.read`.
         """
         self.places, missing, first = Places(), 0, ""
-        rows = rows_at_once(len(self.types))
+        rows = _rows_at_once(len(self.types))
         for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
             self.places.begin(reader.name, reader.lines)
             _require_same(reader.name, path, before)
@@ -175,16 +176,9 @@ def is_source(X: Any) -> bool:
         return False
     if _is_dataset(X) or _is_lazy(X):
         return True
-    known = (
-        "columns",
-        "column_names",
-        "shape",
-        "tocsr",
-        "__array__",
-        "__dataframe__",
-        "__narwhals_dataframe__",
-    )
-    is_table = any(hasattr(X, name) for name in known)
+    known = "columns", "column_names", "shape", "tocsr"
+    protocols = "__array__", "__dataframe__", "__narwhals_dataframe__"
+    is_table = any(hasattr(X, name) for name in known + protocols)
     return not is_table and hasattr(type(X), "__len__") and hasattr(type(X), "__getitem__")
 
 
@@ -193,11 +187,8 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _is_lazy(X: Any) -> bool:
-    return (
-        type(X).__module__.startswith("polars")
-        and hasattr(X, "collect_schema")
-        and hasattr(X, "collect_batches")
-    )
+    is_polars = type(X).__module__.startswith("polars")
+    return is_polars and hasattr(X, "collect_schema") and hasattr(X, "collect_batches")
 
 
 def blocks_of(X: Any) -> Blocks:
@@ -220,13 +211,12 @@ class _DatasetBlocks:
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self.types: dict[str, pl.DataType] = dict(
-            pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
-        )
+        empty = pl.from_arrow(dataset.schema.empty_table())
+        self.types: dict[str, pl.DataType] = dict(pl.DataFrame(empty).schema)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         few = {"batch_readahead": 2, "fragment_readahead": 1}
-        for batch in self._dataset.to_batches(batch_size=rows_at_once(len(self.types)), **few):
+        for batch in self._dataset.to_batches(batch_size=_rows_at_once(len(self.types)), **few):
             if len(batch):
                 yield pl.DataFrame(pl.from_arrow(batch)).cast(self.types)  # pyright: ignore[reportArgumentType]
 
@@ -242,13 +232,10 @@ class _LazyBlocks:
         self.types: dict[str, pl.DataType] = dict(frame.collect_schema())
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        import warnings
-
+        rows = _rows_at_once(len(self.types))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # polars warns that the method is new and might change
-            batches = self._frame.collect_batches(
-                chunk_size=rows_at_once(len(self.types)), maintain_order=True
-            )
+            batches = self._frame.collect_batches(chunk_size=rows, maintain_order=True)
         for batch in batches:
             if len(batch):
                 yield batch
@@ -265,7 +252,7 @@ class _SequenceBlocks:
             raise DataError("the table has no rows (0 samples); training needs at least 2")
         first, self.named = _frame(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
         self.types: dict[str, pl.DataType] = dict(first.schema)
-        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(first.width)
+        self._at_once = getattr(rows, "batch_size", None) or _rows_at_once(first.width)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         for begin in range(0, len(self._rows), self._at_once):

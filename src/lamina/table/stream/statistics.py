@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
 from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
-from lamina.table.messages import as_kind, listed, row, rows_numbered
+from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
-from lamina.table.target import infer_target, no_target_error
+from lamina.table.target import infer_target, infinite_target, no_target_error
 from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
@@ -169,9 +169,8 @@ class TableStatistics:
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice != "categorical" and (written := column.written()) is not None:
                 kind, seen = written
-                return self._exact(
-                    kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named), seen
-                )
+                learned = kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named)
+                return self._exact(learned, seen)
             if (composite := self._composite(name)) is not None:
                 return composite
             if choice is not None:
@@ -189,7 +188,7 @@ class TableStatistics:
         found = judged(column, choice, self.named, self.dates)
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
-            return dataclasses.replace(learned, reason=found.reason)
+            return replace(learned, reason=found.reason)
         kind = found.type.of_values
         if not isinstance(kind, Quantity) or found.low is None:
             return found
@@ -209,8 +208,8 @@ class TableStatistics:
         """The schema of a date column with the range and mean of all rows."""
         days, (first, *others) = self._columns[found.name].moments, found.parts
         mean = days.mean if self.named else None
-        first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
-        return dataclasses.replace(found, parts=(first, *others))
+        first = replace(first, low=days.low, high=days.high, mean=mean)
+        return replace(found, parts=(first, *others))
 
     def _sampled(self, name: str) -> Column:
         return as_column(self.sample.rows()[0][name], name)
@@ -218,28 +217,22 @@ class TableStatistics:
     def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
         """The schema of a column, learned from the sample, with counts scaled to all rows."""
         factor = self.rows / len(self.sample.rows()[0])
-        parts = [
-            dataclasses.replace(
-                part,
-                missing=round(part.missing * factor),
-                counts=tuple(max(round(count * factor), 1) for count in part.counts),
-            )
-            for part in found.parts
-        ]
+
+        def scaled(part: ColumnSchema) -> ColumnSchema:
+            counts = tuple(max(round(count * factor), 1) for count in part.counts)
+            return replace(part, missing=round(part.missing * factor), counts=counts)
+
         missing = max(self._columns[found.name].missing(), round(found.missing * factor))
-        return dataclasses.replace(found, missing=missing, parts=tuple(parts))
+        return replace(found, missing=missing, parts=tuple(map(scaled, found.parts)))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
         """The schema of a column with the exact mean and the exact number of missing rows."""
         mean = numbers.mean if self.named else None
-        return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
+        return replace(found, missing=self.rows - numbers.count, mean=mean)
 
     def _target(self, column: SummaryColumn) -> Target:
         if column.storage == "number" and column.moments.infinite is not None:
-            place = row(column.moments.infinite)
-            raise DataError(
-                f"the target {column.name!r} is infinite in {place}; correct it or leave the row out"
-            )
+            raise infinite_target(column, column.moments.infinite)
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target
@@ -247,4 +240,4 @@ class TableStatistics:
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
         low, high = float(numbers.low), float(numbers.high)
-        return dataclasses.replace(target, reason=reason, low=low, high=high, mean=numbers.mean)
+        return replace(target, reason=reason, low=low, high=high, mean=numbers.mean)

@@ -182,9 +182,7 @@ class Survey:
         if gap and len(counts) > 1:
             before = _with_gap(keys, int(found[ends[1] - 1]), frame, found, gap)
             parts["validation"] = int(np.searchsorted(found, np.uint64(before), "right")), ends[2]
-        training = rows - ends[-1]
-        if gap:
-            training = keyed.count(above)
+        training = keyed.count(above) if gap else rows - ends[-1]
         sampled, sampled_numbers, _ = self.statistics.sample.rows()
         own = np.flatnonzero(keys.of(sampled) > np.uint64(above))
         self.statistics.sample.forget()
@@ -193,9 +191,8 @@ class Survey:
         some = {name: self._some(frame, numbers, begin, end) for name, (begin, end) in parts.items()}
         none = self._some(frame, numbers, 0, 0)
         sample = self._some(sampled[own], sampled_numbers[own], 0, len(own))
-        return Division(
-            some.get("validation", none), some.get("test", none), sample, training, above, self.seed, keys
-        )
+        validates, tests = some.get("validation", none), some.get("test", none)
+        return Division(validates, tests, sample, training, above, self.seed, keys)
 
     @staticmethod
     def _some(frame: pl.DataFrame, numbers: np.ndarray, begin: int, end: int) -> Rows:
@@ -310,9 +307,8 @@ def encode_rows(blocks: Blocks, survey: Survey, rows: RowEncoder, folder: Path) 
     """
     name, division, encoder = rows.target, rows.division, rows.encoder
     targets = rows.encode_target(as_column(division.sample.frame[name], name))
-    layout = Layout(
-        len(encoder.numeric_names), len(encoder.code_names), targets.shape[1] if targets.ndim > 1 else 0
-    )
+    outputs = targets.shape[1] if targets.ndim > 1 else 0
+    layout = Layout(len(encoder.numeric_names), len(encoder.code_names), outputs)
     mixes = survey.statistics.is_in_runs and division.training > layout.window
     if mixes:
         warn(f"rows with similar values of {name!r} are adjacent in the table, so rows are shuffled on disk")

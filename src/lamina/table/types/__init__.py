@@ -49,9 +49,8 @@ __all__ = [
 
 # The last type is the first to try to recognize a column; columns of no other type are categories.
 for _type in (
-    Category(), Pixel(), Version(), Vector(), Coordinate(), Interval(), Number(), Date(), Calendar(), TimeOfDay(),
-    Duration(), Boolean(), Sentences(), Identifier(), Text(), Pattern(), Ordered(), WrittenNumber(), Mixed(), Missing(),
-    Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(),
-    Url(), Record(),
+    Category, Pixel, Version, Vector, Coordinate, Interval, Number, Date, Calendar, TimeOfDay, Duration, Boolean,
+    Sentences, Identifier, Text, Pattern, Ordered, WrittenNumber, Mixed, Missing, Constant, RowNumbers, Alike,
+    Uncounted, Unreadable, Dropped, Lists, Phone, IpAddress, Email, Url, Record,
 ):  # fmt: skip
-    register(_type)
+    register(_type())

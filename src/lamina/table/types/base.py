@@ -16,6 +16,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table.columns import Column, value_name
+from lamina.table.messages import as_kind, row, shown
 from lamina.table.types.early import modern_column
 from lamina.table.values import MISSING
 
@@ -351,16 +352,27 @@ class ColumnSchema(Generic[OfType]):
 
         Pickles of earlier versions have a kind and a note instead of the type.
         """
-        fields = (
-            vars(ColumnSchema.from_dict(state)) if "kind" in state else {"parts": (), "arrays": {}, **state}
-        )
-        vars(self).update(fields)
+        known = vars(ColumnSchema.from_dict(state)) if "kind" in state else state
+        vars(self).update({"parts": (), "arrays": {}, **known})
 
 
 @cache
 def _column_in_files() -> Any:
     fields = {"type": dict[str, bool | int | str], "parts": tuple[dict[str, Any], ...]}
     return strict(ColumnSchema, **fields, arrays=Literal[None])
+
+
+def but_holds(column: Column, plural: str, odd: tuple[int, object]) -> str:
+    """The start of a message about a value of another type in a column of dates, numbers, …
+
+    `odd` has the value's row and the value.
+    """
+    return f"column {column.name!r} holds {plural}, but {shown(value_name(odd[1]))} in {row(odd[0])}"
+
+
+def else_categories(column: Column) -> str:
+    """The remark that a column's values can all be categories."""
+    return f"({as_kind(column.name, 'categorical')} would make all values categories)"
 
 
 class Candidate:
@@ -382,7 +394,8 @@ class Candidate:
         dates: str | None = None,
         targets: Callable[[], np.ndarray] | None = None,
     ) -> None:
-        self.column, self.choice, self.named, self.dates, self.targets = column, choice, named, dates, targets
+        self.column, self.named, self.dates, self.targets = column, named, dates, targets
+        self.choice: Choice | None = choice
 
     @property
     def is_text(self) -> bool:
@@ -394,11 +407,6 @@ class Candidate:
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
     @property
-    def is_unique(self) -> bool:
-        """Whether the column has text that differs in almost every row and is not recognized by any type."""
-        return self.differs and not self.looks_meant
-
-    @property
     def differs(self) -> bool:
         """Whether the values differ in almost every row, in a sufficient number of rows."""
         present = len(self.column) - self.column.missing()
@@ -407,12 +415,13 @@ class Candidate:
     @cached_property
     def looks_meant(self) -> bool:
         """Whether almost all texts of the first rows look like values of the same type."""
-        return any(self.are_most_of_head(kind.looks_like) for kind in TYPES.values() if _can_look(kind))
+        able = (kind for kind in TYPES.values() if type(kind).looks_like is not ColumnType.looks_like)
+        return any(self.first.are_most(kind.looks_like) for kind in able)
 
     @cached_property
-    def head(self) -> list[tuple[object, int]]:
-        """The distinct values of the first rows, each with its number of rows."""
-        return self.column.head(_HEAD).value_counts()
+    def first(self) -> Candidate:
+        """The first rows alone, for quick tests before all rows are examined."""
+        return Candidate(self.column.head(_HEAD), self.choice, self.named, self.dates)
 
     @cached_property
     def counts(self) -> list[tuple[object, int]]:
@@ -426,7 +435,8 @@ class Candidate:
 
     @cached_property
     def _texts(self) -> list[tuple[str, int]]:
-        return _present(self.counts)
+        named = ((value_name(value), count) for value, count in self.counts)
+        return [(text, count) for text, count in named if text.strip() not in MISSING]
 
     @cached_property
     def texts(self) -> list[tuple[str, int]]:
@@ -434,67 +444,33 @@ class Candidate:
         return [(text.strip(), rows) for text, rows in self._texts]
 
     @cached_property
-    def texts_of_head(self) -> list[tuple[str, int]]:
-        """The `texts` of the first rows."""
-        return [(text.strip(), rows) for text, rows in self._texts_of_head]
-
-    @cached_property
-    def _texts_of_head(self) -> list[tuple[str, int]]:
-        return _present(self.head)
+    def _rows(self) -> int:
+        return sum(count for _, count in self._texts)
 
     def share(self, holds: Callable[[str], bool]) -> float:
         """The fraction of rows whose text satisfies `holds`, among rows with a text; 0 if there are none."""
-        return _share(holds, self._texts)
-
-    def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """The `share` among the first rows."""
-        return _share(holds, self._texts_of_head)
+        return sum(count for text, count in self._texts if holds(text)) / max(self._rows, 1)
 
     def are_most(self, holds: Callable[[str], bool]) -> bool:
         """Whether the `share` is at least `MOSTLY`; texts are examined until that is decided."""
-        return _are_most(holds, self._texts)
-
-    def are_most_of_head(self, holds: Callable[[str], bool]) -> bool:
-        """`are_most` among the first rows, a quick test before all rows are examined."""
-        return _are_most(holds, self._texts_of_head)
+        left = self._rows
+        for text, count in self._texts:
+            if not holds(text):
+                left -= count
+                if left / self._rows < MOSTLY:
+                    return False
+        return self._rows > 0
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
         """Whether the texts are measurements, and not a few codes.
 
         Almost all texts must satisfy `holds`, and many must be different.
         """
-        rows = sum(count for _, count in self._texts)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
-        return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
+        return different > max(20, 0.05 * self._rows) and self.share(holds) >= MOSTLY
 
 
 _HEAD = 1000
 
 _UNIQUE = 0.95
 """Maximum share of distinct rows of a text column; more would identify rows instead of describing them."""
-
-
-def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> float:
-    rows = sum(count for _, count in texts)
-    return sum(count for text, count in texts if holds(text)) / rows if rows else 0.0
-
-
-def _are_most(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> bool:
-    left = rows = sum(count for _, count in texts)
-    for text, count in texts:
-        if not holds(text):
-            left -= count
-            if left / rows < MOSTLY:
-                return False
-    return rows > 0
-
-
-def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The texts of the values, each with its number of rows, without texts for missing values."""
-    named = ((value_name(value), count) for value, count in counts)
-    return [(text, count) for text, count in named if text.strip() not in MISSING]
-
-
-def _can_look(kind: ColumnType) -> bool:
-    """Whether the type overrides `looks_like`."""
-    return type(kind).looks_like is not ColumnType.looks_like

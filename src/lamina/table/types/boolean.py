@@ -33,7 +33,7 @@ class Boolean(Nominal):
             return None
         # Spellings of truth values, as other programs write them; the first rows reveal most other columns.
         both = {"false", "true"}
-        is_truth = self._names(candidate.head) <= both and self._names(candidate.counts) == both
+        is_truth = self._names(candidate.first.counts) <= both and self._names(candidate.counts) == both
         return self.learn(candidate.column, candidate.named) if is_truth else None
 
     def _names(self, counts: Sequence[tuple[object, int]]) -> set[str]:
@@ -59,4 +59,4 @@ class Boolean(Nominal):
         return found
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {"type": ["boolean", "null"], "description": f"null: missing.{missing_said(column)}"}
+        return {"type": ["boolean", "null"], "description": missing_said(column)}

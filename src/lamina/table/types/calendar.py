@@ -30,8 +30,8 @@ from lamina.table.dates import (
     requested_form,
     unknown_zone,
 )
-from lamina.table.messages import as_kind, counted, is_on_command_line, row, shown, warn
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.messages import counted, is_on_command_line, row, shown, warn
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
@@ -122,17 +122,15 @@ class Calendar(Composite):
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column, has_cycles = candidate.column, candidate.choice != "numeric"
-        if column.storage == "date":
-            return self._found(column, column.temporal(), candidate.named, has_cycles=has_cycles)
-        if candidate.iso_days is not None:
-            return self._found(column, candidate.iso_days, candidate.named, has_cycles=has_cycles)
+        days = column.temporal() if column.storage == "date" else candidate.iso_days
+        if days is not None:
+            return self._found(column, days, candidate.named, has_cycles=has_cycles)
         told = requested_form(candidate.dates) if candidate.dates else None
-        if column.storage == "number":
-            forms = _forms_of_numbers(candidate, told) if has_cycles else []
+        forms: list[DateForm | None] = []
+        if column.storage == "number" and has_cycles:
+            forms = _forms_of_numbers(candidate, told)
         elif candidate.is_text:
             forms = _forms_of_texts(candidate, told)
-        else:
-            forms = []
         found = None
         for form in forms:
             found = _Reading(candidate, form)
@@ -308,11 +306,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
     """A function that returns the name of a value: the text itself for texts, otherwise `value_name`."""
-    return _itself if column.storage == "text" else value_name
-
-
-def _itself(value: Any) -> Any:
-    return value
+    return str if column.storage == "text" else value_name
 
 
 # --- texts and numbers ------------------------------------------------------------------------------------------------
@@ -340,11 +334,9 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
     There must be several different texts.
     """
-    if len(set(texts)) < _FEWEST_COMPACT or not all(
-        re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts
-    ):
-        return False
-    return not np.isnan(DateForm(form=_COMPACT).days(texts)).any()
+    has_digits = all(re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts)
+    is_many = len(set(texts)) >= _FEWEST_COMPACT
+    return is_many and has_digits and not np.isnan(DateForm(form=_COMPACT).days(texts)).any()
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
@@ -452,9 +444,8 @@ class _Reading:
         if found.monthly:
             return f"{said}: the first number is always 1"
         if len(found.orders) > 1:
-            other = next(
-                name for name, order in ORDERS.items() if order in found.orders and order != found.form.order
-            )
+            others = {*found.orders} - {found.form.order}
+            other = next(name for name, order in ORDERS.items() if order in others)
             how = f"--date-format {other}" if is_on_command_line() else f"date_format={other!r}"
             return f"{said}, a guess, since no value decides; otherwise give {how}"
         return said if first is None else f"{said}: {value_name(first[1])}"
@@ -474,11 +465,9 @@ class _Reading:
             )
         if (first := self.first_other) is not None:
             rows = int(self._rows[self._is_other].sum())
-            where = row(first[0]) + (f" and {counted(rows - 1, 'more row')}" if rows > 1 else "")
-            warn(
-                f"column {self._column.name!r} holds dates, but {shown(value_name(first[1]))} in {where}, which counts "
-                f"as missing ({as_kind(self._column.name, 'categorical')} would make all values categories)"
-            )
+            more = f" and {counted(rows - 1, 'more row')}" if rows > 1 else ""
+            odd = but_holds(self._column, "dates", first)
+            warn(f"{odd}{more}, which counts as missing {else_categories(self._column)}")
 
 
 def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:

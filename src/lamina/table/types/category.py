@@ -56,9 +56,8 @@ def _warn_of_mixture(candidate: Candidate) -> None:
     for value, count in candidate.counts:
         types[type(value).__name__] += count
     written = [kind for kind in TYPES.values() if isinstance(kind, Quantity) and kind.plural]
-    meant, share = max(
-        ((kind, candidate.share(kind.looks_like)) for kind in written), key=lambda pair: pair[1]
-    )
+    shares = {kind: candidate.share(kind.looks_like) for kind in written}
+    meant, share = max(shares.items(), key=lambda pair: pair[1])
     if len(types) > 1:
         common = types.most_common(1)[0][0]
         odd = column.first_where(lambda value: type(value).__name__ != common)

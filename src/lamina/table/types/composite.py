@@ -25,7 +25,7 @@ class Composite(OfJson):
     The encoder, the network and exports use the parts; users see the column. The column's schema has the parts in
     `ColumnSchema.parts`, and learned arrays in `ColumnSchema.arrays`. Parts are ordinary columns named
     ``"column: part"``; the first part may have the column's name. A part with missing values in training gets an input
-    that flags missing values; if it would equal another part's, `flagged_once` removes it.
+    that flags missing values; if it would equal another part's, it has none.
 
     Attributes:
         derives: whether `derived` computes all other parts from the first part's number, which exported graphs
@@ -74,10 +74,6 @@ class Composite(OfJson):
         values = [numbers, *(part.asnumpy().ravel() for part in derived)]
         return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
 
-    def fitted(self, name: str, column: Column) -> Column:
-        """The column unchanged; `split` checks its values."""
-        return column
-
     def reading(self, schema: ColumnSchema) -> Reading | None:
         """The description of the parts for C libraries, and for pages with `reading.PAGE_SCRIPT`; None without one."""
         return None
@@ -91,10 +87,7 @@ class Composite(OfJson):
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
-        return ", ".join(
-            name.removeprefix(f"{column.name}: ")
-            for name in (part.name for part in column.parts if part.used)
-        )
+        return ", ".join(part.name.removeprefix(f"{column.name}: ") for part in column.parts if part.used)
 
     def values_said(self, column: ColumnSchema) -> str:
         """A description of the column's values, for output; if empty, the first part's values are described."""
@@ -107,7 +100,7 @@ class Composite(OfJson):
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
         names = [name for kind, name in _JSON_NAMES.items() if kind in self.json_types]
-        return {"type": names, "description": f"null: missing.{missing_said(column)}"}
+        return {"type": names, "description": missing_said(column)}
 
 
 _JSON_NAMES = {dict: "object", list: "array", str: "string", type(None): "null"}

@@ -9,6 +9,8 @@ from lamina.table.types.fields import Fields
 from lamina.table.types.reading import Source
 from lamina.table.values import lazily
 
+_DOMAIN = r"(?P<domain>(?:[\w-]+\.)+(?P<top>[^\W\d_]{2,}))"
+
 
 class Email(Fields):
     """E-mail addresses, whose fields are the domain and its last label.
@@ -24,9 +26,7 @@ class Email(Fields):
     plural = "e-mail addresses"
     sample = "ada@example.com"
     fields = ("domain", "top-level domain")
-    patterns = (
-        lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@(?P<domain>(?:[\w-]+\.)+(?P<top>[^\W\d_]{2,}))>?"),
-    )
+    patterns = (lazily(rf"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@{_DOMAIN}>?"),)
     sources: ClassVar[Mapping[str, Source]] = {
         "domain": Source(group="domain", lower=True),
         "top-level domain": Source(group="top", lower=True),

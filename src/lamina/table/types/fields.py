@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,8 +12,8 @@ import numpy as np
 from lamina.table.categories import note_unknown
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
-from lamina.table.messages import row, shown, warn
-from lamina.table.types.base import TYPES, Candidate, ColumnSchema
+from lamina.table.messages import warn
+from lamina.table.types.base import TYPES, Candidate, ColumnSchema, but_holds
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.nominal import MOST_ONE_HOT
@@ -24,6 +24,9 @@ from lamina.table.values import MISSING
 
 Field = float | str | bool | None
 """A field of a value: a number, a name or a truth value; None: the value has no such field."""
+
+_MOST_NAMES = 30
+"""Maximum number of an object's keys, or of lists' elements, that become columns, the most frequent ones."""
 
 _REPEATED = 2
 """Minimum average number of rows per text for which whole texts are categories, too."""
@@ -85,21 +88,27 @@ class Fields(Composite):
     # --- a column ----------------------------------------------------------------------------------------------------
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if candidate.choice is not None or not candidate.is_text:
-            return None
-        if candidate.column.distinct() <= MOST_ONE_HOT or not self._holds(candidate):
-            return None
         column = candidate.column
-        found = self.learn(column, candidate.named)
+        if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
+            return None
+        kind = self._found(candidate)
+        if kind is None:
+            return None
+        found = kind.learn(column, candidate.named)
         if not any(part.used for part in found.parts):
-            if not candidate.differs:
-                return None
-            return Identifier().schema_of(column)
-        warn_of_others(column, self.looks_like, self.plural)
+            return Identifier().schema_of(column) if candidate.differs else None
+        odd = column.first_where(lambda value: not _is_absent(value) and not kind.is_such(value_name(value)))
+        if odd is not None:
+            warn(f"{but_holds(column, self.plural, odd)}; such values count as missing")
         return found
 
-    def _holds(self, candidate: Candidate) -> bool:
-        return candidate.are_most_of_head(self.looks_like) and candidate.are_most(self.looks_like)
+    def is_such(self, text: str) -> bool:
+        """Whether a text is of this type, for its recognition and warnings about other texts."""
+        return self.looks_like(text)
+
+    def _found(self, candidate: Candidate) -> Fields | None:
+        """The type of the column if most of its texts are of this type; otherwise None."""
+        return self if candidate.first.are_most(self.is_such) and candidate.are_most(self.is_such) else None
 
     def _read_each(self, values: Sequence[Any]) -> list[Any]:
         """The results of `read` for distinct values; None for missing values."""
@@ -111,10 +120,8 @@ class Fields(Composite):
         counts = np.bincount(positions, minlength=len(values)).tolist()
         names = self.frequent(found, counts)
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
-        parts = [self.part(column) for column in self._columns(schema, found, positions)]
-        parts = flagged_once(
-            parts, sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
-        )
+        absent = sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
+        parts = _flagged_once([self.part(one) for one in self._columns(schema, found, positions)], absent)
         if self.keeps_whole and _REPEATED * len(values) <= len(column):
             parts.append(Category().learn(column, named=True))
         return replace(schema, parts=tuple(parts))
@@ -148,15 +155,15 @@ class Fields(Composite):
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
         found = self._read_each(values)
-        _note_unread(column, values, found)
+        pairs = zip(values, found, strict=True)
+        unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
+        note_unknown(column.name, column, {value_name(value): value for value in unread})
         return [*self._columns(schema, found, positions), column][: len(schema.parts)]
 
     def _columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:
         """The columns of the parts, from the results of `read` and each row's place among them."""
-        columns = [
-            (name, [None if fields is None else fields.get(name) for fields in found])
-            for name in self.names(schema)
-        ]
+        known = [fields or {} for fields in found]
+        columns = [(name, [fields.get(name) for fields in known]) for name in self.names(schema)]
         return [DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in columns]
 
     def example(self, column: ColumnSchema) -> Any:
@@ -164,11 +171,13 @@ class Fields(Composite):
 
     def treatment(self, column: ColumnSchema) -> str:
         said = super().treatment(column)
-        return (
-            said.replace(column.name, "the whole text as a category")
-            if column.parts[-1].name == column.name
-            else said
-        )
+        has_whole, whole = column.parts[-1].name == column.name, "the whole text as a category"
+        return said.replace(column.name, whole) if has_whole else said
+
+
+def most_frequent(uses: Mapping[str, int]) -> dict[str, int]:
+    """The most frequent names, at most 30; `uses` has the number of rows with each name."""
+    return dict(sorted(uses.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_NAMES])
 
 
 def plain_schema(column: Column) -> ColumnSchema:
@@ -180,7 +189,7 @@ def plain_schema(column: Column) -> ColumnSchema:
     return next(filter(None, (kind.recognize(candidate) for kind in kinds)))
 
 
-def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
+def _flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
     """The parts of a column, with the flag for missing rows in the first numeric part only.
 
     `absent` is the number of rows in which all parts are missing; parts that are missing in more rows keep their own
@@ -193,36 +202,12 @@ def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchem
             replace(part, type=Constant(part.type.tag), missing=0) if one and part.used else part
             for part, one in zip(parts, single, strict=True)
         ]
-    found: list[ColumnSchema] = []
-    for part in parts:
-        is_told = any(isinstance(one.type, Quantity) and one.missing == absent for one in found)
-        repeats = isinstance(part.type, Quantity) and part.missing == absent and is_told
-        found.append(replace(part, missing=0) if repeats else part)
-    return found
+    flagged = [part.name for part in parts if isinstance(part.type, Quantity) and part.missing == absent]
+    return [replace(part, missing=0) if part.name in flagged[1:] else part for part in parts]
 
 
 def _has_one_value(part: ColumnSchema) -> bool:
     return len(part.categories) == 1 or (part.low is not None and part.low == part.high)
-
-
-def _note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
-    """Report the values of a column that are not of its type.
-
-    They count as missing.
-    """
-    pairs = zip(values, found, strict=True)
-    unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
-    note_unknown(column.name, column, {value_name(value): value for value in unread})
-
-
-def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: str) -> None:
-    """Warn about values of other types in a training column."""
-    odd = column.first_where(lambda value: not _is_absent(value) and not looks_like(value_name(value)))
-    if odd is not None:
-        warn(
-            f"column {column.name!r} holds {plural}, but {shown(value_name(odd[1]))} in {row(odd[0])}; such values "
-            "count as missing"
-        )
 
 
 def _is_absent(value: Any) -> bool:

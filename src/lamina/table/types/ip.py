@@ -15,6 +15,7 @@ from lamina.table.values import lazily
 
 _V4 = lazily(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5})|/\d{1,2})?", re.ASCII)
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = rf"(?P<address>(?P<subnetwork>(?P<network>{_BYTE})\.{_BYTE})\.{_BYTE}\.{_BYTE})"
 _V6 = lazily(
     r"\[?([0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:%\w+)?(?:\]:(\d{1,5})|\]|/\d{1,3})?", re.ASCII
 )
@@ -22,7 +23,8 @@ _V6 = lazily(
 _LONGEST = 64
 
 _SPECIAL = (
-    "0/8 10/8 127/8 169.254/16 172.16/12 192.0.2/24 192.168/16 198.18/15 198.51.100/24 203.0.113/24 240/4"
+    "0.0.0.0/8 10.0.0.0/8 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.2.0/24 192.168.0.0/16 198.18.0.0/15 "
+    "198.51.100.0/24 203.0.113.0/24 240.0.0.0/4"
 )
 """Networks of version 4 that are private; of 192.0.0.0/24 some addresses are."""
 
@@ -30,10 +32,7 @@ _SPECIAL = (
 @cache
 def _private() -> tuple[tuple[int, int], ...]:
     """The ranges of private addresses of version 4, as numbers, from the first to the last."""
-    parts = (text.split("/") for text in _SPECIAL.split())
-    special = [
-        ipaddress.IPv4Network(f"{start + '.0' * (3 - start.count('.'))}/{size}") for start, size in parts
-    ]
+    special = [*map(ipaddress.IPv4Network, _SPECIAL.split())]
     special += [one for one in ipaddress.IPv4Network("192.0.0.0/24").subnets(8) if one[0].is_private]
     return tuple((int(one[0]), int(one[-1])) for one in ipaddress.collapse_addresses(special))
 
@@ -54,12 +53,7 @@ class IpAddress(Fields):
     plural = "IP addresses"
     sample = "192.0.2.1"
     fields = ("address", "network", "subnetwork", "private", "version", "port")
-    patterns = (
-        lazily(
-            rf"(?P<address>(?P<subnetwork>(?P<network>{_BYTE})\.{_BYTE})\.{_BYTE}\.{_BYTE})(?::(?P<port>\d{{1,5}})|/\d{{1,2}})?",
-            re.ASCII,
-        ),
-    )
+    patterns = (lazily(rf"{_ADDRESS}(?::(?P<port>\d{{1,5}})|/\d{{1,2}})?", re.ASCII),)
     sources: ClassVar[Mapping[str, Source]] = {
         "address": Source("address", "address"),
         "port": Source("number", "port"),

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
 
 from lamina.table.columns import Column, value_name
@@ -16,16 +15,13 @@ from lamina.table.distinct import DistinctColumn
 from lamina.table.messages import counted
 from lamina.table.types.base import Candidate, ColumnSchema, ColumnType
 from lamina.table.types.boolean import Boolean
-from lamina.table.types.fields import Fields, plain_schema, warn_of_others
-from lamina.table.types.nominal import MOST_ONE_HOT
-from lamina.table.types.reading import Elements, Reading, Source
+from lamina.table.types.fields import Fields, most_frequent, plain_schema
+from lamina.table.types.reading import Elements, Reading, Source, script_beside
 from lamina.table.types.record import decoded, written
 from lamina.table.values import lazily, number_in
 
 _SEPARATORS = ("|", ";", "\n", ",", "/")
 
-_MOST = 30
-"""Maximum number of elements that become columns, the most frequent ones."""
 
 _FEWEST_ROWS = 0.002
 """An element becomes a column if at least this share of the rows have the element."""
@@ -80,32 +76,7 @@ class Lists(Fields):
     keeps_whole = False
     tag = "list"
     kind = "list"
-    page_script: ClassVar[str] = r"""({ separator, elements, used }) => {
-  const known = new Set(elements), plain = /^[^"\\]*$/;
-  const named = x => typeof x === "object" ? x?.name ?? JSON.stringify(x) : String(x);
-  const trimmed = (parts, edge) => parts.map(part => part.replace(edge, "")).filter(Boolean);
-  function decoded(text) {
-    const inner = text.slice(1, -1).replace(/,\s*$/, "");
-    try { return JSON.parse(`[${plain.test(inner) ? inner.replaceAll("'", '"') : inner}]`).map(named); }
-    catch { return null; }
-  }
-  function listed(text) {
-    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text)) return null;
-    return decoded(text) ?? trimmed(text.slice(1, -1).split(","), /^[\s'"]+|[\s'"]+$/g);
-  }
-  function separated(text) {
-    return (/^\[.*\]$/s.test(text) ? decoded(text) : null) ?? trimmed(text.split(separator), /^\s+|\s+$/g);
-  }
-  return text => {
-    const cell = (separator ? separated : listed)(text.trim()), has = new Set(cell);
-    const numbers = cell?.map(Number) ?? [], all = numbers.length && !numbers.some(Number.isNaN);
-    const measures = cell && [
-      cell.length, [...has].filter(name => !known.has(name)).length,
-      ...all ? [numbers.reduce((x, y) => x + y) / numbers.length, Math.min(...numbers), Math.max(...numbers)] : [],
-    ];
-    return used.map(one => typeof one === "number" ? measures?.[one] ?? NaN : cell ? 1 + has.has(one[0]) : 0);
-  };
-}"""
+    page_script: ClassVar[str] = script_beside(__file__)
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         what = [*range(len(self._measures)), *([name] for name in schema.categories)]
@@ -142,33 +113,23 @@ class Lists(Fields):
 
     looks_like = ColumnType.looks_like  # what a separator is, only the column tells
 
-    def is_list(self, text: str) -> bool:
+    def is_such(self, text: str) -> bool:
         return self.read(text) is not None
 
     # --- recognition -------------------------------------------------------------------------------------------------
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        column = candidate.column
-        if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
-            return None
-        if candidate.looks_meant:
-            return None
-        found = self._found(candidate)
-        if found is None:
-            return None
-        schema = found.learn(column, candidate.named)
-        if not any(part.used for part in schema.parts):
-            return None
-        warn_of_others(column, found.is_list, self.plural)
-        return schema
+        found = super().recognize(candidate)
+        return found if found and found.used else None  # lists that all differ may be texts
 
     def _found(self, candidate: Candidate) -> Lists | None:
-        if candidate.are_most_of_head(self.is_list) and candidate.are_most(self.is_list):
+        if candidate.looks_meant:
+            return None
+        if super()._found(candidate):
             is_single = candidate.share(lambda text: len(self.read(text) or [0]) == 1) == 1
             return None if is_single else self  # single elements, such as [12,], may be row names
-        some = [
-            sep for sep in _SEPARATORS if candidate.share_of_head(lambda text, s=sep: s in text) >= _SEVERAL
-        ]
+        shares = {sep: candidate.first.share(lambda text, s=sep: s in text) for sep in _SEPARATORS}
+        some = [separator for separator, share in shares.items() if share >= _SEVERAL]
         if not some:
             return None
         pairs = candidate.column.head(_LOOKED_AT).value_counts()
@@ -209,11 +170,10 @@ class Lists(Fields):
                 present += count
                 uses.update(dict.fromkeys(cell, count))
         enough = max(2, _FEWEST_ROWS * present)
-        frequent = sorted(
-            (pair for pair in uses.items() if enough <= pair[1] < present),
-            key=lambda pair: (-pair[1], pair[0]),
-        )
-        return dict(frequent[:_MOST])
+        return most_frequent({name: count for name, count in uses.items() if enough <= count < present})
+
+    def names(self, schema: ColumnSchema) -> Sequence[str]:
+        return self._measures
 
     def part(self, column: Column) -> ColumnSchema:
         return Boolean().learn(column, named=True) if column.storage == "boolean" else plain_schema(column)
@@ -224,21 +184,14 @@ class Lists(Fields):
         """The columns of measures (number of elements, …), and the columns that flag frequent elements."""
         place = {name: j for j, name in enumerate(schema.categories)}
         has = np.zeros((len(place), len(found)), np.int8)
-        measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
         for i, cell in enumerate(found):
             has[:, i] = _ABSENT if cell is None else 0
             has[[place[element] for element in cell or () if element in place], i] = 1
-            measured = {} if cell is None else self._measured(cell, place)
-            for name, values in measures.items():
-                values.append(measured.get(name))
-        numbers: list[Column] = [
-            DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in measures.items()
-        ]
-        truths: list[Column] = [
-            DistinctColumn(f"{schema.name}: {name}", _TRUTHS, codes[positions])
-            for name, codes in zip(schema.categories, has, strict=True)
-        ]
-        return [*numbers, *truths]
+        measured = [None if cell is None else self._measured(cell, place) for cell in found]
+        columns = super()._columns(schema, measured, positions)
+        for name, codes in zip(schema.categories, has, strict=True):
+            columns.append(DistinctColumn(f"{schema.name}: {name}", _TRUTHS, codes[positions]))
+        return columns
 
     @property
     def _measures(self) -> tuple[str, ...]:
@@ -266,7 +219,7 @@ class Lists(Fields):
 
     def example(self, column: ColumnSchema) -> Any:
         some = column.categories[:2]
-        return self.separator.join(some) if self.separator else msgspec.json.encode(some).decode()
+        return self.separator.join(some) if self.separator else written(some)
 
 
 _COUNTS = ("number of elements", "number of others")
@@ -279,17 +232,7 @@ def _name(element: Any) -> str:
     """The text of a list's element, or of an object's "name" entry."""
     if isinstance(element, dict) and isinstance(element.get("name"), str):
         return element["name"]
-    return (
-        element
-        if isinstance(element, str)
-        else value_name(element)
-        if _is_scalar(element)
-        else written(element)
-    )
-
-
-def _is_scalar(element: Any) -> bool:
-    return not isinstance(element, list | tuple | set | dict)
+    return written(element) if isinstance(element, list | tuple | set | dict) else value_name(element)
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
@@ -10,13 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
-from lamina.table.messages import as_kind, counted, listed, row, shown, warn
-from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.categories import Unknown, report_unknown
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.distinct import DistinctColumn, distinct_values
+from lamina.table.messages import counted, listed, row, warn
+from lamina.table.types.base import Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import Quantity, missing_said
+from lamina.table.types.reading import script_beside
 from lamina.table.types.unused import Missing
 from lamina.table.types.written_number import WrittenNumber, form_of_column
 from lamina.table.values import MISSING, lazily, number_in
@@ -62,10 +64,7 @@ class Mixed(Composite, Form):
     choice = "numeric"
     json_types: ClassVar[set[type]] = {str, int, float, type(None)}
     wanted = "a number or a text"
-    page_script: ClassVar[str] = """({ form, words, rare, other, used }) => text => {
-  const number = readNumber(text, form), word = rare.includes(text.trim()) ? other : text.trim();
-  return used.map(i => i ? isNaN(number) ? words.indexOf(word) + 1 : 0 : number);
-}"""
+    page_script: ClassVar[str] = script_beside(__file__)
 
     @property
     def number(self) -> Quantity:
@@ -78,15 +77,15 @@ class Mixed(Composite, Form):
         form = form_of_column(candidate)
         if form is None and not _may_have_words(candidate):
             return None
-        number: Quantity = Number(written=True) if form is None else WrittenNumber(**asdict(form))
-        column, counts = candidate.column, candidate.texts
+        kind = Mixed() if form is None else Mixed(**asdict(form))
+        column, counts, number = candidate.column, candidate.texts, kind.number
         numbers = {text: rows for text, rows in counts if number.read(text) is not None}
         words = {text: rows for text, rows in counts if text not in numbers}
         if not words or not numbers:
             return form and number.learn(column, candidate.named)
         if candidate.choice is None and not _are_words(words, numbers, form):
             return None
-        kind = _with_words(Mixed() if form is None else Mixed(**asdict(form)), words, sum(numbers.values()))
+        kind = _with_words(kind, words, sum(numbers.values()))
         if kind.rare and not kind.other:
             _warn_of_slips(column, kind.rare.split("\n"))
         return kind.learn(column, candidate.named)
@@ -95,12 +94,8 @@ class Mixed(Composite, Form):
         number, *rest = self.split(ColumnSchema(column.name, self), column)
         parts = [replace(self.number.learned(number, number.numbers(), named), reason="")]
         for words in rest:
-            has_any = words.missing() < len(words)
-            parts.append(
-                Category().learn(words, named)
-                if has_any
-                else ColumnSchema(words.name, Missing(), missing=len(words))
-            )
+            absent = ColumnSchema(words.name, Missing(), missing=len(words))
+            parts.append(Category().learn(words, named) if words.missing() < len(words) else absent)
         said = described(self) if self.like else "numbers"
         if self.words:
             said += f"; words: {listed(parts[1].categories, 3)}"
@@ -114,32 +109,22 @@ class Mixed(Composite, Form):
             raise DataError(
                 f"column {column.name!r} has type {column.type_name}; in training, each value was {self.wanted}"
             )
-        number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
-
-        def code(value: object) -> int:
-            """The position of the word in `found`, from 1; 0 for numbers and missing values."""
-            text = value_name(value).strip()
-            if is_missing(value) or text in MISSING or number.read(text) is not None:
-                return 0
-            if text in rare:
-                text = OTHER if self.other else ""
-            found.append(text)
-            return len(found)
-
-        def read(value: object) -> float:
-            known = None if is_missing(value) else number.read(value_name(value))
-            return math.nan if known is None else known
-
-        codes = column.mapped(code, np.int32)
-        numbers = ArrayColumn(column.name, column.mapped(read, np.float64), column.type_name)
+        values, positions = distinct_values(column)
+        texts = ["" if value is None else value_name(value).strip() for value in values]
+        read = [*map(self.number.read, texts)]
+        known = np.array([np.nan if number is None else number for number in read], np.float64)
+        numbers = ArrayColumn(column.name, known[positions], column.type_name)
+        rare = dict.fromkeys(self.rare.split("\n"), OTHER if self.other else None)
+        words = [
+            None if text in MISSING or number is not None else rare.get(text, text)
+            for text, number in zip(texts, read, strict=True)
+        ]
         if not self.words:
-            self._warn_of_words(column, sorted({word for word in found if word}))
+            self._warn_of_words(column, sorted({word for word in words if word}))
             return [numbers]
-        texts = np.array([None, *(word or None for word in found)], object)
-        return [numbers, ArrayColumn(names[-1], texts[codes])]
+        return [numbers, DistinctColumn(names[-1], words, positions)]
 
     def _warn_of_words(self, column: Column, words: Sequence[str]) -> None:
-        from lamina.table.categories import Unknown, report_unknown
 
         if words:
             first = column.first_where(lambda value: value_name(value).strip() == words[0])
@@ -166,20 +151,15 @@ class Mixed(Composite, Form):
         words = [*column.parts[1].categories[:20]] if self.words else []
         like = f", a text such as {self.like}" if self.like else ""
         said = f"A number{like}" + (f", or one of these words: {listed(words)}" if words else "")
-        return {
-            "type": ["number", "string", "null"],
-            "description": f"{said}. null: missing.{missing_said(column)}",
-        }
+        return {"type": ["number", "string", "null"], "description": f"{said}. {missing_said(column)}"}
 
 
 def _may_have_words(candidate: Candidate) -> bool:
     """Whether a text column may consist of plain numbers with words among them."""
     if not candidate.is_text:
         return False
-    counts = candidate.texts_of_head
-    rows = sum(rows for _, rows in counts)
-    numbers = sum(rows for text, rows in counts if number_in(text) is not None)
-    return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2 * rows
+    numbers = candidate.first.share(lambda text: number_in(text) is not None)
+    return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
@@ -195,9 +175,8 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
     if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
     enough = form is not None or len(numbers) > _FEWEST_NUMBERS
-    return enough and len(words) - len(with_digits) <= min(
-        max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS
-    )
+    most = min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
+    return enough and len(words) - len(with_digits) <= most
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
@@ -216,7 +195,5 @@ def _warn_of_slips(column: Column, slips: Sequence[str]) -> None:
     first = column.first_where(lambda value: value_name(value).strip() in slips)
     assert first is not None
     more = f", and {counted(len(slips) - 1, 'text')} like it" if len(slips) > 1 else ""
-    warn(
-        f"column {column.name!r} holds numbers, but {shown(value_name(first[1]))} in {row(first[0])}{more}; it counts "
-        f"as missing ({as_kind(column.name, 'categorical')} would make all values categories)"
-    )
+    odd = but_holds(column, "numbers", first)
+    warn(f"{odd}{more}; it counts as missing {else_categories(column)}")

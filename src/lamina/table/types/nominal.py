@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,10 +62,9 @@ class Nominal(OfJson):
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type, with sorted categories."""
-        counts: dict[str, int] = {}
+        counts = Counter[str]()
         for value, count in column.value_counts():
-            name = self.name_of(value)
-            counts[name] = counts.get(name, 0) + count
+            counts[self.name_of(value)] += count
         names, missing = tuple(sorted(counts)), column.missing()
         found: ColumnType = replace(self, holds=column.storage if column.is_typed else "mixed")
         if len(names) == 1 and not missing and named:
@@ -86,9 +86,7 @@ class Nominal(OfJson):
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
         choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "Values in training."}
-        other = {
-            "type": ["string", "number", "boolean"],
-            "description": "Other values count as missing, with a note in the answer.",
-        }
-        said = f"One of {len(column.categories):,} categories. null: missing.{missing_said(column)}"
+        said = "Other values count as missing, with a note in the answer."
+        other = {"type": ["string", "number", "boolean"], "description": said}
+        said = f"One of {len(column.categories):,} categories. {missing_said(column)}"
         return {"anyOf": [choices, other, {"type": "null"}], "description": said}

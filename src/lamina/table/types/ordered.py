@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,66 +14,17 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.messages import listed, row, shown
-from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.base import ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
+from lamina.table.types.reading import script_beside
 from lamina.table.values import MISSING
-
-_SCALES = [
-    scale.split("|")
-    for scale in (
-        "xxs|xs|s|m|l|xl|xxl|xxxl",
-        "extra small|small|medium|large|extra large",
-        "tiny|small|medium|large|huge",
-        "very low|low|medium|high|very high",
-        "very low|low|moderate|high|very high",
-        "lowest|low|normal|high|highest",
-        "none|mild|moderate|severe",
-        "never|rarely|sometimes|often|always",
-        "never|rarely|sometimes|usually|always",
-        "very poor|poor|fair|good|very good|excellent",
-        "poor|below average|average|above average|good|excellent",
-        "terrible|bad|ok|good|great",
-        "po|fa|ta|gd|ex",
-        "bad|medium|good",
-        "beginner|intermediate|advanced|expert",
-        "junior|mid|senior",
-        "bronze|silver|gold|platinum",
-        "strongly disagree|disagree|neutral|agree|strongly agree",
-        "strongly disagree|disagree|neither agree nor disagree|agree|strongly agree",
-        "very dissatisfied|dissatisfied|neutral|satisfied|very satisfied",
-        "very unlikely|unlikely|neutral|likely|very likely",
-        "not important|slightly important|moderately important|important|very important",
-        "primary school|secondary school|high school|bachelor|master|doctorate",
-        "high school|college|bachelor|master|phd",
-        "f|e|d-|d|d+|c-|c|c+|b-|b|b+|a-|a|a+",
-        "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve",
-        "i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii",
-        "1st|2nd|3rd|4th|5th|6th|7th|8th|9th|10th|11th|12th",
-        "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth",
-    )
-]
-"""Known scales, from the lowest value to the highest."""
-
-_CIRCLES = [
-    circle.split("|")
-    for circle in (
-        "january|february|march|april|may|june|july|august|september|october|november|december",
-        "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
-        "monday|tuesday|wednesday|thursday|friday|saturday|sunday",
-        "mon|tue|wed|thu|fri|sat|sun",
-        "q1|q2|q3|q4",
-        "spring|summer|autumn|winter",
-        "spring|summer|fall|winter",
-    )
-]
-"""Known cyclic scales: the first value follows the last."""
 
 
 @dataclass(frozen=True)
 class Ordered(Composite):
-    """Categories in an order; the parts are the category, and its position in the order.
+    """Categories in an order, only if requested; the parts are the category, and its position in the order.
 
     The part for the category has the column's name.
 
@@ -89,12 +42,7 @@ class Ordered(Composite):
     kind = "categorical"
     choice = "categorical"
 
-    page_script: ClassVar[str] = """({ categories, values, used }) => text => {
-  const plain = text.trim().toUpperCase().toLowerCase().replaceAll("ς", "σ");
-  const places = new Map(values).get(plain.length > 2 ? plain.replace(/[-_]/g, " ") : plain) ?? [];
-  const parts = [categories.indexOf(text) + 1, ...places];
-  return used.map(i => parts[i] ?? NaN);
-}"""
+    page_script: ClassVar[str] = script_beside(__file__)
 
     @classmethod
     def told(cls, values: Sequence[object]) -> Ordered:
@@ -106,9 +54,6 @@ class Ordered(Composite):
         """The position of each value in the order, from 0, by the value's normalized text."""
         return {_key(text): place for place, text in enumerate(self.order.split("\n"))}
 
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None  # only if requested: see docs/adr/ordered-categories.md
-
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         whole = Category().learn(column, named)
         numbers = self.split(ColumnSchema(column.name, self), column)[1:]
@@ -119,10 +64,7 @@ class Ordered(Composite):
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         places, count = self.places, len(self.places)
 
-        def place(value: object) -> float:
-            return float(places.get(_key(value_name(value)), math.nan))
-
-        found = column.mapped(place, np.float64)
+        found = column.mapped(lambda value: places.get(_key(value_name(value)), math.nan), np.float64)
         if not self.cyclic:
             return [column, ArrayColumn(f"{column.name}: place", found)]
         turn = 2 * np.pi / count * found
@@ -174,19 +116,24 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
             f"column {column.name!r}: {shown(value_name(odd[1]))} in {row(odd[0])} is not in the order "
             f"{listed(kind.order.split(chr(10)), 20)}; add it, or make it missing"
         )
-    return replace(kind.learn(column, named))
+    return kind.learn(column, named)
 
 
 def _known(column: Column) -> Ordered | None:
     """The type of the known scale that has all values of a column; None if there is none."""
-    values = [value_name(value) for value, _ in column.value_counts()]
-    keys = {_key(text) for text in values}
-    for scales, cyclic in ((_SCALES, False), (_CIRCLES, True)):
-        for scale in scales:
-            if keys and keys <= set(scale):
-                written = {_key(text): text for text in sorted(values)}
-                return Ordered("\n".join(written.get(text, text) for text in scale), cyclic)
+    texts = sorted(value_name(value) for value, _ in column.value_counts())
+    written = {_key(text): text for text in texts}
+    for scale, cyclic in _scales():
+        if written and written.keys() <= {*scale}:
+            return Ordered("\n".join(written.get(text, text) for text in scale), cyclic)
     return None
+
+
+@cache
+def _scales() -> list[tuple[list[str], bool]]:
+    """The known scales, from the lowest value to the highest, and whether each is cyclic (… at its end in the file)."""
+    lines = Path(__file__).with_name("scales.txt").read_text("utf-8").splitlines()
+    return [(line.removesuffix("|…").split("|"), line.endswith("…")) for line in lines]
 
 
 def _key(text: str) -> str:

@@ -54,22 +54,22 @@ class Pattern(Fields):
             name: Source("decimal", f"_{letter}") for name, letter in zip(self.fields, "abcdef", strict=False)
         }
 
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if candidate.choice is not None or not candidate.is_text or candidate.looks_meant:
+    def _found(self, candidate: Candidate) -> Fields | None:
+        if candidate.looks_meant:
             return None
         rows_of = Counter[str]()
-        for text, rows in candidate.texts_of_head:
+        for text, rows in candidate.first.texts:
             rows_of[_NUMBER.sub("\0", text)] += rows
         words, rows = rows_of.most_common(1)[0] if rows_of else ("", 0)
         if not 1 < words.count("\0") <= _MOST or rows < MOSTLY * rows_of.total():
             return None
-        texts = [text for text, _ in candidate.texts_of_head if _NUMBER.sub("\0", text) == words]
+        texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) == words]
         numbers = list(zip(*map(_NUMBER.findall, texts), strict=True))
         if candidate.differs and (any(map(str.isalpha, words.split("\0")[0])) or any(map(_count, numbers))):
             return None  # INV-17-3; 17-1, 17-2, …
         if _are_codes(numbers):
             return None
-        return super(Pattern, replace(self, words=words)).recognize(candidate)
+        return super(Pattern, replace(self, words=words))._found(candidate)
 
     def example(self, column: ColumnSchema) -> Any:
         numbers = iter(f"{part.low or 0:.4g}" for part in column.parts)

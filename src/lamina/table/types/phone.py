@@ -10,17 +10,16 @@ from lamina.table.types.fields import Field, Fields
 from lamina.table.types.reading import Source
 from lamina.table.values import lazily
 
-_INTERNATIONAL = lazily(r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII)
-_AMERICAN = lazily(
-    r"(?:1[ .-])?\(?(?P<area>\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
-)
+_EXTENSION = r"(?: ?(?:x|ext\.?) ?\d+)?"
+_INTERNATIONAL = lazily(rf"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?){_EXTENSION}", re.ASCII)
+_LOCAL = r"\d{3}[ .-]\d{4}"
+_AMERICAN = lazily(rf"(?:1[ .-])?\(?(?P<area>\d{{3}})(?:\)[ .-]?|[ .-]){_LOCAL}{_EXTENSION}", re.ASCII)
 _LONGEST = 40
 _SHORT = r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
 _LONG = r"(?:0\d|2[1-689]|3[578]|42|5[09]|6[7-9]|8[035789]|9[679])\d"
 _COUNTRY = lazily(f"{_SHORT}|{_LONG}")
 """Country calling codes (ITU-T E.164): all codes of one and two digits; all other codes have three."""
 
-_EXTENSION = r"(?: ?(?:x|ext\.?) ?\d+)?"
 _USUAL = [
     rf"(?:tel:)?(?:\+|00)[ .-]?(?=(?:(?:\(0\)|[ )./-]|\((?=[^0]|0[^)]))*\d){{7,15}}{_EXTENSION}$)"
     rf"(?P<country>{_SHORT}|{_LONG}){area}(?:[\d ()./-]*\d)?{_EXTENSION}"

@@ -10,8 +10,8 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
-from lamina.table.messages import as_kind, format_number, row, shown, warn
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
+from lamina.table.messages import as_kind, format_number, row, warn
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType, but_holds, else_categories
 from lamina.table.types.unused import Alike, Constant, Missing
 from lamina.table.values import mean_of, number_in
 
@@ -131,16 +131,13 @@ class Quantity(ColumnType):
         if not candidate.are_most(self.looks_like):
             return None
         values, unread = column.parsed(self.read)
-        if unread is None:
-            return self.learned(column, values, candidate.named)
-        if candidate.choice == "numeric":
-            raise self.odd_error(column, unread)
-        if not candidate.looks_measured(self.looks_like):
-            return None
-        warn(
-            f"column {column.name!r} holds {self.plural}, but {shown(value_name(unread[1]))} in {row(unread[0])}; such "
-            f"values count as missing ({as_kind(column.name, 'categorical')} would make all values categories)"
-        )
+        if unread is not None:
+            if candidate.choice == "numeric":
+                raise self.odd_error(column, unread)
+            if not candidate.looks_measured(self.looks_like):
+                return None
+            odd = but_holds(column, self.plural, unread)
+            warn(f"{odd}; such values count as missing {else_categories(column)}")
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
@@ -148,11 +145,8 @@ class Quantity(ColumnType):
 
         `where` has the row and the value.
         """
-        index, value = where
-        return DataError(
-            f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
-            f"or make it missing, or use {as_kind(column.name, 'categorical')}"
-        )
+        odd, remedy = but_holds(column, self.plural, where), as_kind(column.name, "categorical")
+        return DataError(f"{odd}; correct it or make it missing, or use {remedy}")
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type."""
@@ -230,16 +224,14 @@ class Quantity(ColumnType):
         if column.low is not None and column.high is not None:
             low, high = (self.show(limit, "{:g}".format) for limit in (column.low, column.high))
             what += f"; in training from {low} to {high}"
-        return {
-            "type": ["number", "string", "null"] if texts else ["number", "null"],
-            "description": f"{what}. null: missing.{missing_said(column)}",
-            "x-training-range": [column.low, column.high],
-        }
+        types = ["number", "string", "null"] if texts else ["number", "null"]
+        limits = [column.low, column.high]
+        return {"type": types, "description": f"{what}. {missing_said(column)}", "x-training-range": limits}
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence for columns without missing values in training; "" for other columns."""
-    return "" if column.missing else " Never missing in training."
+    """What null means in JSON, and whether training had no missing values."""
+    return "null: missing." if column.missing else "null: missing. Never missing in training."
 
 
 def finite(name: str, values: np.ndarray) -> np.ndarray:

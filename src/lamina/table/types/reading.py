@@ -17,7 +17,13 @@ from lamina.table.values import in_javascript
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
 
-PAGE_SCRIPT = Path(__file__).with_name("reading.js").read_text("utf-8").strip()
+
+def script_beside(module: str) -> str:
+    """The JavaScript in the file beside a module, such as text.js beside text.py; `module` is the module's file."""
+    return Path(module).with_suffix(".js").read_text("utf-8").strip()
+
+
+PAGE_SCRIPT = script_beside(__file__)
 """The interpreter of `Reading.page_data` in JavaScript; see `Composite.page_script`."""
 
 
@@ -95,9 +101,7 @@ class Reading:
 
     def page_data(self) -> dict[str, Any]:
         """The argument of `PAGE_SCRIPT`."""
-        parts = [
-            {**asdict(source), "names": part.categories and [*part.categories]} for part, source in self.parts
-        ]
+        parts = [{**asdict(source), "names": [*part.categories] or ()} for part, source in self.parts]
         split = {group: asdict(elements) for group, elements in self.elements.items()}
         return {"patterns": [*map(in_javascript, self.patterns)], "elements": split, "parts": parts}
 

@@ -12,10 +12,7 @@ import msgspec
 
 from lamina.table.columns import Column
 from lamina.table.types.base import ColumnSchema
-from lamina.table.types.fields import Field, Fields, plain_schema
-
-_MOST = 30
-"""Maximum number of keys that become columns, the most frequent ones."""
+from lamina.table.types.fields import Field, Fields, most_frequent, plain_schema
 
 
 class Record(Fields):
@@ -47,7 +44,7 @@ class Record(Fields):
         counts = Counter[str]()
         for fields, count in zip(found, rows, strict=True):
             counts.update(dict.fromkeys(fields or (), count))
-        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST])
+        return most_frequent(counts)
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return schema.categories
@@ -57,9 +54,7 @@ class Record(Fields):
 
     def example(self, column: ColumnSchema) -> Any:
         parts = zip(column.categories, column.parts, strict=True)
-        return msgspec.json.encode(
-            {name: part.type.example(part) for name, part in parts if part.used}
-        ).decode()
+        return written({name: part.type.example(part) for name, part in parts if part.used})
 
 
 def _field(value: Any) -> Field:

@@ -6,7 +6,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import missing_said
+from lamina.table.types.reading import script_beside
 from lamina.table.types.unused import Identifier
 from lamina.table.values import MISSING, lazily
 
@@ -70,7 +70,7 @@ class Text(Composite):
     tag = "text"
     kind = "text"
     choice = "text"
-    page_script: ClassVar[str] = Path(__file__).with_name("text.js").read_text("utf-8").strip()
+    page_script: ClassVar[str] = script_beside(__file__)
 
     typical: str = ""
     targets: int = 0
@@ -96,22 +96,12 @@ class Text(Composite):
         rows = sum(counts.values())
         most = len(counts) // _TEXTS_A_NUMBER if 2 * len(counts) <= rows else rows // _ROWS_A_NUMBER
         encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, most)))
-        parts = [
-            *_numbers(column.name, encoder, counts, missing, named),
-            *_frequent(column.name, counts, missing),
-        ]
+        parts = [*_numbers(column.name, encoder, counts, missing, named)]
+        parts += _frequent(column.name, counts, missing)
         if not parts:
-            return ColumnSchema(column.name, Identifier(), column.type_name, missing)
+            return Identifier().schema_of(column)
         learned, reason = replace(self, typical=_typical(counts)), f"{len(counts):,} different texts"
-        return ColumnSchema(
-            column.name,
-            learned,
-            column.type_name,
-            missing,
-            reason=reason,
-            parts=tuple(parts),
-            arrays=vars(encoder),
-        )
+        return learned.schema_of(column, reason=reason, parts=tuple(parts), arrays=vars(encoder))
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
@@ -143,10 +133,8 @@ class Text(Composite):
         return self.typical
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {
-            "type": ["string", "number", "boolean", "null"],
-            "description": f"A text. null: missing.{missing_said(column)}",
-        }
+        types = ["string", "number", "boolean", "null"]
+        return {"type": types, "description": f"A text. {missing_said(column)}"}
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         categories = [list(part.categories) for part in schema.parts if part.categories]
@@ -193,7 +181,8 @@ def _is_of_words(candidate: Candidate) -> bool:
     present, different = len(column) - column.missing(), column.distinct()
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
         return False
-    texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING]
+    names = (value_name(value) for value, _ in candidate.first.counts)
+    texts = [text for text in names if text.strip() not in MISSING]
     words = Counter(tuple(_WORD.findall(text[:_LONGEST_LOOK])) for text in texts)
     others = len(texts) - max(words.values(), default=0)
     if words[()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):
@@ -210,12 +199,10 @@ def _numbers(
     encoded = encoder.encode(list(counts))
     rows = np.array(list(counts.values()))
     for j, values in enumerate(encoded.T):
-        part = f"{name}: text {j + 1}"
+        part, absent = f"{name}: text {j + 1}", 0 if j else missing
+        low, high = float(values.min()), float(values.max())
         mean = float(np.average(values, weights=rows)) if named else None
-        yield ColumnSchema(
-            part, Number("float64"), "Float64", 0 if j else missing, low=float(values.min()),
-            high=float(values.max()), mean=mean
-        )  # fmt: skip
+        yield ColumnSchema(part, Number("float64"), "Float64", absent, low=low, high=high, mean=mean)
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
@@ -234,7 +221,5 @@ def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[Co
 def _typical(counts: Mapping[str, int]) -> str:
     """A text of medium length among the most frequent texts."""
     most = max(counts.values())
-    common = sorted(
-        (text for text, count in counts.items() if count == most), key=lambda text: (len(text), text)
-    )
-    return common[len(common) // 2][:_LONGEST_EXAMPLE]
+    common = sorted(text for text, count in counts.items() if count == most)
+    return sorted(common, key=len)[len(common) // 2][:_LONGEST_EXAMPLE]

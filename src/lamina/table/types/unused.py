@@ -126,10 +126,8 @@ class Identifier(Unused):
     kept_as = "categorical"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        column = candidate.column
-        if candidate.choice is not None or not candidate.is_text or not candidate.is_unique:
-            return None
-        return self.schema_of(column)
+        is_told_apart = candidate.choice is None and candidate.is_text and candidate.differs
+        return self.schema_of(candidate.column) if is_told_apart and not candidate.looks_meant else None
 
 
 class RowNumbers(Unused):
@@ -143,11 +141,9 @@ class RowNumbers(Unused):
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
-        if candidate.choice is not None or column.storage != "number" or len(column) < FEW_ROWS:
-            return None
-        if not may_count_rows(column.name) or not column.counts_rows():
-            return None
-        return ColumnSchema(column.name, self, column.type_name)
+        is_plain = candidate.choice is None and column.storage == "number" and len(column) >= FEW_ROWS
+        counts = is_plain and may_count_rows(column.name) and column.counts_rows()
+        return ColumnSchema(column.name, self, column.type_name) if counts else None
 
 
 class Uncounted(Unused):

@@ -11,22 +11,18 @@ from typing import Any, ClassVar
 from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
-from lamina.table.types.reading import Reading, Source, decimal
+from lamina.table.types.reading import Reading, Source, decimal, script_beside
 from lamina.table.values import lazily
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_FORM = lazily(
-    rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
-    re.ASCII,
-)
-_SIZE = lazily(
-    rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*(mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″])", re.ASCII
-)
+_MORE = rf"(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+"
+_FORM = lazily(rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}{_MORE})\s*[\])}}]?", re.ASCII)
+_UNITS = r"mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″]"
+_SIZE = lazily(rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*({_UNITS})", re.ASCII)
 """A size with its unit."""
 
-_POSITION = lazily(
-    r"(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])", re.ASCII | re.IGNORECASE
-)
+_DEGREES = r"(\d+(?:\.\d+)?) ?°? ?"
+_POSITION = lazily(rf"{_DEGREES}([NS])[\s,;/]+{_DEGREES}([EW])", re.ASCII | re.IGNORECASE)
 """Latitude and longitude; south and west are negative."""
 
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
@@ -65,14 +61,7 @@ class Vector(Fields):
     wanted: ClassVar[str] = "a list of numbers"
     plural = "several numbers each"
     keeps_whole = False
-    page_script: ClassVar[str] = r"""({ count, unit, used }) => text => {
-  const other = (text.match(/(mm|cm|dm|k?m|inch(es)?|in|ft|px|["″])\s*$/)?.[1] ?? unit) !== unit;
-  const position = text.trim().match(/^(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])$/i);
-  const sign = letter => /[sw]/i.test(letter) ? "-" : "";
-  if (position) text = `${sign(position[2])}${position[1]}, ${sign(position[4])}${position[3]}`;
-  const found = other ? [] : text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
-  return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
-}"""
+    page_script: ClassVar[str] = script_beside(__file__)
 
     def reading(self, schema: ColumnSchema) -> Reading | None:
         names = [f"_{'abcdef'[i]}" for i in range(min(self.count, _SEVERAL))]
@@ -87,11 +76,8 @@ class Vector(Fields):
         return Reading(compiled, parts, unsure=_DIGIT) if self.count <= _SEVERAL else None
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        return {
-            "count": self.count,
-            "unit": self.unit,
-            "used": [i for i, part in enumerate(schema.parts) if part.used],
-        }
+        used = [i for i, part in enumerate(schema.parts) if part.used]
+        return {"count": self.count, "unit": self.unit, "used": used}
 
     def looks_like(self, text: str) -> bool:
         return self._numbers(text) is not None
@@ -119,13 +105,13 @@ class Vector(Fields):
         return {str(i): value for i, value in enumerate(values, start=1)}
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if not candidate.is_text or not candidate.are_most_of_head(self.looks_like):
+        if not candidate.is_text or not candidate.first.are_most(self.looks_like):
             return None
         counts = Counter[int]()
-        for value, rows in candidate.head:
+        for value, rows in candidate.first.counts:
             counts[len(self._numbers(value_name(value)) or ())] += rows
         count, _ = counts.most_common(1)[0]
-        units = {_without_unit(value_name(value).strip())[1] for value, _ in candidate.head} - {""}
+        units = {_without_unit(value_name(value).strip())[1] for value, _ in candidate.first.counts} - {""}
         if len(units) > 1:
             return None
         return super(Vector, replace(self, count=count, unit="".join(units))).recognize(candidate)

@@ -11,6 +11,8 @@ from lamina.table.types.reading import Source
 from lamina.table.values import lazily
 
 _NUMBERS = ("major", "minor", "patch", "build")
+_THREE = r"\.".join(rf"(?P<{name}>\d{{1,9}})" for name in _NUMBERS[:3])
+_SUFFIX = r"(?:[-+._]?(?P<suffix>[A-Za-z][\w.+-]*))?"
 
 
 class Version(Fields):
@@ -25,11 +27,5 @@ class Version(Fields):
     plural = "versions"
     sample = "1.2.3"
     fields = (*_NUMBERS, "suffix")
-    patterns = (
-        lazily(
-            r"[vV]?(?P<major>\d{1,9})\.(?P<minor>\d{1,9})\.(?P<patch>\d{1,9})(?:\.(?P<build>\d{1,9}))?"
-            r"(?:[-+._]?(?P<suffix>[A-Za-z][\w.+-]*))?",
-            re.ASCII,
-        ),
-    )
+    patterns = (lazily(rf"[vV]?{_THREE}(?:\.(?P<build>\d{{1,9}}))?{_SUFFIX}", re.ASCII),)
     sources: ClassVar[Mapping[str, Source]] = {name: Source("number", name) for name in _NUMBERS}

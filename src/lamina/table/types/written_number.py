@@ -9,14 +9,7 @@ from typing import Any
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import have_thousands, number_in
-from lamina.table.written_numbers import (
-    Form,
-    described,
-    form_of,
-    may_be_number,
-    number_in_form,
-    number_of,
-)
+from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
 _HALF = 0.5
 """Minimum share of numbers in a text column of numbers, even if all other texts are words."""
@@ -77,7 +70,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     """
     if not candidate.is_text or candidate.iso_days is not None:
         return None
-    if not _is_half(may_be_number, candidate.texts_of_head, _HALF):
+    if not _is_half(may_be_number, candidate.first.texts, _HALF):
         return None
     counts = candidate.texts
     texts = [text for text, _ in counts]
@@ -86,7 +79,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     ):
         return None
     form = form_of(counts)
-    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.texts_of_head, 1)
+    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.first.texts, 1)
     return form if is_such else None
 
 
