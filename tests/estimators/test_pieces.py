@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tables import rough_table
 
+import lamina
 from lamina import MLPClassifier, MLPRegressor, load, save
-from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, repeated_values, roughness
+from lamina.estimators._pieces import (
+    Pieces,
+    chosen_pieces,
+    interaction,
+    knots,
+    lack_of_fit,
+    repeated_values,
+    roughness,
+)
 from lamina.estimators.data import Data
 
 RNG = np.random.default_rng(0)
@@ -495,3 +504,36 @@ def test_predictions_follow_rough_numbers_that_are_trained_further():
         seen.append(model.predict_proba(X[:3]))
         np.testing.assert_array_equal(seen[-1], pickle.loads(pickle.dumps(model)).predict_proba(X[:3]))
         assert not np.array_equal(seen[-1], seen[-2])
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_labels_interact_and_slopes_do_not(classes, weighted):
+    rng = np.random.default_rng(0)
+    values, others = rng.integers(0, 40, 3000).astype(float), rng.normal(size=(3000, 3))
+    weights = rng.uniform(0.5, 2, 3000) if weighted else None
+    signs = rng.choice([-1.0, 1.0], 40)
+
+    def found(signal):
+        target = signal + 0.5 * rng.normal(size=3000)
+        return interaction(
+            values, (target > 0).astype(float) if classes else target[:, None], others, weights
+        )
+
+    assert found(signs[values.astype(int)] * others[:, 1]) > 15
+    for signal in (values / 20 * others[:, 1], np.sin(values / 8) * others[:, 1], values / 20 + others[:, 2]):
+        assert found(signal) < 4
+    copies = np.stack([values, 2 - values], axis=1)
+    assert (
+        interaction(values, signs[values.astype(int)][:, None], (copies - copies.mean(0)) / copies.std(0))
+        == 0
+    )
+
+
+def test_schools_that_tell_what_experience_means_are_learned_by_value():
+    rng = np.random.default_rng(0)
+    school, years = rng.integers(0, 60, 4000), rng.integers(0, 2, 4000)
+    wanted = rng.permutation(60)[school] % 2 ^ years
+    X, y = np.column_stack([school, years]).astype(float), np.where(wanted, "small", "large")
+    model = lamina.MLPClassifier(preset="fast", random_state=0).fit(X[:3000], y[:3000])
+    assert model.score(X[3000:], y[3000:]) > 0.95

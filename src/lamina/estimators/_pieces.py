@@ -33,7 +33,7 @@ _REPEATED = 2  # minimum rows of a value that is learned like a category
 _SHARE_OF_GAP = 2.0**-10  # tolerance of a value, as a share of its distance to the nearest other value
 _ROUNDING = 2.0**-20  # minimum relative tolerance of a value: eight steps of float32
 _LEAST_TOLERANCE = 2.0**-40  # its reciprocal is a float32 in the whole encoded range
-_INTERACTS = 6.0  # minimum `interaction` of a column of labels
+_INTERACTS = 8.0  # minimum `interaction` of a column of labels
 _MOST_PRODUCTS = 128  # products of a target and another input that are examined
 _COPIES = 0.95  # correlation with a column that others don't tell more about
 _GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
@@ -83,8 +83,8 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
     Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
     column of few values learns each repeated value, as do labels, whose effect shows with another input only. A
     rough column of many values gets enough pieces for an arbitrary function, and a smooth column relies on the
-    embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's rows decide whether a column is rough or smooth. The number of
-    repeated values is the maximum over all members.
+    embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's
+    rows decide whether a column is rough or smooth. The number of repeated values is the maximum over all members.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -105,12 +105,13 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
         few = _has_few_values(column, most_values)
         pieces = _rough_pieces(of_members, few, every, single, most_values, usual)
-        are_labels = (
+        if (
             few
             and not pieces
             and interaction(column[some.at], some.target, others, some.weights) >= _INTERACTS
-        )
-        if (pieces and few) or are_labels:
+        ):
+            pieces = _FEWEST  # labels
+        if pieces and few:
             exact[j] = max(len(repeated_values(values)[0]) for values in of_members)
         elif pieces:
             rough[j] = pieces
@@ -292,29 +293,28 @@ def roughness(
     >>> round(roughness(values, steep)), round(roughness(values, steep, bends=True))
     (2362, 0)
     """
-    return float(_roughness(values, target, weights, rows=rows, bends=bends)[0])
+    at = neighbours(values, rows)
+    return float(_roughness(at, values, _groups(at, target, weights), bends=bends)[0])
 
 
 def _roughness(
+    at: np.ndarray,
     values: np.ndarray,
-    target: np.ndarray,
-    weights: np.ndarray | None,
+    grouped: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
-    rows: int = 1,
-    bends: bool = False,
+    bends: bool,
     count: int = 1,
 ) -> np.ndarray:
-    """The `roughness` for each of `count` targets, (count,); adjacent columns of `target` are a target."""
-    at = neighbours(values, rows)
-    counts, means, within = _groups(at, target, weights)
+    """The `roughness` for each of `count` targets, (count,), of which each has as many columns in `_groups`' means."""
+    counts, means, within = grouped
     if len(counts) < 3 and bends:
         return np.zeros(count)
     shares = _of_bends(_sums(at, values, None) / np.bincount(at)) if bends else np.array([[-1.0, 1.0]])
     windows = sliding_window_view(counts, shares.shape[1])
     known = (windows >= _KNOWN_ROWS).all(axis=1)
-    beside = sliding_window_view(means, shares.shape[1], axis=0)  # (windows, targets, means of each)
     if np.count_nonzero(known) < _FEWEST_PAIRS:
         return np.zeros(count)
+    beside = sliding_window_view(means, shares.shape[1], axis=0)  # (windows, targets, means of each)
     each: np.ndarray = ((beside * shares[:, None]).sum(axis=2) ** 2)[known]
     differences: np.ndarray = each.reshape(len(each), count, -1).sum(axis=2)
     chance: np.ndarray = (shares**2 / windows).sum(axis=1)[known]
@@ -341,24 +341,21 @@ def interaction(
     >>> round(roughness(values, target)), round(interaction(values, target, other[:, None]))
     (0, 39)
     """
-    if len(np.unique(values)) <= _FEWEST:
+    classes = int(target.max(initial=0)) + 1 if target.ndim == 1 else 0
+    if len(np.unique(values)) <= _FEWEST or classes > _MOST_PRODUCTS:
         return 0.0
-    if target.ndim == 1:
-        target = (
-            np.eye(int(target.max()) + 1)[target.astype(np.intp)]
-            if target.max() < _MOST_PRODUCTS
-            else others[:, :0]
-        )
+    wanted = np.eye(classes)[target.astype(np.intp)] if classes else target
     scaled = (values - values.mean()) / values.std()
     others = others[:, np.abs(scaled @ others) < _COPIES * len(values)][
-        :, : _MOST_PRODUCTS // max(target.shape[1], 1)
+        :, : _MOST_PRODUCTS // wanted.shape[1]
     ]
-    if not others.shape[1] or not target.shape[1]:
+    if not others.shape[1]:
         return 0.0
-    products = (others[:, :, None] * (target - target.mean(axis=0))[:, None]).reshape(len(values), -1)
-    count = others.shape[1]
-    plain, bent = (_roughness(values, products, weights, bends=bends, count=count) for bends in (False, True))
-    return float(np.minimum(plain, bent).max())
+    products = others[:, :, None] * (wanted - wanted.mean(axis=0))[:, None]
+    at = neighbours(values, 1)
+    grouped = _groups(at, products.reshape(len(values), -1), weights)
+    each = [_roughness(at, values, grouped, bends=bends, count=others.shape[1]) for bends in (False, True)]
+    return float(np.minimum(*each).max())
 
 
 def _others(data: Data, rows: np.ndarray) -> np.ndarray:
