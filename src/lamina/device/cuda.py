@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lamina.device.interface import Dialect, Launch, Limits, Region
-from lamina.device.pool import Owner, Pool, PooledBuffer, memory_limit
+from lamina.device.pool import PooledDevice, memory_limit
 from lamina.errors import DeviceError
 
 _OLDEST = (8, 0)
@@ -59,7 +58,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
     return driver.attribute(Attribute.MAJOR, handle), driver.attribute(Attribute.MINOR, handle)
 
 
-class CudaDevice:
+class CudaDevice(PooledDevice):
     """An NVIDIA GPU; implements `lamina.device.interface.Device`.
 
     All work is in one stream, in the order of the calls. As a context, the device is locked for the thread.
@@ -72,22 +71,15 @@ class CudaDevice:
         self._call = driver = _driver()
         handle = c_int()
         driver("cuDeviceGet", byref(handle), ordinal)
-        self._handle, self.number = handle.value, number
-        self.name = _found(driver, ordinal).name
-        self._label = f"gpu({number}), {self.name},"
-        self._lock = threading.RLock()
-        self._owner = Owner(self._label)
+        self._handle = handle.value
+        super().__init__(_found(driver, ordinal).name, number)
         self._context = driver.handle("cuDevicePrimaryCtxRetain", self._handle)
         driver("cuCtxSetCurrent", self._context)
         self._stream = driver.handle("cuStreamCreate", _NON_BLOCKING)
         self.limits = _limits(driver, self._handle)
-        self._pool = Pool(self, self._label.rstrip(","), memory_limit(self.free_and_total()[1]))
+        self._limit = memory_limit(self.free_and_total()[1])
 
     # --- memory --------------------------------------------------------------------------------------------------
-
-    def allocate(self, nbytes: int) -> PooledBuffer:
-        with self:
-            return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         """See `Device`. Waits for the copy, since the driver may read unpinned memory after the call."""
@@ -117,14 +109,6 @@ class CudaDevice:
         with self:
             target.check(4)
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
-
-    def memory_info(self) -> tuple[int, int]:
-        with self:
-            return self._pool.free_and_total()
-
-    def release_kept_memory(self) -> None:
-        with self:
-            self._pool.release_kept()
 
     # --- what the pool asks for ----------------------------------------------------------------------------------
 
@@ -162,7 +146,7 @@ class CudaDevice:
 
     def unload(self, module: c_void_p) -> None:
         """Unload a module. No launch of its kernels may be pending."""
-        if self._owner.is_here:
+        if self._is_here:
             with self:
                 self._call.code("cuModuleUnload", module)
 
@@ -216,7 +200,7 @@ class CudaDevice:
             self._do("cuGraphLaunch", executable, self._stream)
 
     def destroy_graph(self, executable: c_void_p) -> None:
-        if self._owner.is_here:
+        if self._is_here:
             with self:
                 self._call.code("cuGraphExecDestroy", executable)
 
@@ -253,16 +237,12 @@ class CudaDevice:
 
         Another library may have made another device current.
         """
-        self._owner.check()
-        self._lock.acquire()
+        super().__enter__()
         try:
             self._do("cuCtxSetCurrent", self._context)
         except BaseException:
             self._lock.release()
             raise
-
-    def __exit__(self, *_exception: object) -> None:
-        self._lock.release()
 
     def _do(self, name: str, *arguments: Any) -> None:
         code = self._call.code(name, *arguments)
@@ -278,7 +258,7 @@ class CudaDevice:
             return
         why = f"{what}: {self._call.words(code)}"
         if code in _DEADLY:
-            raise self._owner.lose(f"a kernel or the driver failed ({why})")
+            raise self._lose(f"a kernel or the driver failed ({why})")
         raise DeviceError(f"{self._label} {why}")
 
 
