@@ -67,6 +67,27 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[.
     return None if _kernel is None else _kernel(primitive, dtype, inputs)
 
 
+def by_dtype(
+    primitive: Primitive, find: Callable[[np.dtype], Callable[..., Any] | None]
+) -> Callable[..., Any]:
+    """A function for `Primitive.compute` that calls the function returned by ``find(dtype)``, cached by dtype.
+
+    If `find` returns None, the function calls the primitive's `eval`.
+    """
+    known: dict[str, Callable[..., Any]] = {}
+
+    def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
+        function = known.get(x.dtype.char)
+        if function is None:
+            function = find(np.dtype(x.dtype.type))
+            if function is None:
+                return primitive.eval(x, *others, **params)
+            known[x.dtype.char] = function
+        return function(x, *others, **params)
+
+    return compute
+
+
 class ForEachInput:
     """The vector-Jacobian products of a primitive with any number of inputs.
 

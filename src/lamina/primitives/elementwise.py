@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Elementwise
-from lamina.core.primitive import Primitive, bind, kernel, primitive
+from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
 from lamina.errors import DTypeError
-from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import ArgReduction, Movement, Reduction
-from lamina.core.primitive import Primitive, bind, kernel, primitive
+from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
 from lamina.errors import ShapeError
-from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, like_first
 
