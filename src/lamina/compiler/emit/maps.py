@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from lamina.compiler.emit.expressions import (
     Axis,
     Memory,
@@ -19,13 +17,12 @@ from lamina.compiler.emit.expressions import (
 from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.llvm.random import (
-    BLOCK,
-    UINT32,
     key_and_counter,
+    numbers_in_block,
     philox_block,
+    piece_of,
     short_philox_block,
-    uniform_float32,
-    uniform_float64,
+    uniform,
 )
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
@@ -173,8 +170,6 @@ def _inside(scope: ThreadScope, bounds: tuple[Value, Value], start: int, length:
 
 
 # --- Fill kernels: random numbers in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011) ----------------
-#
-# `primitives.random` defines the conversion: uniform floats, or raw bits.
 
 
 _SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
@@ -186,7 +181,7 @@ def emit_fill(scope: ThreadScope) -> None:
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
-    per_block = BLOCK * UINT64.itemsize // node.dtype.itemsize
+    per_block = numbers_in_block(node.dtype)
     whole = node.size // per_block
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
@@ -218,26 +213,14 @@ def _blocks(
 
 def _store(scope: ThreadScope, node: Node, words: list[Value], position: Value, count: int) -> None:
     """Convert a block's words to the node's dtype, and store the first `count` numbers at `position`."""
-    b = scope.b
+    b, dtype = scope.b, node.dtype
     for pointer in scope.targets[node]:
-        if node.dtype.kind == "u":
-            _store_narrow(b, pointer, _pieces(b, words, node.dtype), position, count)
-            continue
-        if node.dtype == FLOAT64:
+        if dtype == FLOAT64:
             for i, word in enumerate(words[:count]):
-                b.store(pointer, uniform_float64(b, word), b.add(position, i))
+                b.store(pointer, uniform(b, word, dtype), b.add(position, i))
             continue
-        halves = _pieces(b, words, UINT32)
-        _store_narrow(b, pointer, b.cast(uniform_float32(b, halves), node.dtype), position, count)
-
-
-def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
-    """A block's words split into narrower integers, lowest bits first."""
-    return b.bitcast(b.gather_lanes(words), dtype)
-
-
-def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, count: int) -> None:
-    b.store(pointer, value if count == value.lanes else b.narrow(value, count), position)
+        pieces = b.bitcast(b.gather_lanes(words), piece_of(dtype))  # the lowest bits first
+        b.store(pointer, b.narrow(uniform(b, pieces, dtype), count), position)
 
 
 # --- Scatter kernels: zeros, with elements added or written at positions given by data -------------------------------
