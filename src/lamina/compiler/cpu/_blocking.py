@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._microkernel import (
@@ -139,7 +140,7 @@ class BlockedProduct(ProductCode):
         b.if_else(by_pairs.get(), partial(self._by_pairs, part, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
-        is_whole = self.blocking.is_whole
+        b, is_whole = self.b, self.blocking.is_whole
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
             left = self._left(part, row, height, not is_whole)
@@ -147,7 +148,11 @@ class BlockedProduct(ProductCode):
             self._fetch(row, height, panel, part)
             initial = self._initial(sums, height, panel, part.first_k)
             result = self._accumulated(left, panel, height, part.depth, initial)
-            self._store_or_finish(result, sums, panel.widths, row, panel.column, part.next_k)
+            finish = partial(self.finish, result, panel.widths, row, panel.column)
+            if sums is None:
+                finish()
+                return
+            b.if_else(b.less(part.next_k, self.shape.inner), lambda: self._keep(result, sums), finish)
 
         self._by_panels(part, tile, of_pairs=False)
 
@@ -393,29 +398,10 @@ class BlockedProduct(ProductCode):
                 variable.set(b.load(sums, self.shape.dtype, position * b.lanes(self.shape.dtype), lanes))
         return [[variable.get() for variable in row] for row in variables]
 
-    def _store_or_finish(
-        self,
-        tile: Tile,
-        sums: Pointer | None,
-        widths: tuple[int, ...],
-        row: Value,
-        column: Value,
-        next_k: Value,
-    ) -> None:
-        b = self.b
-
-        def complete() -> None:
-            self.finish(tile, widths, row, column)
-
-        if sums is None:
-            complete()
-            return
-
-        def store(sums: Pointer = sums) -> None:
-            for position, value in enumerate(value for values in tile for value in values):
-                b.store(sums, value, position * b.lanes(self.shape.dtype))
-
-        b.if_else(b.less(next_k, self.shape.inner), store, complete)
+    def _keep(self, tile: Tile, sums: Pointer) -> None:
+        """Store a tile's unfinished sums."""
+        for position, value in enumerate(chain(*tile)):
+            self.b.store(sums, value, position * self.b.lanes(self.shape.dtype))
 
 
 # --- Copies of blocks of both operands, in the order in which the innermost loop reads them --------------------------

@@ -11,6 +11,7 @@ from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._orientation import is_turned, product_shape
+from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.emit.expressions import Axis, PullContext, flat_axes, is_made_of_flat
@@ -107,27 +108,21 @@ def emit_product(scope: ThreadScope) -> None:
         right = scope.memory.find(source)
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert isinstance(right, Pointer)
-    scratch = scope.scratch if shape.scratch_bytes else None
     turned = is_turned(anchor)
     if turned:
         assert isinstance(left, Pointer)
         left, right = right, left
     with scope.on_one_worker_if_serial():
         if len(anchor.shape) == 2:
-            rows, columns = (
-                scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
-            )
-            if turned:
-                rows, columns = columns, rows
-            _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
+            shares = [scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)]
+            _emit_matrix(scope, shape, left, right, [], *(reversed(shares) if turned else shares))
             return
         b = scope.b
         assert isinstance(left, Pointer)
-        start, stop = scope.share("rows", anchor.shape[0])
-        with b.loop(start, stop) as i:
+        with b.loop(*scope.share("rows", anchor.shape[0])) as i:
             one = b.offset(left, i * (shape.rows * shape.inner), anchor.dtype)
             other = b.offset(right, i * (shape.inner * shape.columns), anchor.dtype)
-            _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
+            _emit_matrix(scope, shape, one, other, [scope.axis(i)])
 
 
 def _reader(scope: ThreadScope, operand: Node) -> Read:
@@ -145,22 +140,16 @@ def _emit_matrix(
     left: Pointer | Read,
     right: Pointer,
     batch: list[Axis],
-    rows: tuple[Value, Value] | None,
-    columns: tuple[Value, Value] | None,
-    scratch: Pointer | None,
+    rows: Range | None = None,
+    columns: Range | None = None,
 ) -> None:
     anchor = scope.kernel.main
-    turned = is_turned(anchor)
+    turned, steps = is_turned(anchor), (1, 0) if shape.by_columns else (0, 1)
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
-        along = (
-            scope.axis(column, 0 if shape.by_columns else 1),
-            scope.axis(row, 1 if shape.by_columns else 0),
-        )
-        index = [*batch, *(along if turned else reversed(along))]
-        scope.element(index, value.lanes, {anchor: value})
+        place = [scope.axis(row, steps[0]), scope.axis(column, steps[1])]
+        scope.element([*batch, *(reversed(place) if turned else place)], value.lanes, {anchor: value})
 
-    reads = [] if turned or batch else scope.memory.like(anchor)
     shape.emit(
         scope.b,
         left,
@@ -168,8 +157,8 @@ def _emit_matrix(
         epilogue,
         rows=rows,
         columns=columns,
-        scratch=scratch,
-        reads=reads,
+        scratch=scope.scratch if shape.scratch_bytes else None,
+        reads=[] if turned or batch else scope.memory.like(anchor),
         flat_epilogue=_flat_epilogue(scope, batch) if shape.apart_epilogue else None,
     )
 

@@ -87,44 +87,34 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
     """Emit the body of the copy function: whole blocks in registers, remainders element by element."""
     lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
     source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-    apart, last_row, last_column = map(b.argument, ("source_stride", "last_row", "last_column"))
+    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
+    last_row, last_column = b.argument("last_row"), b.argument("last_column")
     with (
         b.loop(b.argument("first_column"), last_column, line) as column,
         b.loop(b.argument("first_row"), last_row, lanes) as row,
     ):
         from_ = b.offset(source, row * apart + column, dtype)
-        to = b.offset(destination, column * b.argument("destination_stride") + row, dtype)
+        to = b.offset(destination, column * apart_there + row, dtype)
         width, height = b.minimum(last_column - column, line), b.minimum(last_row - row, lanes)
+
+        def whole_block() -> None:
+            """Copy as many rows as a vector has lanes, each one cache line long."""
+            with b.loop(0, line, lanes) as first:
+                pointer, rows = b.offset(from_, first, dtype), list[Value]()
+                for _ in range(lanes):
+                    rows.append(b.load(pointer, dtype, 0, lanes))
+                    pointer = b.offset(pointer, apart, dtype)
+                pointer = b.offset(to, first * apart_there, dtype)
+                for vector in transpose_vectors(b, rows):
+                    b.store(pointer, vector)
+                    pointer = b.offset(pointer, apart_there, dtype)
+
+        def part_of_block() -> None:
+            with b.loop(0, width) as c, b.loop(0, height) as r:
+                b.store(to, b.load(from_, dtype, r * apart + c), c * apart_there + r)
+
         is_whole = b.logical_and(b.equal(width, line), b.equal(height, lanes))
-        b.if_else(
-            is_whole,
-            lambda: _emit_whole_block(b, dtype, from_, to),
-            lambda: _emit_part_of_block(b, dtype, from_, to, width, height),
-        )
-
-
-def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
-    """Copy a whole block, which has as many rows as a vector has lanes, each one cache line long."""
-    lanes = b.lanes(dtype)
-    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
-    with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
-        pointer, rows = b.offset(source, first, dtype), list[Value]()
-        for _ in range(lanes):
-            rows.append(b.load(pointer, dtype, 0, lanes))
-            pointer = b.offset(pointer, apart, dtype)
-        pointer = b.offset(destination, first * apart_there, dtype)
-        for column in transpose_vectors(b, rows):
-            b.store(pointer, column)
-            pointer = b.offset(pointer, apart_there, dtype)
-
-
-def _emit_part_of_block(
-    b: Builder, dtype: DType, source: Pointer, destination: Pointer, width: Value, height: Value
-) -> None:
-    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
-    with b.loop(0, width) as column, b.loop(0, height) as row:
-        value = b.load(source, dtype, row * apart + column)
-        b.store(destination, value, column * apart_there + row)
+        b.if_else(is_whole, whole_block, part_of_block)
 
 
 def _emit_narrow_copy(

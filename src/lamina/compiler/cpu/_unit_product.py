@@ -21,9 +21,8 @@ from lamina.compiler.cpu._microkernel import ProductCode
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit, PairUnit
-from lamina.compiler.llvm import FLOAT32, Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm import BYTE, FLOAT32, Builder, DType, Operand, Pointer, Value
 
-_BYTE: DType = np.dtype(np.int8)
 _SUM_TILES = 4
 _ROWS_OF_PAIRS = 8  # whose sums are 16 vectors
 
@@ -391,19 +390,15 @@ class UnitProduct(ProductCode):
 
         `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
         """
-        b, blocking = self.b, self.blocking
-        whole, rest = divmod(self.shape.inner, TILE_DEPTH)
-        if not blocking.keeps_sums:
-            with b.loop(0, whole) as number:
-                body(number, TILE_DEPTH)
-            if rest:
-                body(b.const(whole), rest)
-            return
-        count = b.minimum(b.const(blocking.steps), whole - self._steps_before(first_term))
+        b, (whole, rest) = self.b, divmod(self.shape.inner, TILE_DEPTH)
+        count = b.const(whole)
+        if self.blocking.keeps_sums:
+            count = b.minimum(b.const(self.blocking.steps), whole - self._steps_before(first_term))
         with b.loop(0, count) as number:
             body(number, TILE_DEPTH)
         if rest:
-            with b.if_(b.greater_equal(first_term + blocking.inner, self.shape.inner)):
+            last = self._is_last(first_term)
+            with nullcontext() if last is None else b.if_(last):
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
@@ -420,12 +415,12 @@ class UnitProduct(ProductCode):
     def left_step(self, tile: Value, number: Value) -> Pointer:
         """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
-        return self.b.offset(self.memory(0, _BYTE), position, _BYTE)
+        return self.b.offset(self.memory(0, BYTE), position, BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
         """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
         panel = self.memory(self.blocking.offsets[1], FLOAT32)
-        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
+        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), BYTE)
 
     def is_splittable(self, tile: Value) -> Value:
         """Whether all numbers in 32 rows of A and in the panel of B can be split into bfloat16 parts."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu.machine import host_machine
-from lamina.compiler.llvm import INDEX, DType, Pointer, Value, jit
+from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value, jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.module import Argument
 from lamina.core.interrupts import compiling, free_in_children
@@ -31,7 +31,6 @@ Emit = Callable[..., Value]
 
 _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides": None, "data": None}
 """The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
-_BYTE = np.dtype(np.int8)
 _ADD_UFUNC = 31
 """The index of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which is fixed by NumPy's ABI."""
 _NO_IDENTITY = -1
@@ -144,7 +143,7 @@ class _Elements:
         return self.b.equal(self.stride, dtype.itemsize)
 
     def place(self, i: Value) -> Pointer:
-        return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
+        return self.b.offset(self.pointer, self.b.mul(i, self.stride), BYTE)
 
     def or_one_number(self, dtype: DType, lanes: int, size: Value) -> _Elements:
         """The same elements; if the stride is 0, the number is stored `lanes` times, for vector loads."""
