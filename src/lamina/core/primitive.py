@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.array import Array, Facade, UserArray, Value
-from lamina.core.state import is_silent, pending, state, wait_for_pending
+from lamina.core.state import Queue, is_silent, pending, state, wait_for_pending
 from lamina.core.tape import record
 from lamina.device.context import current_context, set_current
 from lamina.errors import ContextError, DTypeError
@@ -247,31 +247,18 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
     return current_context() if context is None else context, buffers
 
 
-class Immediate:
+class Immediate(Queue):
     """A queue that runs each operator immediately, by NumPy (`Primitive.eval`) on the CPU, without gradients.
 
     So it needs no compiled code, and its results differ from compiled code's in the last bits.
     """
 
-    asleep = 0
     current = SimpleNamespace(next=None)
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """Compute a primitive immediately and return its result."""
         context, buffers = _unpack(primitive, inputs)
         return _array_type(np.asarray(state.silently(primitive.eval, *buffers, **params)), context)
-
-    def write(self, array: Array, value: Array) -> bool:
-        return False
-
-    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        return False
-
-    def look(self, array: Array) -> None:
-        pass
-
-    def mark(self, *, recording: bool = False) -> None:
-        pass
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:

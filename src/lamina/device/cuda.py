@@ -144,11 +144,11 @@ class CudaDevice(PooledDevice):
             self._check(failed, "cuModuleLoadDataEx")
             return CudaModule(self, module)
 
-    def unload(self, module: c_void_p) -> None:
-        """Unload a module. No launch of its kernels may be pending."""
+    def free(self, function: str, handle: c_void_p) -> None:
+        """Free a module or a graph by the driver's `function`. No launch of its kernels may be pending."""
         if self._is_here:
             with self:
-                self._call.code("cuModuleUnload", module)
+                self._call.code(function, handle)
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
         """A handle of the module's function `name`; raises `KeyError` if the function is missing."""
@@ -198,11 +198,6 @@ class CudaDevice(PooledDevice):
     def replay(self, executable: c_void_p) -> None:
         with self:
             self._do("cuGraphLaunch", executable, self._stream)
-
-    def destroy_graph(self, executable: c_void_p) -> None:
-        if self._is_here:
-            with self:
-                self._call.code("cuGraphExecDestroy", executable)
 
     def synchronize(self) -> None:
         with self:
@@ -272,7 +267,7 @@ class CudaModule:
         return CudaKernel(self, name, self._device.function(self._handle, name))
 
     def __del__(self) -> None:
-        self._device.unload(self._handle)
+        self._device.free("cuModuleUnload", self._handle)
 
 
 class CudaKernel:
@@ -292,7 +287,7 @@ class CudaGraph:
         self._device.replay(self._executable)
 
     def __del__(self) -> None:
-        self._device.destroy_graph(self._executable)
+        self._device.free("cuGraphExecDestroy", self._executable)
 
 
 def _address(region: Region) -> int:
@@ -358,7 +353,6 @@ _ADDRESS = c_uint64
 
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
-    "cuDriverGetVersion": (POINTER(c_int),),
     "cuDeviceGetCount": (POINTER(c_int),),
     "cuDeviceGet": (POINTER(c_int), c_int),
     "cuDeviceGetName": (c_char_p, c_int, c_int),
