@@ -23,13 +23,12 @@ from lamina.compiler.cpu._microkernel import (
     RightPanel,
     Tile,
     accumulate,
-    load_row,
     zeros,
 )
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
+from lamina.compiler.llvm import INT32, Builder, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
@@ -288,7 +287,7 @@ class BlockedProduct(ProductCode):
 
             def pack(row: Value, height: int) -> None:
                 source = self._in_place(row, first_k)
-                pack_tile(b, source, height, terms, self.shape.dtype, self._left_tile(row - block[0]))
+                self._pack_tile(source, height, terms, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -306,16 +305,14 @@ class BlockedProduct(ProductCode):
         panel = _Panel(packed, column, width, widths)
         if is_first is not None:
             with b.if_(is_first):
-                pack_panel(b, self._source(part.first_k, column), widths, part.depth, dtype, packed)
+                self._pack_panel(self._source(part.first_k, column), widths, part.depth, packed)
         elif self.shape.right_is_transposed:
             turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
-            pack_transposed_panel(
-                b, replace(self.right, pointer=turned), width, self.shape.inner, dtype, packed
-            )
+            self._pack_transposed_panel(replace(self.right, pointer=turned), width, packed)
         else:
             looks = of_pairs and not self.shape.right_is_finite
             source = self._source(part.first_k, column)
-            finite = pack_panel(b, source, widths, part.depth, dtype, packed, looks=looks)
+            finite = self._pack_panel(source, widths, part.depth, packed, looks=looks)
             return replace(panel, is_finite=finite)
         return panel
 
@@ -403,80 +400,70 @@ class BlockedProduct(ProductCode):
         for position, value in enumerate(chain(*tile)):
             self.b.store(sums, value, position * self.b.lanes(self.shape.dtype))
 
+    # --- copies of blocks of both operands, in the order in which the innermost loop reads them ------------------
 
-# --- Copies of blocks of both operands, in the order in which the innermost loop reads them --------------------------
+    def _pack_panel(
+        self,
+        right: RightPanel,
+        widths: Sequence[int],
+        depth: Value,
+        packed: RightPanel,
+        *,
+        looks: bool = False,
+    ) -> Value | None:
+        """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all their elements are finite."""
+        b, dtype = self.b, self.shape.dtype
+        # A sum of 0 · x is 0 if every x is finite.
+        seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
+        with b.loop(b.const(0), depth) as k:
+            source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
+            for index, width in enumerate(widths):
+                offset = index * b.lanes(dtype)
+                value = right.load(b, source, dtype, offset, width)
+                b.store(destination, value, offset)
+                if looks:
+                    terms = b.narrow(value, width)
+                    seen[index].set(b.multiply_add(terms, b.const(0, dtype, width), seen[index].get()))
+        if not looks:
+            return None
+        total = b.const(0, dtype)
+        for one in seen:
+            total = total + b.reduce_add(one.get())
+        return b.equal(total, 0)
 
+    def _pack_transposed_panel(self, right: RightPanel, width: int, packed: RightPanel) -> None:
+        """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
+        columns, target = LeftTile(right.pointer, right.stride, 1), LeftTile(packed.pointer, 1, packed.stride)
+        self._pack_rows(columns, width, (self.b.const(0), self.b.const(self.shape.inner)), target)
 
-def pack_panel(
-    b: Builder,
-    right: RightPanel,
-    widths: Sequence[int],
-    depth: Value,
-    dtype: DType,
-    packed: RightPanel,
-    *,
-    looks: bool = False,
-) -> Value | None:
-    """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all of their elements are finite."""
-    # A sum of 0 · x is 0 if every x is finite.
-    seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
-    with b.loop(b.const(0), depth) as k:
-        source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
-        for index, width in enumerate(widths):
-            offset = index * b.lanes(dtype)
-            value = load_row(b, source, dtype, offset, width)
-            b.store(destination, value, offset)
-            if looks:
-                terms = b.narrow(value, width)
-                seen[index].set(b.multiply_add(terms, b.const(0, dtype, width), seen[index].get()))
-    if not looks:
-        return None
-    total = b.const(0, dtype)
-    for one in seen:
-        total = total + b.reduce_add(one.get())
-    return b.equal(total, 0)
-
-
-def pack_transposed_panel(
-    b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, packed: RightPanel
-) -> None:
-    """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
-    columns, lanes = LeftTile(right.pointer, right.stride, 1), b.lanes(dtype)
-    target = LeftTile(packed.pointer, 1, packed.stride)
-    for first in range(0, width, lanes):
-        some = range(first, min(first + lanes, width))
-        _pack_rows(b, columns, some, (b.const(0), b.const(inner)), dtype, target)
-
-
-def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
-    """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
-    packed = LeftTile(tile, 1, rows)
-    if left.row_stride == 1:
+    def _pack_tile(self, left: LeftTile, rows: int, inner: Range, tile: Pointer) -> None:
+        """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
+        b, dtype = self.b, self.shape.dtype
+        if left.row_stride != 1:
+            self._pack_rows(left, rows, inner, LeftTile(tile, 1, rows))
+            return
         with b.loop(*inner) as k:
             b.store(tile, b.load(left.column(b, k, dtype), dtype, 0, rows), k * rows)
-        return packed
-    lanes = b.lanes(dtype)
-    for first in range(0, rows, lanes):
-        _pack_rows(b, left, range(first, min(first + lanes, rows)), inner, dtype, packed)
-    return packed
 
+    def _pack_rows(self, left: LeftTile, count: int, inner: Range, packed: LeftTile) -> None:
+        """Transpose `count` rows of A into a packed tile, a vector of each row at a time, a block of rows at a time."""
+        b, dtype, lanes = self.b, self.shape.dtype, self.b.lanes(self.shape.dtype)
+        for first in range(0, count, lanes):
+            rows = range(first, min(first + lanes, count))
+            height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
 
-def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DType, packed: LeftTile) -> None:
-    """Transpose some rows of A into a packed tile, a vector of each row at a time."""
-    height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
+            def block(k: Value, width: int, rows: range = rows, height: int = height) -> None:
+                base = left.column(b, k, dtype)
+                if width < lanes:
+                    with b.loop(0, width) as i:
+                        places = [i * left.inner_stride + left.offset(r) for r in rows]
+                        column = b.gather_lanes([b.load(base, dtype, at) for at in places])
+                        b.store(packed.pointer, column, (k + i) * packed.inner_stride + rows.start)
+                    return
+                loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
+                loaded += [loaded[-1]] * (height - len(rows))
+                for index, column in enumerate(transpose_vectors(b, loaded)):
+                    place = (k + index) * packed.inner_stride + rows.start
+                    b.store(packed.pointer, b.narrow(column, len(rows)), place)
 
-    def block(k: Value, width: int) -> None:
-        base = left.column(b, k, dtype)
-        if width < b.lanes(dtype):
-            with b.loop(0, width) as i:
-                places = [i * left.inner_stride + left.offset(r) for r in rows]
-                column = b.gather_lanes([b.load(base, dtype, at) for at in places])
-                b.store(packed.pointer, column, (k + i) * packed.inner_stride + rows.start)
-            return
-        loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
-        loaded += [loaded[-1]] * (height - len(rows))
-        for index, column in enumerate(transpose_vectors(b, loaded)):
-            place = (k + index) * packed.inner_stride + rows.start
-            b.store(packed.pointer, b.narrow(column, len(rows)), place)
-
-    b.vector_loop(*inner, b.lanes(dtype), block)
+            b.vector_loop(*inner, lanes, block)

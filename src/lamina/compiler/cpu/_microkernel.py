@@ -89,6 +89,16 @@ class RightPanel:
         """The address of row k."""
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, self.stored or dtype)
 
+    def load(self, b: Builder, row: Pointer, dtype: DType, offset: int, width: int, height: int = 2) -> Value:
+        """Load `width` elements of a row for a tile of `height` rows, as `dtype`.
+
+        The vector has `_accumulator_lanes` lanes; the lanes beyond `width` are unspecified.
+        """
+        lanes, own = _accumulator_lanes(b, width, dtype, self.padded, height), self.stored or dtype
+        if lanes == width or self.padded:
+            return b.cast(b.load(row, own, offset, lanes), dtype)
+        return b.cast(b.load_masked(row, own, offset, width, lanes), dtype)
+
 
 def _numbered(b: Builder, order: TermList | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
@@ -102,28 +112,6 @@ def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool, rows:
     if width & (width - 1) == 0 or not (padded or b.module.machine.has_masked_moves):
         return width
     return b.lanes(dtype) if padded or rows > 1 else 1 << width.bit_length()
-
-
-def load_row(
-    b: Builder,
-    pointer: Pointer,
-    dtype: DType,
-    offset: int,
-    width: int,
-    padded: bool = False,
-    stored: DType | None = None,
-    rows: int = 2,
-) -> Value:
-    """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified.
-
-    Elements of another type, `stored`, are converted to `dtype`.
-    """
-    lanes, own = _accumulator_lanes(b, width, dtype, padded, rows), stored or dtype
-    whole = lanes == width or padded
-    loaded = (
-        b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
-    )
-    return b.cast(loaded, dtype)
 
 
 def accumulate(
@@ -146,11 +134,9 @@ def accumulate(
     def step(k: Value, unroll: int, current: Tile) -> Tile:
         current = list(current)
         for u in range(unroll):
-            row_pointer = right.row(b, k + u, dtype)
+            row = right.row(b, k + u, dtype)
             vectors = [
-                load_row(
-                    b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded, right.stored, rows
-                )
+                right.load(b, row, dtype, index * b.lanes(dtype), width, rows)
                 for index, width in enumerate(widths)
             ]
             element = left.column(b, k + u, dtype)

@@ -207,7 +207,7 @@ def emit_transposition(scope: ThreadScope) -> bool:
     share = {kind: scope.share(kind, n) for kind, n in zip(("rows", "columns"), node.shape, strict=True)}
     with scope.on_one_worker_if_serial(), _all_or_nothing(scope, share, {"rows": columns, "columns": rows}):
         for target in scope.targets[node]:
-            emit_transpose(b, node.dtype, source, stride, target, rows, share["columns"], share["rows"])
+            emit_transpose(b, node.dtype, (source, stride), (target, rows), share["columns"], share["rows"])
     return True
 
 

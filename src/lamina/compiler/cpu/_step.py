@@ -432,7 +432,8 @@ def _transposed_copy(step: ThreadBuilder, shape: tuple[int, ...], dtype: DType) 
         with step.module.function(name, arguments, internal=True) as b:
             source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
             share = b.split(columns, LINE_BYTES // dtype.itemsize)
-            emit_transpose(b, dtype, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+            ends = (source, columns), (destination, rows)
+            emit_transpose(b, dtype, *ends, (b.const(0), b.const(rows)), share)
     return name
 
 

@@ -38,36 +38,39 @@ def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
 def emit_transpose(
     b: Builder,
     dtype: DType,
-    source: Pointer,
-    source_stride: int,
-    destination: Pointer,
-    destination_stride: int,
+    source: tuple[Pointer, int],
+    destination: tuple[Pointer, int],
     rows: tuple[Operand, Operand],
     columns: tuple[Operand, Operand],
 ) -> None:
     """Emit copies destination[c, r] = source[r, c] for a range of the source's rows and of its columns.
 
-    Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at multiples
-    of a cache line keeps threads from writing the same lines. All copies of a dtype share one function, except copies
-    of a few rows or columns.
+    A matrix is its address, and the number of elements from one row to the next. Threads may share the work by rows or
+    columns; splitting columns at multiples of a cache line keeps threads from writing the same lines. All copies of a
+    dtype share one function, except copies of a few rows or columns.
     """
+    (first, apart), (first_there, apart_there) = source, destination
     rows, columns = (_range(b, bounds) for bounds in (rows, columns))
-    for narrow, others, are_rows, start, start_there in (
-        (rows, columns, True, source_stride, 1),
-        (columns, rows, False, 1, destination_stride),
+    for narrow, others, steps, steps_there in (
+        (rows, columns, (apart, 1), (1, apart_there)),
+        (columns, rows, (1, apart), (apart_there, 1)),
     ):
         if (few := _few(narrow)) is not None:
-            from_ = b.offset(source, narrow[0] * start, dtype), source_stride
-            to = b.offset(destination, narrow[0] * start_there, dtype), destination_stride
-            _emit_narrow_copy(b, dtype, from_, to, few, others, are_rows=are_rows)
+            from_ = b.offset(first, narrow[0] * steps[0], dtype)
+            to = b.offset(first_there, narrow[0] * steps_there[0], dtype)
+            with b.loop(*others) as i:
+                here, there = b.offset(from_, i * steps[1], dtype), b.offset(to, i * steps_there[1], dtype)
+                values = [b.load(here, dtype, n * steps[0]) for n in range(few)]
+                for n, value in enumerate(values):
+                    b.store(there, value, n * steps_there[0])
             return
     name = f"transposed_{dtype.name}"
     if name not in b.module.functions:
         with b.module.function(name, _ARGUMENTS) as function:
             _emit_copy(function, dtype)
     b.is_worth_trouble = False  # the writing thread has no other work
-    numbers = [source_stride, destination_stride, *rows, *columns]
-    b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
+    numbers = [apart, apart_there, *rows, *columns]
+    b.call(name, first, first_there, *(b.match(number, b.const(0))[0] for number in numbers))
 
 
 def _range(b: Builder, bounds: tuple[Operand, Operand]) -> tuple[Value, Value]:
@@ -115,27 +118,3 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
 
         is_whole = b.logical_and(b.equal(width, line), b.equal(height, lanes))
         b.if_else(is_whole, whole_block, part_of_block)
-
-
-def _emit_narrow_copy(
-    b: Builder,
-    dtype: DType,
-    source: tuple[Pointer, int],
-    destination: tuple[Pointer, int],
-    few: int,
-    others: tuple[Value, Value],
-    *,
-    are_rows: bool,
-) -> None:
-    """Copy a range of elements of a few rows, or of a few columns if `are_rows` is false.
-
-    `source` and `destination` are pointers with their strides.
-    """
-    (from_, apart), (to, apart_there) = source, destination
-    steps = (apart, 1) if are_rows else (1, apart)
-    steps_there = (1, apart_there) if are_rows else (apart_there, 1)
-    with b.loop(*others) as i:
-        here, there = b.offset(from_, i * steps[1], dtype), b.offset(to, i * steps_there[1], dtype)
-        values = [b.load(here, dtype, n * steps[0]) for n in range(few)]
-        for n, value in enumerate(values):
-            b.store(there, value, n * steps_there[0])

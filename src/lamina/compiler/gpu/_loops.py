@@ -172,57 +172,12 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
     """Emit the reductions and stores of the block's `count` rows, from row `first` on."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
-    member, own = _place(scope, team)
+    teams = _Teams(scope, team)
     if count <= team.results:
-        _emit_row(scope, team, b.add(first, own), end, member)
+        teams.emit_row(b.add(first, teams.own), end)
         return
     with b.loop(0, count, team.results) as start:
-        _emit_row(scope, team, b.add(b.add(first, start), own), end, member)
-
-
-def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member: Value) -> None:
-    """Emit one row for each team.
-
-    All threads take part in the reductions, which have barriers. Threads without a row repeat the last row, and store
-    nothing.
-    """
-    b, kernel = scope.b, scope.kernel
-    exists = b.less(number, end)
-    row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
-    sizes = kernel.domain[len(kernel.kept) :]
-    bounds = member, b.const(math.prod(sizes))
-
-    def along(body: Callable[[list[Axis], int], None]) -> None:
-        with b.if_(exists), b.loop(*bounds, team.size) as i:
-            body(scope.index(i, sizes), 1)
-
-    emit_row(
-        scope,
-        row,
-        lambda node, known: _fold(scope, team, node, row, member, bounds, known),
-        along,
-        lambda: b.if_(b.logical_and(exists, b.equal(member, 0))),
-    )
-
-
-def _fold(
-    scope: DeviceScope,
-    team: Team,
-    node: Node,
-    kept: list[Axis],
-    member: Value,
-    bounds: tuple[Value, Value],
-    known: Mapping[Node, Value] | None = None,
-) -> Value:
-    """Emit a reduction by a team whose members read every `size`-th element between their bounds."""
-    b, kernel, lowering = scope.b, scope.kernel, node.lowering
-    assert isinstance(lowering, Reduction)
-    total = b.variable(b.const(lowering.initial(node.dtype), node.dtype))
-    with b.loop(*bounds, team.size) as i:
-        reduced = scope.index(i, [kernel.domain[a] for a in kernel.reduced])
-        value = scope.evaluator(1, known).at(node.inputs[0], merged_index(kernel, kept, reduced))
-        total.set(lowering.combine(b, total.get(), value))
-    return _fold_team(scope, team, member, lowering, total.get())
+        teams.emit_row(b.add(b.add(first, start), teams.own), end)
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
@@ -234,23 +189,22 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     results = math.prod(kernel.kept)
-    member, own = _place(scope, team)
+    teams = _Teams(scope, team)
     group, part = b.unravel(scope.block, (team.tiles, team.parts))
-    number = b.add(b.mul(group, team.results), own)
-    is_writer = b.logical_and(b.less(number, results), b.equal(member, 0))
+    number = b.add(b.mul(group, team.results), teams.own)
+    is_writer = b.logical_and(b.less(number, results), b.equal(teams.member, 0))
     kept = scope.index(b.minimum(number, results - 1), kernel.kept)
     folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     share = -(-folded // team.parts)
     first = b.mul(part, share)
-    bounds = b.add(first, member), b.minimum(b.add(first, share), folded)
-    result = _fold(scope, team, anchor, kept, member, bounds)
+    result = teams.fold(anchor, kept, (b.add(first, teams.member), b.minimum(b.add(first, share), folded)))
     if team.parts == 1:
         with b.if_(is_writer):
             store_result(scope, kept, 1, result)
         return
 
     def place(part: Value) -> Value:
-        return b.add(b.mul(b.add(b.mul(group, team.parts), part), team.results), own)
+        return b.add(b.mul(b.add(b.mul(group, team.parts), part), team.results), teams.own)
 
     with b.if_(is_writer):
         b.store(scope.scratch, result, place(part))
@@ -262,36 +216,79 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
         store_result(scope, kept, 1, total.get())
 
 
-def _place(scope: DeviceScope, team: Team) -> tuple[Value, Value]:
-    """A thread's number in its team, and the number of the team in the block."""
-    b, thread = scope.b, scope.thread
-    if team.stride == 1:
-        return b.bit_and(thread, team.size - 1), b.divide_positive(thread, team.size)
-    member = b.divide_positive(thread, team.stride)
-    return member, b.sub(thread, b.mul(member, team.stride))
+class _Teams:
+    """The teams of a block; the emitted thread has the number `member` in the team with the number `own`."""
 
+    def __init__(self, scope: DeviceScope, team: Team) -> None:
+        self.scope, self.team = scope, team
+        b, thread = scope.b, scope.thread
+        if team.stride == 1:
+            self.member, self.own = b.bit_and(thread, team.size - 1), b.divide_positive(thread, team.size)
+        else:
+            self.member = b.divide_positive(thread, team.stride)
+            self.own = b.sub(thread, b.mul(self.member, team.stride))
 
-def _fold_team(scope: DeviceScope, team: Team, member: Value, lowering: Reduction, value: Value) -> Value:
-    """Reduce the values of a team's members to one value, which every member gets."""
-    if team.size == 1:
-        return value
-    b = scope.b
-    with b.shared_again():
-        memory = b.shared(value.dtype, THREADS)
-        thread = scope.thread
-        b.store(memory, value, thread)
-        b.barrier()
-        half = team.size // 2
-        while half:
-            with b.if_(b.less(member, half)):
-                other = b.load(memory, value.dtype, b.add(thread, half * team.stride))
-                b.store(memory, lowering.combine(b, b.load(memory, value.dtype, thread), other), thread)
+    def emit_row(self, number: Value, end: Value) -> None:
+        """Emit one row for each team.
+
+        All threads take part in the reductions, which have barriers. Threads without a row repeat the last row, and
+        store nothing.
+        """
+        scope, b, kernel = self.scope, self.scope.b, self.scope.kernel
+        exists = b.less(number, end)
+        row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
+        sizes = kernel.domain[len(kernel.kept) :]
+        bounds = self.member, b.const(math.prod(sizes))
+
+        def along(body: Callable[[list[Axis], int], None]) -> None:
+            with b.if_(exists), b.loop(*bounds, self.team.size) as i:
+                body(scope.index(i, sizes), 1)
+
+        emit_row(
+            scope,
+            row,
+            lambda node, known: self.fold(node, row, bounds, known),
+            along,
+            lambda: b.if_(b.logical_and(exists, b.equal(self.member, 0))),
+        )
+
+    def fold(
+        self,
+        node: Node,
+        kept: list[Axis],
+        bounds: tuple[Value, Value],
+        known: Mapping[Node, Value] | None = None,
+    ) -> Value:
+        """Emit a reduction by a team whose members read every `size`-th element between their bounds."""
+        scope, b, kernel, lowering = self.scope, self.scope.b, self.scope.kernel, node.lowering
+        assert isinstance(lowering, Reduction)
+        total = b.variable(b.const(lowering.initial(node.dtype), node.dtype))
+        with b.loop(*bounds, self.team.size) as i:
+            reduced = scope.index(i, [kernel.domain[a] for a in kernel.reduced])
+            value = scope.evaluator(1, known).at(node.inputs[0], merged_index(kernel, kept, reduced))
+            total.set(lowering.combine(b, total.get(), value))
+        return self._folded(lowering, total.get())
+
+    def _folded(self, lowering: Reduction, value: Value) -> Value:
+        """Reduce the values of a team's members to one value, which every member gets."""
+        b, thread, team = self.scope.b, self.scope.thread, self.team
+        if team.size == 1:
+            return value
+        with b.shared_again():
+            memory = b.shared(value.dtype, THREADS)
+            b.store(memory, value, thread)
             b.barrier()
-            half //= 2
-        first = b.sub(thread, b.mul(member, team.stride))
-        folded = b.load(memory, value.dtype, first)
-        b.barrier()
-    return folded
+            half = team.size // 2
+            while half:
+                with b.if_(b.less(self.member, half)):
+                    other = b.load(memory, value.dtype, b.add(thread, half * team.stride))
+                    b.store(memory, lowering.combine(b, b.load(memory, value.dtype, thread), other), thread)
+                b.barrier()
+                half //= 2
+            first = b.sub(thread, b.mul(self.member, team.stride))
+            folded = b.load(memory, value.dtype, first)
+            b.barrier()
+        return folded
 
 
 # --- Sums in parts, one per block: the last block to finish adds the other blocks' parts from memory -----------------
