@@ -54,7 +54,7 @@ class Movement:
     """A copy of elements to other positions, such as a transpose or a slice.
 
     ``index(out_index, in_shape, **params)`` returns the input's index for an output's index; it must be affine. Indices
-    are lists with one `lamina.compiler.emit.expressions.Axis` per axis, which supports addition to and multiplication
+    are lists with one `lamina.compiler.emit.scope.Axis` per axis, which supports addition to and multiplication
     by integers.
     """
 

@@ -11,7 +11,7 @@ from lamina.core.lowering import Decompose, Pull, Scatter
 from lamina.core.primitive import bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type, like_first
 
 Ints = tuple[int, ...]

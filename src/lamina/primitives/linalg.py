@@ -17,7 +17,7 @@ from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import iota
 from lamina.primitives.movement import transpose
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type
 
 Function = Callable[..., Any]

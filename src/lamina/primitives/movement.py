@@ -10,7 +10,7 @@ from lamina.core.lowering import Movement, Pull
 from lamina.core.primitive import ForEachInput, bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.indexing import full
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type, dtype_of, like_first
 
 __all__ = [

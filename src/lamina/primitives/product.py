@@ -10,8 +10,7 @@ import numpy as np
 from lamina.core.lowering import Reduction
 from lamina.core.primitive import bind
 from lamina.primitives.movement import concat, slice_, transpose
-from lamina.primitives.reduce import reduction
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reduction, reshape
 
 Axes = tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""Reductions over axes, and broadcasting; sums and broadcasting are each other's gradient."""
+"""Reductions over axes, broadcasting and reshaping; sums and broadcasting are each other's gradient."""
 
 from __future__ import annotations
 
@@ -8,14 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import ArgReduction, Movement, Reduction
+from lamina.core.lowering import ArgReduction, Movement, Reduction, Reshape
 from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
 from lamina.errors import ShapeError
-from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, like_first
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
+
+
+def _reshape_type(x: Any, shape: Shape) -> Type:
+    if math.prod(shape) != math.prod(x.shape):
+        raise ShapeError(
+            f"reshape: {tuple(x.shape)} has {math.prod(x.shape)} elements, {shape} would have {math.prod(shape)}"
+        )
+    return shape, np.dtype(x.dtype)
+
+
+reshape = primitive(
+    "reshape",
+    eval=lambda x, shape: x.reshape(shape),
+    infer=_reshape_type,
+    vjp=(lambda g, out, x, shape: bind(reshape, g, shape=x.shape),),
+    lowering=Reshape(),
+)
+"""``reshape(x, shape=)``, with all sizes known. Eagerly it shares memory with `x`."""
+
+
+# --- reductions --------------------------------------------------------------------------------------------------
 
 
 def _reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:

@@ -11,12 +11,12 @@ from functools import cached_property
 from hashlib import sha256
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._orientation import is_turned
 from lamina.compiler.cpu._outline import Outline, share_strands, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_taken_rows,
     emit_transposition,
+    is_turned,
     matrix_product_of,
     rounded_scratch,
 )

@@ -23,9 +23,8 @@ from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
-from lamina.compiler.passes.plan import Partition, Plan
+from lamina.compiler.passes.plan import Partition, Plan, own_rows
 from lamina.compiler.passes.simplify import scale_products
-from lamina.compiler.passes.strands import own_rows
 from lamina.compiler.target import Lowered, Program, Target
 from lamina.core.memory import LINE_BYTES
 

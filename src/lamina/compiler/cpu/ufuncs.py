@@ -139,9 +139,6 @@ class _Elements:
     stride: Value
     moves: Value | int = 1
 
-    def are_neighbours(self, dtype: DType) -> Value:
-        return self.b.equal(self.stride, dtype.itemsize)
-
     def place(self, i: Value) -> Pointer:
         return self.b.offset(self.pointer, self.b.mul(i, self.stride), BYTE)
 
@@ -174,7 +171,7 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> 
         return b.splat(emit(b, *values), width)
 
     dense = [source.or_one_number(dtype, 2 * lanes, size) for source in sources] if inputs > 1 else sources
-    contiguous = reduce(b.logical_and, [x.are_neighbours(dtype) for x in (*dense, target)])
+    contiguous = reduce(b.logical_and, [b.equal(x.stride, dtype.itemsize) for x in (*dense, target)])
     whole = b.where(contiguous, b.bit_and(size, -2 * lanes), 0)
     with b.loop(0, whole, 2 * lanes) as i:
         values = [b.load(x.pointer, dtype, b.mul(i, x.moves), 2 * lanes) for x in dense]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from lamina.compiler.emit.expressions import (
+from lamina.compiler.emit.scope import (
     Axis,
     Memory,
     PullContext,
     Reader,
+    Scope,
+    ThreadScope,
     flat_axes,
     flat_position,
     is_made_of_flat,
 )
-from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.llvm.random import (
     key_and_counter,

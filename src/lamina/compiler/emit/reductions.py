@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 
-from lamina.compiler.emit.expressions import Axis, moved_ones
-from lamina.compiler.emit.scope import Scope, ThreadScope
+from lamina.compiler.emit.scope import Axis, Scope, ThreadScope, moved_ones
 from lamina.compiler.llvm import INDEX, Value, Variable
 from lamina.compiler.llvm.reductions import row_lanes
 from lamina.compiler.passes.fuse import Kernel

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lamina.compiler.gpu._builder import DeviceBuilder
-from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.gpu._tiles import Operand, Part
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 

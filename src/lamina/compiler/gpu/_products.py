@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lamina.compiler.gpu._loops import is_done_last
+from lamina.compiler.gpu._loops import THREADS, DeviceScope, is_done_last
 from lamina.compiler.gpu._multiply import FusedMultiplyAdds, TensorCores
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import Cut, Operand, Part
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 

@@ -9,6 +9,8 @@ from lamina.compiler.emit.pointers import Slot
 from lamina.compiler.emit.reductions import emit_arg
 from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule, Dialect
 from lamina.compiler.gpu._loops import (
+    THREADS,
+    DeviceScope,
     Team,
     emit_fill,
     emit_map,
@@ -19,7 +21,6 @@ from lamina.compiler.gpu._loops import (
 )
 from lamina.compiler.gpu._products import emit_product
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import LARGE, Cut
 from lamina.compiler.llvm import BYTE, INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel

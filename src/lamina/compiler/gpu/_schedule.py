@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_text
-from lamina.compiler.gpu._loops import division_of_elements, team_for
-from lamina.compiler.gpu._scope import Division
+from lamina.compiler.gpu._loops import Division, division_of_elements, team_for
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition, Plan, Touch, memory_reads, touches
