@@ -22,9 +22,7 @@ class Watch(Immediate):
     """A queue that runs each operator immediately and checks its result, instead of deferring the operator."""
 
     def __init__(self) -> None:
-        self._gradients = (
-            0  # the depth of nested gradient computations; operators inside them are not checked
-        )
+        self._gradients = 0  # nested gradient computations, whose operators are not checked
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """Compute a primitive immediately, check its result for NaN and infinity, and return it."""

@@ -165,19 +165,11 @@ class CudaDevice(PooledDevice):
             function = self._call.functions["cuLaunchKernel"]
             for one in launches:
                 kernel: Any = one.kernel
-                code = function(
-                    kernel.handle,
-                    *one.grid,
-                    *one.block,
-                    0,  # bytes of shared memory beside what the kernel declares
-                    self._stream,
-                    _packed(one.arguments),
-                    None,
-                )
+                sizes = (*one.grid, *one.block, 0)  # no shared memory beside what the kernel declares
+                code = function(kernel.handle, *sizes, self._stream, _packed(one.arguments), None)
                 if code:
-                    self._check(
-                        code, f"cuLaunchKernel of {kernel.name}, {one.grid} blocks of {one.block} threads"
-                    )
+                    what = f"cuLaunchKernel of {kernel.name}, {one.grid} blocks of {one.block} threads"
+                    self._check(code, what)
 
     def record(self, launches: Sequence[Launch]) -> CudaGraph:
         """See `Device`. The launches become a CUDA graph."""
@@ -328,13 +320,11 @@ def _limits(driver: CudaDriver, handle: int) -> Limits:
     )
 
 
-_NON_BLOCKING = (
-    1  # CU_STREAM_NON_BLOCKING: other libraries' default stream and this one don't wait for each other
-)
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: other libraries' default stream and this one don't wait for each other."""
 _NO_TIMING = 2  # CU_EVENT_DISABLE_TIMING
-_CAPTURE_OF_THIS_THREAD = (
-    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture
-)
+_CAPTURE_OF_THIS_THREAD = 1
+"""CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture."""
 _ERROR_LOG_BUFFER, _ERROR_LOG_BYTES = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
 _LOG_BYTES = 16 << 10
 _NOT_FOUND = 500

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -146,9 +147,8 @@ class OpenCLDevice(PooledDevice):
     def set_word(self, target: Region, value: int) -> None:
         pointer = self._at(target, 4)
         with self:
-            self._try(
-                lambda: self._cl.enqueue_svm_memfill(self._queue, pointer, np.array([value], np.int32), 4)
-            )
+            word = np.array([value], np.int32)
+            self._try(lambda: self._cl.enqueue_svm_memfill(self._queue, pointer, word, 4))
 
     def _copy(self, target: Any, source: Any, *, is_blocking: bool = True) -> None:
         with self:
@@ -206,18 +206,14 @@ class OpenCLDevice(PooledDevice):
                 raise KeyError(name) from None
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        cl = self._cl
         with self:
             for one in launches:
                 kernel: Any = one.kernel
                 arguments = [self._argument(x) for x in one.arguments]
                 sizes = tuple(n * m for n, m in zip(one.grid, one.block, strict=True))
-                self._try(lambda k=kernel.handle, a=arguments: k.set_args(*a))
-                self._try(
-                    lambda k=kernel.handle, s=sizes, b=one.block: cl.enqueue_nd_range_kernel(
-                        self._queue, k, s, b
-                    )
-                )
+                self._try(partial(kernel.handle.set_args, *arguments))
+                enqueue = self._cl.enqueue_nd_range_kernel
+                self._try(partial(enqueue, self._queue, kernel.handle, sizes, one.block))
             self._queue.flush()
 
     def _argument(self, value: Region | int) -> Any:

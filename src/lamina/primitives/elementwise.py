@@ -292,10 +292,8 @@ def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Pr
     of_arrays = by_dtype(declared, find)
 
     def compute(x: Any, y: Any) -> np.ndarray:
-        if (
-            name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
-        ):  # equal bits, but faster
-            return x * x
+        if name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f":
+            return x * x  # equal bits, but faster
         return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
 
     declared.compute = compute

@@ -128,15 +128,9 @@ def _highest(dtype: Any) -> float:
     return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 
-reduce_sum = reduction(
-    "sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, lambda b, acc, x: b.add(acc, x)), empty=0
-)
-reduce_max = reduction(
-    "max", np.maximum, _extremum_vjp, Reduction(_lowest, lambda b, acc, x: b.maximum(acc, x)), empty=None
-)
-reduce_min = reduction(
-    "min", np.minimum, _extremum_vjp, Reduction(_highest, lambda b, acc, x: b.minimum(acc, x)), empty=None
-)
+reduce_sum = reduction("sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, "add"), empty=0)
+reduce_max = reduction("max", np.maximum, _extremum_vjp, Reduction(_lowest, "maximum"), empty=None)
+reduce_min = reduction("min", np.minimum, _extremum_vjp, Reduction(_highest, "minimum"), empty=None)
 
 
 def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitive:

@@ -104,10 +104,8 @@ class Scope(ABC):
             if axis == len(sizes):
                 body(done)
                 return
-            start, stop = (
-                first if axis == 0 and first is not None else (self.b.const(0), self.b.const(sizes[axis]))
-            )
-            with self.b.loop(start, stop) as i:
+            own = first if axis == 0 else None
+            with self.b.loop(*(own or (self.b.const(0), self.b.const(sizes[axis])))) as i:
                 descend([*done, self.axis(i)], axis + 1)
 
         if all(n > 0 for n in sizes):
@@ -152,11 +150,9 @@ class ThreadScope(Scope):
 
         The axis may be several merged axes, whose first is divided among the workers.
         """
-        if self.partition.kind != kind:
-            return extent % lanes == 0
-        return (
-            extent % lanes == 0 and extent // max(self.partition.extent, 1) * self.partition.step % lanes == 0
-        )
+        own = self.partition
+        step = extent // max(own.extent, 1) * own.step if own.kind == kind else 0
+        return extent % lanes == 0 and step % lanes == 0
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
@@ -324,7 +320,7 @@ class PullContext:
             return self._as_axis(b.mod(position, size))
         return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
 
-    def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
+    def affine(self, axis: Axis, step: float, start: float) -> Value:
         """Compute start + step · position, as an integer if `start` and `step` are integers."""
         b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):

@@ -162,12 +162,10 @@ def run_stacks(
             except Overlap:
                 pass  # the single calls below warn about it
     item = _item if state.trace is None else _traced_item
-    return joined(
-        [
-            of_one_step(compiled(*(item(x, step) for x in stacks), *of_step, *arrays))
-            for step, of_step in enumerate(numbers)
-        ]
-    )
+    results = []
+    for step, of_step in enumerate(numbers):
+        results.append(of_one_step(compiled(*(item(x, step) for x in stacks), *of_step, *arrays)))
+    return joined(results)
 
 
 def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:

@@ -80,8 +80,8 @@ class Captured:
 class Capture:
     """A single trace of a function, active as `lamina.core.state.state.trace`.
 
-    With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `precision` and
-    `independent_rows` are those of the graph.
+    With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `products` are the
+    graph's precision and whether its rows are independent.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class Capture:
         keep_gradients: bool,
         *,
         stacked: bool = False,
-        precision: Precision = "float32",
-        independent_rows: bool = False,
+        products: tuple[Precision, bool] = ("float32", False),
     ) -> None:
+        precision, independent_rows = products
         self._graph = Graph([], {}, [], [], precision=precision, independent_rows=independent_rows)
         self._captured = Captured(self._graph, [], None, [], {})  # to be completed by `finish`
         self._keep_gradients, self._stacked = keep_gradients, stacked
@@ -374,12 +374,8 @@ class Capture:
 
         Never true if the user keeps gradients.
         """
-        return (
-            key in self._gradients
-            and not self._keep_gradients
-            and key in self._read_after_write
-            and key not in self._read_before_write
-        )
+        is_temporary = key in self._read_after_write and key not in self._read_before_write
+        return key in self._gradients and not self._keep_gradients and is_temporary
 
     def _template(self, result: Any, results: list[Node]) -> Any:
         """The value `result` with placeholders: a `Returned` for each argument, a `Result` for each other array."""

@@ -182,11 +182,8 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
         else:
             value = f"{names.of(source)}()"
         lines.append(f"value{slot} = {value}")
-    return function_of(
-        "number_values(numbers)",
-        [*lines, f"return [{', '.join(f'value{i}' for i in range(len(sources)))}]"],
-        names,
-    )
+    lines.append(f"return [{', '.join(f'value{i}' for i in range(len(sources)))}]")
+    return function_of("number_values(numbers)", lines, names)
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:

@@ -379,12 +379,9 @@ class Touch:
 
     def shares(self, other: Touch) -> bool:
         """Whether in both accesses each worker is limited to the same part of the same array."""
-        return (
-            self.share is not None
-            and self.share == other.share
-            and self.place == other.place
-            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
-        )
+        if self.share is None or self.share != other.share or self.place != other.place:
+            return False
+        return (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
 
 
 def touches(

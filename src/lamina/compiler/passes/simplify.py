@@ -145,13 +145,9 @@ def _broadcast_is_implied(node: Node) -> Node | None:
 
 def _whole_assignment(node: Node) -> Node | None:
     """Replace an assignment to the whole array by the new contents."""
-    if (
-        node.is_op("slice_assign")
-        and node.inputs[1].shape == node.shape
-        and all(s == 1 for s in node.params["step"])
-    ):
-        return node.inputs[1]
-    return None
+    if not node.is_op("slice_assign") or node.inputs[1].shape != node.shape:
+        return None
+    return node.inputs[1] if all(s == 1 for s in node.params["step"]) else None
 
 
 # --- products ----------------------------------------------------------------------------------------------------
