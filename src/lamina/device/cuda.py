@@ -94,9 +94,8 @@ class CudaDevice(PooledDevice):
             source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
                 raise ValueError("copy_out: the target must be a writeable array in C order")
-            self._do(
-                "cuMemcpyDtoHAsync_v2", target.ctypes.data, _address(source), target.nbytes, self._stream
-            )
+            address, nbytes = target.ctypes.data, target.nbytes
+            self._do("cuMemcpyDtoHAsync_v2", address, _address(source), nbytes, self._stream)
             self._wait()
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:

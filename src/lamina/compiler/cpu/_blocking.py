@@ -12,6 +12,7 @@ the same memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -90,14 +91,11 @@ class BlockedProduct(ProductCode):
         if blocking.is_whole:
             self._multiply(_Part(rows, rows, columns, b.const(0), b.const(inner)), may_skip, by_pairs)
             return
-        with (
-            b.loop(*rows, blocking.outer_rows) as first_row,
-            b.loop(*columns, blocking.columns) as first_column,
-        ):
-            some_rows = first_row, b.minimum(first_row + blocking.outer_rows, rows[1])
+        with b.loop(*rows, blocking.outer_rows) as row, b.loop(*columns, blocking.columns) as column:
+            some_rows = row, b.minimum(row + blocking.outer_rows, rows[1])
             some_columns = columns  # maybe constants
             if blocking.columns < self.shape.columns:
-                some_columns = first_column, b.minimum(first_column + blocking.columns, columns[1])
+                some_columns = column, b.minimum(column + blocking.columns, columns[1])
             # Even an empty sum has one part: its zeros go to the epilogue.
             with b.loop(0, b.maximum(b.const(1), inner), blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(inner, first_k))
@@ -110,7 +108,7 @@ class BlockedProduct(ProductCode):
 
     @property
     def _panel_width(self) -> int:
-        return self.shape.tile.vectors * self.b.lanes(self.shape.dtype)
+        return self.shape.tile.vectors * self.b.lanes(self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
         """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
@@ -168,13 +166,11 @@ class BlockedProduct(ProductCode):
                     place = b.where(panel.is_finite, place, b.const(self.shape.rows))
                 order = self._lists.at(place)
                 if is_packed:
-                    left = replace(
-                        whole, pointer=b.offset(whole.pointer, first, self.shape.dtype), columns=order
-                    )
+                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
                 else:
                     left = replace(self._in_place(row + first), columns=order)
                 self._fetch(row + first, size, panel, part)
-                start = zeros(b, size, panel.widths, self.shape.dtype, padded=True)
+                start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 result = self._accumulated(left, panel, size, part.depth, start)
                 self.finish(result, panel.widths, row + first, panel.column)
 
@@ -217,11 +213,8 @@ class BlockedProduct(ProductCode):
             cover(b, self.shape.rows, step, part.block, rows)
 
         bounds = part.columns
-        if (
-            of_pairs
-            and nominal > self._panel_width
-            and (bounds[0].constant, bounds[1].constant) != (0, self.shape.columns)
-        ):
+        is_all = (bounds[0].constant, bounds[1].constant) == (0, self.shape.columns)
+        if of_pairs and nominal > self._panel_width and not is_all:
             # Bounds are multiples of the tile's width only.
             between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
             with b.loop(bounds[0], between, nominal) as column:
@@ -241,15 +234,12 @@ class BlockedProduct(ProductCode):
         if not self.blocking.pair_width:
             return None
         if self.blocking.is_whole:
-            shape = (
-                (self.shape.inner, self.shape.rows)
-                if left.row_stride == 1
-                else (self.shape.rows, self.shape.inner)
-            )
-            return b.less(count_used(b, left.pointer, shape, self.shape.dtype), shape[1])
+            rows, inner = self.shape.rows, self.shape.inner
+            shape = (inner, rows) if left.row_stride == 1 else (rows, inner)
+            return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
         if self.shape.right_is_finite:
             return b.equal(b.const(0), 0)
-        return all_finite(b, self.right, self.shape.dtype, self.shape.inner, columns)
+        return all_finite(b, self.right, self.dtype, self.shape.inner, columns)
 
     def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
         """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
@@ -269,7 +259,7 @@ class BlockedProduct(ProductCode):
     @property
     def _lists(self) -> TermLists:
         return TermLists(
-            self.b, self.shape.dtype, self.blocking.inner, self.memory(self.blocking.offsets[3], INT32)
+            self.b, self.dtype, self.blocking.inner, self.memory(self.blocking.offsets[3], INT32)
         )
 
     # --- parts of both operands ----------------------------------------------------------------------------------
@@ -295,7 +285,7 @@ class BlockedProduct(ProductCode):
         self, part: _Part, column: Value, width: int, is_first: Value | None, of_pairs: bool
     ) -> _Panel:
         """A panel of B. It is packed for the first block of A, if panels are packed at all."""
-        b, dtype, blocking = self.b, self.shape.dtype, self.blocking
+        b, dtype, blocking = self.b, self.dtype, self.blocking
         widths = vector_widths(width, b.lanes(dtype))
         if not (blocking.packs_right or of_pairs):
             return _Panel(self._source(part.first_k, column), column, width, widths)
@@ -319,11 +309,11 @@ class BlockedProduct(ProductCode):
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
-        stored = right.stored or self.shape.dtype
+        stored = right.stored or self.dtype
         return replace(right, pointer=b.offset(right.pointer, first_k * right.stride + column, stored))
 
     def _left_tile(self, row: Value) -> Pointer:
-        return self.b.offset(self.memory(0, self.shape.dtype), row * self.blocking.inner, self.shape.dtype)
+        return self.b.offset(self.memory(0, self.dtype), row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
@@ -335,7 +325,7 @@ class BlockedProduct(ProductCode):
         """Rows of A in their original memory, from row `row` and column `first_k` on."""
         left = self.left
         offset = row * left.row_stride + first_k * left.inner_stride
-        return replace(left, pointer=self.b.offset(left.pointer, offset, self.shape.dtype))
+        return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
         """The panel to pack after the panel that ends before `column`.
@@ -351,26 +341,20 @@ class BlockedProduct(ProductCode):
         """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
-        line = LINE_BYTES // self.shape.dtype.itemsize
+        line = LINE_BYTES // self.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
-            start = panel.row(b, k, self.shape.dtype)
+            start = panel.row(b, k, self.dtype)
             for last in range(line - 1, width, line):  # it may begin anywhere in its first line
-                b.prefetch(b.offset(start, last, self.shape.dtype))
+                b.prefetch(b.offset(start, last, self.dtype))
 
     # --- sums ----------------------------------------------------------------------------------------------------
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
         """Prefetch the epilogue's operands for a tile, if this part completes the sums."""
-
-        def fetch() -> None:
+        b, is_whole = self.b, self.blocking.is_whole
+        with nullcontext() if is_whole else b.if_(b.greater_equal(part.next_k, self.shape.inner)):
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
-
-        if self.blocking.is_whole:
-            fetch()
-        else:
-            with self.b.if_(self.b.greater_equal(part.next_k, self.shape.inner)):
-                fetch()
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
         """The address of a tile's unfinished sums; `row` and `column` count from the start of the part.
@@ -379,40 +363,34 @@ class BlockedProduct(ProductCode):
         """
         if not self.blocking.keeps_sums:
             return None
-        start = self.memory(self.blocking.offsets[2], self.shape.dtype)
-        return self.b.offset(start, row * self.blocking.columns + column * height, self.shape.dtype)
+        start = self.memory(self.blocking.offsets[2], self.dtype)
+        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _initial(self, sums: Pointer | None, height: int, panel: _Panel, first_k: Value) -> Tile:
         """A tile's initial sums: zeros for the first part of the inner dimension, the stored sums for later parts."""
         b = self.b
-        start = zeros(b, height, panel.widths, self.shape.dtype, panel.right.padded)
+        start = zeros(b, height, panel.widths, self.dtype, panel.right.padded)
         if sums is None:
             return start
         variables = [[b.variable(value) for value in row] for row in start]
         with b.if_(b.greater(first_k, 0)):
             for position, variable in enumerate(variable for row in variables for variable in row):
                 lanes = variable.get().lanes
-                variable.set(b.load(sums, self.shape.dtype, position * b.lanes(self.shape.dtype), lanes))
+                variable.set(b.load(sums, self.dtype, position * b.lanes(self.dtype), lanes))
         return [[variable.get() for variable in row] for row in variables]
 
     def _keep(self, tile: Tile, sums: Pointer) -> None:
         """Store a tile's unfinished sums."""
         for position, value in enumerate(chain(*tile)):
-            self.b.store(sums, value, position * self.b.lanes(self.shape.dtype))
+            self.b.store(sums, value, position * self.b.lanes(self.dtype))
 
     # --- copies of blocks of both operands, in the order in which the innermost loop reads them ------------------
 
     def _pack_panel(
-        self,
-        right: RightPanel,
-        widths: Sequence[int],
-        depth: Value,
-        packed: RightPanel,
-        *,
-        looks: bool = False,
+        self, right: RightPanel, widths: Sequence[int], depth: Value, packed: RightPanel, looks: bool = False
     ) -> Value | None:
         """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all their elements are finite."""
-        b, dtype = self.b, self.shape.dtype
+        b, dtype = self.b, self.dtype
         # A sum of 0 · x is 0 if every x is finite.
         seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
         with b.loop(b.const(0), depth) as k:
@@ -438,7 +416,7 @@ class BlockedProduct(ProductCode):
 
     def _pack_tile(self, left: LeftTile, rows: int, inner: Range, tile: Pointer) -> None:
         """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
-        b, dtype = self.b, self.shape.dtype
+        b, dtype = self.b, self.dtype
         if left.row_stride != 1:
             self._pack_rows(left, rows, inner, LeftTile(tile, 1, rows))
             return
@@ -447,7 +425,7 @@ class BlockedProduct(ProductCode):
 
     def _pack_rows(self, left: LeftTile, count: int, inner: Range, packed: LeftTile) -> None:
         """Transpose `count` rows of A into a packed tile, a vector of each row at a time, a block of rows at a time."""
-        b, dtype, lanes = self.b, self.shape.dtype, self.b.lanes(self.shape.dtype)
+        b, dtype, lanes = self.b, self.dtype, self.b.lanes(self.dtype)
         for first in range(0, count, lanes):
             rows = range(first, min(first + lanes, count))
             height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two

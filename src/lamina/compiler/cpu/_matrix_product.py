@@ -171,10 +171,8 @@ class MatrixProduct:
     @property
     def can_convert_right(self) -> bool:
         """Whether B may have elements of another type: each is then loaded once, or by a few rows, and not packed."""
-        way = self.way
-        return (
-            isinstance(way, Blocking) and way.is_whole and not way.packs_right and self.rows <= self.tile.rows
-        )
+        way, is_one_tile = self.way, self.rows <= self.tile.rows
+        return isinstance(way, Blocking) and way.is_whole and not way.packs_right and is_one_tile
 
     @property
     def panel_bytes(self) -> int:

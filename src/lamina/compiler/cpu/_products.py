@@ -388,10 +388,8 @@ class _Shape:
         may_be = self.machine.may_reorder_sums and self.is_batched
         if not (may_be and self._is_narrow and self.left_along):
             return False
-        along = (
-            lane_cycles(self.machine, self.dtype, self.columns, self.inner, self.rows) + self._apart_cycles
-        )
-        return along + self._copy_cycles < min(self.plain.cycles, self._turned_cycles)
+        along = lane_cycles(self.machine, self.dtype, self.columns, self.inner, self.rows)
+        return along + self._apart_cycles + self._copy_cycles < min(self.plain.cycles, self._turned_cycles)
 
     @property
     def _is_narrow(self) -> bool:

@@ -194,13 +194,8 @@ begin:
   store i32 %core, ptr @caller_core
   call void @advance(ptr @generation, ptr @generation_sleepers)
   call void %function(ptr %arguments, i64 0, i64 %threads)
-  %any = icmp ne i64 %workers, 0
-  br i1 %any, label %wait, label %release
-wait:
   %yields = load i64, ptr @busy_yields
   call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers, i64 %yields)
-  br label %release
-release:
   call void @lamina_release()
   br label %done
 done:

@@ -288,11 +288,11 @@ def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chun
 
     A barrier at the beginning of `calls` precedes all chunks.
     """
-    first, *others = calls
-    if first.function == _WAIT:
+    if calls[0].function == _WAIT:
         b.barrier(team.threads)
+        calls = calls[1:]
     with b.loop(0, chunks) as i:
-        for call in others if first.function == _WAIT else calls:
+        for call in calls:
             frame = b.offset(memory, call.start, None)
             b.call(call.function, frame, team.thread * chunks + i, team.threads * chunks)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,11 +134,8 @@ class _Product:
                 count = b.minimum(b.sub(self.k, k), _TERMS)
                 panel = self._panel(right.part(k, j), wide, count)
                 block = _Block(a.part(0, k), panel, out.part(0, j), wide, count, b.equal(k, 0))
-                b.if_else(
-                    b.greater(wide, self.lanes),
-                    lambda: self._write_tiles(block, _VECTORS),
-                    lambda: self._write_tiles(block, 1),
-                )
+                write = partial(self._write_tiles, block)
+                b.if_else(b.greater(wide, self.lanes), lambda: write(_VECTORS), lambda: write(1))
 
     def _share(self, extent: Value, step: int, is_shared: Value) -> tuple[Value, Value]:
         """The (start, stop) of this thread's share of range(extent), which is everything unless `is_shared`."""
@@ -249,7 +246,6 @@ class _Product:
 
 _COLUMN_VECTORS = 4
 """The number of adjacent vectors of columns reduced side by side, which hides the latency of the operations."""
-_MOST_KNOWN = 4096
 
 _Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
@@ -267,16 +263,9 @@ def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
     )
     if rows is None or columns is None:
         return None
-    known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[bool, tuple[int, ...]]] = {}
 
     def of_array(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-        key = (x.shape, axes)
-        found = known.get(key)
-        if found is None:
-            if len(known) == _MOST_KNOWN:
-                known.clear()
-            found = known[key] = _as_three(x.shape, axes)
-        by_rows, shape = found
+        by_rows, shape = _as_three(x.shape, axes)
         if not shape:
             others = tuple([a for a in range(x.ndim) if a not in axes])
             x = x.transpose((*axes, *others))
@@ -289,6 +278,7 @@ def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
     return of_array
 
 
+@lru_cache(4096)
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
     """Merge an array's axes into three; returns whether the last axis is reduced, and the shape.
 
@@ -340,9 +330,8 @@ def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
         _for_each_part(b, part)
 
     short = row_lanes(dtype, 0)
-    b.if_else(
-        b.less(length, LONG_ROW * short), lambda: by(short), lambda: by(row_lanes(dtype, LONG_ROW * short))
-    )
+    long = LONG_ROW * short
+    b.if_else(b.less(length, long), lambda: by(short), lambda: by(row_lanes(dtype, long)))
 
 
 def _write_columns(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:

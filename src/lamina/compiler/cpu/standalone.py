@@ -52,9 +52,7 @@ class OneThreadModule(ThreadModule):
     """
 
     attributes = '"probe-stack"="inline-asm"'
-
-    def __init__(self, machine: Machine, *, finite_from: int | None = None) -> None:
-        super().__init__(machine, OneThread, finite_from=finite_from)
+    builder = OneThread
 
     @contextmanager
     def function(
@@ -91,43 +89,29 @@ class Standalone:
         with compiling_for(machine):
             plan = lower(graph, CPU())
             outline = outline_of(plan, {})
-            module = OneThreadModule(machine, finite_from=arguments)
+            module, layout = OneThreadModule(machine), outline.layout
+            module.finite_from = arguments
             emit_program(module, plan, outline)
             scratch = whole_lines(plan.arena_bytes)
-            _emit_call(module, name, outline.layout, arguments, constants, scratch)
-            memory_bytes = scratch + whole_lines(outline.scratch_bytes)
+            # The function fills the pointer table and calls the step.
+            entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
+            entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
+            with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
+                table = b.alloca(None, layout.entries)
+                b.store_pointer(table, b.constants("control", [1, 0, 0]), Layout.CONTROL)
+                for slot, constant in constants.items():
+                    module.declare(f"@{constant} = external hidden constant i8")
+                    b.store_pointer(table, Pointer(f"@{constant}"), Layout.FIRST_INPUT + slot)
+                for argument, entry in entries.items():
+                    b.store_pointer(table, b.pointer_argument(argument), entry)
+                memory = b.pointer_argument("memory")
+                b.store_pointer(table, memory, layout.arena)
+                b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
+                saved = b.flush_denormals()
+                b.call("step", table, b.const(0), b.const(1))
+                b.restore_state(saved)
         ir = module.ir() + DENORMAL_STATE[machine.architecture]
-        return cls(ir, name, memory_bytes)
-
-
-def _emit_call(
-    module: OneThreadModule,
-    name: str,
-    layout: Layout,
-    arguments: int,
-    constants: Mapping[int, str],
-    scratch: int,
-) -> None:
-    """Emit the function that fills the pointer table and calls the step.
-
-    `scratch` is a byte offset in the working memory.
-    """
-    entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
-    entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
-    with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
-        table = b.alloca(None, layout.entries)
-        b.store_pointer(table, b.constants("control", [1, 0, 0]), Layout.CONTROL)
-        for slot, constant in constants.items():
-            module.declare(f"@{constant} = external hidden constant i8")
-            b.store_pointer(table, Pointer(f"@{constant}"), Layout.FIRST_INPUT + slot)
-        for argument, entry in entries.items():
-            b.store_pointer(table, b.pointer_argument(argument), entry)
-        memory = b.pointer_argument("memory")
-        b.store_pointer(table, memory, layout.arena)
-        b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
-        saved = b.flush_denormals()
-        b.call("step", table, b.const(0), b.const(1))
-        b.restore_state(saved)
+        return cls(ir, name, scratch + whole_lines(outline.scratch_bytes))
 
 
 def global_array(name: str, array: np.ndarray) -> str:
@@ -195,10 +179,8 @@ def with_short_weights(
     def shortened(slot: int) -> tuple[Node, Node]:
         weight = constants[slot]
         scale = np.abs(weight).max(0, keepdims=True) / np.float32(127)
-        short = np.rint(weight / np.where(scale, scale, 1)).astype(np.int8)
-        cast = Node(
-            REGISTRY["cast"], (inputs.add(short),), {"dtype": weight.dtype}, weight.shape, weight.dtype
-        )
+        short = inputs.add(np.rint(weight / np.where(scale, scale, 1)).astype(np.int8))
+        cast = Node(REGISTRY["cast"], (short,), {"dtype": weight.dtype}, weight.shape, weight.dtype)
         return cast, inputs.add(scale)
 
     def rewritten(node: Node, given: list[Node]) -> Node:

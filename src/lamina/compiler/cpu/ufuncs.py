@@ -149,9 +149,8 @@ class _Elements:
         with b.if_(b.logical_and(is_one, b.greater(size, 0))):
             b.store(numbers, b.splat(b.load(self.pointer, dtype), lanes))
         stride = b.where(is_one, dtype.itemsize, self.stride)
-        return _Elements(
-            b, b.where_address(is_one, numbers, self.pointer), stride, b.where(is_one, 0, b.const(1))
-        )
+        pointer = b.where_address(is_one, numbers, self.pointer)
+        return _Elements(b, pointer, stride, b.where(is_one, 0, b.const(1)))
 
 
 def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> None:
@@ -177,10 +176,8 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> 
         values = [b.load(x.pointer, dtype, b.mul(i, x.moves), 2 * lanes) for x in dense]
         b.store(target.pointer, result(values, 2 * lanes), i)
     buffers = [b.alloca(dtype, lanes) for _ in sources]
-    for buffer in buffers:
-        b.store(
-            buffer, b.const(0.5, dtype, lanes)
-        )  # a number for the unused lanes that is fast for every function
+    for buffer in buffers:  # for unused lanes, a number that is fast for every function
+        b.store(buffer, b.const(0.5, dtype, lanes))
     with b.loop(whole, size, lanes) as first:
         count = b.minimum(b.sub(size, first), lanes)
         with b.loop(0, count) as i:

@@ -100,10 +100,8 @@ def _emit_join(scope: ThreadScope) -> bool:
     if len(joined.inputs) < _FEWEST_PARTS and not is_last:
         return False
     with scope.on_one_worker_if_serial():
-        shares = {
-            kind: scope.share(kind, n)
-            for kind, n in (("rows", joined.shape[0]), ("columns", joined.shape[-1]))
-        }
+        extents = {"rows": joined.shape[0], "columns": joined.shape[-1]}
+        shares = {kind: scope.share(kind, n) for kind, n in extents.items()}
         start = 0
         for part in joined.inputs:
             if part.size:
@@ -129,12 +127,8 @@ def _emit_part(
     source = part
     while isinstance(source.lowering, Reshape) and scope.memory.find(source) is None:
         source = source.inputs[0]
-    if (
-        axis == 0
-        and scope.kernel.stores == [joined]
-        and scope.partition.kind != "columns"
-        and is_made_of_flat([source], source.shape, scope.memory)
-    ):
+    is_alone = axis == 0 and scope.kernel.stores == [joined] and scope.partition.kind != "columns"
+    if is_alone and is_made_of_flat([source], source.shape, scope.memory):
         _flat_part(scope, joined, source, start, rows)
         return
 

@@ -157,17 +157,11 @@ def _memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
 
 def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
     """The function name for each kernel; kernels with equal text (see `kernel_text`) share a function."""
-    first: dict[str, str] = {}
-    return [
-        first.setdefault(text, _kernel_name(number, kernel))
-        for number, (kernel, text) in enumerate(zip(plan.kernels, texts, strict=True))
-    ]
-
-
-def _kernel_name(number: int, kernel: Kernel) -> str:
-    """A function name from a kernel's number, kind and main operator."""
-    anchor = kernel.anchor or kernel.stores[-1]
-    return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
+    names: dict[str, str] = {}
+    for number, (kernel, text) in enumerate(zip(plan.kernels, texts, strict=True)):
+        anchor = kernel.anchor or kernel.stores[-1]
+        names.setdefault(text, f"kernel{number}_{kernel.kind}_{anchor.op.name}")
+    return [names[text] for text in texts]
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
@@ -180,9 +174,8 @@ def kernel_text(kernel: Kernel, plan: Plan) -> str:
         if node not in names:
             names[node] = leaves.get(node) or f"%{len(names)}"
             inputs = [] if node in leaves else [visit(x) for x in node.inputs]
-            lines.append(
-                f"{names[node]} {node.dtype.str}{node.shape} {_operator(node, node in leaves)} {inputs}"
-            )
+            operator = _operator(node, node in leaves)
+            lines.append(f"{names[node]} {node.dtype.str}{node.shape} {operator} {inputs}")
         return names[node]
 
     members = [visit(member) for member in kernel.members]

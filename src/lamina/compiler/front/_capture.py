@@ -280,9 +280,8 @@ class Capture:
         stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
         places = [x._context for x in self._captured.arrays] + [x.context for x in self._returned.values()]
         if not _are_together(places):
-            raise Uncompilable(
-                "what it computes", f"is on several devices: {', '.join(sorted(set(map(str, places))))}"
-            )
+            names = ", ".join(sorted(set(map(str, places))))
+            raise Uncompilable("what it computes", f"is on several devices: {names}")
         return replace(
             self._captured,
             graph=replace(self._graph, results=results, writes=writes),

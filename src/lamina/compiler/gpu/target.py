@@ -122,13 +122,8 @@ class GPU(Target):
         return replace(written, module=self.device.load(code))
 
     def _key(self, schedule: Schedule) -> str:
-        parts = [
-            schedule.plan.graph.text(),
-            repr(schedule.layout),
-            repr(self.device.limits),
-            digest_of_primitives(),
-        ]
-        return "\0".join(["gpu", *parts])
+        parts = schedule.plan.graph.text(), repr(schedule.layout), repr(self.device.limits)
+        return "\0".join(["gpu", *parts, digest_of_primitives()])
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
@@ -208,10 +203,8 @@ def widen_halves(graph: Graph) -> Graph:
         if isinstance(primitive.lowering, Movement | Reshape | Fill) or not inputs:
             return node.with_inputs(inputs)
         if node.is_op("cast"):
-            (x,) = inputs
-            return (
-                node.with_inputs(inputs) if {x.dtype, node.dtype} <= _FLOATS else _cast(_wide(x), node.dtype)
-            )
+            are_floats = {inputs[0].dtype, node.dtype} <= _FLOATS
+            return node.with_inputs(inputs) if are_floats else _cast(_wide(inputs[0]), node.dtype)
         wide = _typed(primitive, [_wide(x) for x in inputs], node.params, FLOAT32)
         return _cast(wide, node.dtype)
 

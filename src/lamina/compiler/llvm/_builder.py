@@ -33,6 +33,20 @@ class Variable:
         self._builder.emit(f"store {value.typed}, {self._slot.typed}")
 
 
+class Variables:
+    """Variables that are read and set together."""
+
+    def __init__(self, builder: Builder, initial: Sequence[Value]) -> None:
+        self._variables = [Variable(builder, value) for value in initial]
+
+    def get(self) -> list[Value]:
+        return [variable.get() for variable in self._variables]
+
+    def set(self, values: Sequence[Value]) -> None:
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.set(value)
+
+
 class Builder(Reductions):
     """Writes one function: element operations (inherited; `Mathematics` adds more), control flow and memory."""
 
@@ -138,6 +152,10 @@ class Builder(Reductions):
         """A variable with an initial value, such as a loop's accumulator."""
         return Variable(self, initial)
 
+    def variables(self, initial: Sequence[Value]) -> Variables:
+        """Several variables, such as the values that a loop carries."""
+        return Variables(self, initial)
+
     def vector_loop(
         self,
         start: Operand,
@@ -213,10 +231,8 @@ class Builder(Reductions):
             return pointer
         kind = _memory_type(dtype)
         if not isinstance(index, Shifted):
-            return self.once(
-                ("at", pointer.name, index.key, kind),
-                lambda: self._address(f"inbounds {kind}", pointer, index),
-            )
+            key = ("at", pointer.name, index.key, kind)
+            return self.once(key, lambda: self._address(f"inbounds {kind}", pointer, index))
         start = self.once(  # without the constant it may be outside of the array
             ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
         )
@@ -313,9 +329,8 @@ class Builder(Reductions):
         if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
             width = lanes if stride == 1 else 1
             return self.splat(self.load(pointer, dtype, index, width), lanes)
-        return self.gather_lanes(
-            [self.load(pointer, dtype, i) for i in self._positions(index, stride, lanes)]
-        )
+        positions = self._positions(index, stride, lanes)
+        return self.gather_lanes([self.load(pointer, dtype, i) for i in positions])
 
     def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
         """Store lanes to elements index, index + stride, …"""

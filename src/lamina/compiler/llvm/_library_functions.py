@@ -117,9 +117,8 @@ def power(b: Builder, x: Value, y: Value) -> Value:
     value = exp(b, product)
     is_normal = b.logical_and(b.less(value, math.inf), b.greater(value, 0.0))
     value = b.where(is_normal, b.fma(value, error, value), value)
-    grows = b.equal(
-        b.greater(magnitude, 1.0), b.greater(y, 0.0)
-    )  # whether an endless result is infinity, not 0
+    # Whether an endless result is infinity, not 0.
+    grows = b.equal(b.greater(magnitude, 1.0), b.greater(y, 0.0))
     is_endless = b.logical_or(b.equal(b.abs(y), math.inf), b.equal(magnitude, math.inf))
     is_endless = b.logical_or(is_endless, b.equal(magnitude, 0.0))
     value = b.where(is_endless, b.where(grows, b.const(math.inf, x.dtype), 0.0), value)
@@ -131,10 +130,8 @@ def power(b: Builder, x: Value, y: Value) -> Value:
     is_odd = b.logical_and(is_odd, b.less(b.abs(y), 2.0 ** (f.mantissa_bits + 1)))
     is_negative = b.less(b.copysign(b.const(1.0, x.dtype), x), 0.0)
     value = b.where(b.logical_and(is_negative, is_odd), b.neg(value), value)
-    has_none = b.logical_and(
-        b.logical_and(b.less(x, 0.0), b.logical_not(is_whole)), b.less(magnitude, math.inf)
-    )
-    value = b.where(has_none, math.nan, value)
+    has_none = b.logical_and(b.less(x, 0.0), b.logical_not(is_whole))
+    value = b.where(b.logical_and(has_none, b.less(magnitude, math.inf)), math.nan, value)
     value = b.where(b.equal(y, 1.0), x, b.where(b.equal(y, 2.0), b.mul(x, x), value))
     value = b.where(b.logical_or(b.isnan(x), b.isnan(y)), math.nan, value)
     both_one = b.logical_and(b.equal(magnitude, 1.0), b.equal(b.abs(y), math.inf))

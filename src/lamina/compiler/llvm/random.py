@@ -43,14 +43,12 @@ def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> 
 
 def short_philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
     """The same as `philox_block` with a tenth of the code, but slower; for small arrays."""
-    words, keys = [b.variable(word) for word in counter], [b.variable(k) for k in key]
+    words, keys = b.variables(counter), b.variables(key)
     with b.loop(0, _ROUNDS):
-        current = [k.get() for k in keys]
-        for variable, word in zip(words, _round(b, [word.get() for word in words], current), strict=True):
-            variable.set(word)
-        for variable, k in zip(keys, _next_keys(b, current), strict=True):
-            variable.set(k)
-    return [word.get() for word in words]
+        current = keys.get()
+        words.set(_round(b, words.get(), current))
+        keys.set(_next_keys(b, current))
+    return words.get()
 
 
 def _round(b: Builder, words: Sequence[Value], keys: Sequence[Value]) -> list[Value]:

@@ -353,10 +353,8 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
     Counts only arrays of the kernel's shape.
     """
-    return sum(
-        node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
-        for node in kernel.stores
-    )
+    updated = [n for n in kernel.stores if any(place.kind == "input" for place in places[n])]
+    return sum(node.shape == kernel.domain for node in updated)
 
 
 @dataclass(frozen=True)
@@ -395,11 +393,10 @@ def touches(
 
     `reads` are its reads of memory. ``is_shared(node)`` is whether each worker writes only its share of a result.
     """
-    found = [
-        Touch(place, node, True, own if is_shared(node) else None)
-        for node in kernel.stores
-        for place in planned.places[node]
-    ]
+    found: list[Touch] = []
+    for node in kernel.stores:
+        share = own if is_shared(node) else None
+        found += [Touch(place, node, True, share) for place in planned.places[node]]
     for node, access in reads.items():
         mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
         places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else planned.places[node]
@@ -453,10 +450,10 @@ def own_rows(graph: Graph) -> Graph:
     def rewritten(node: Node, inputs: list[Node]) -> Node:
         if not node.inputs or node.inputs[0] not in parted:
             return node.with_inputs(inputs)
-        begin, end = _rows_of(node)
-        if (inputs[0], begin, end) not in made:
-            made[inputs[0], begin, end] = _taken(inputs[0], begin, end)
-        return made[inputs[0], begin, end]
+        rows = (inputs[0], *_rows_of(node))
+        if rows not in made:
+            made[rows] = _taken(*rows)
+        return made[rows]
 
     return graph.rewritten(rewritten) if parted else graph
 
