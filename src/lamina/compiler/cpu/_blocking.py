@@ -258,9 +258,8 @@ class BlockedProduct(ProductCode):
 
     @property
     def _lists(self) -> TermLists:
-        return TermLists(
-            self.b, self.dtype, self.blocking.inner, self.memory(self.blocking.offsets[3], INT32)
-        )
+        memory = self.memory(self.blocking.offsets[3], INT32)
+        return TermLists(self.b, self.dtype, self.blocking.inner, memory)
 
     # --- parts of both operands ----------------------------------------------------------------------------------
 

@@ -56,9 +56,8 @@ class Runtime:
         self.release = native("lamina_release", None)
         self.stop = native("lamina_stop", None)
         self.configure = native("lamina_configure", i32, i64, i64, i64, i64, i64, i64)
-        self.pause_seconds, self.tick_seconds = _measured(
-            native("lamina_spin", None, i64), native("lamina_ticks", i64)
-        )
+        spin, ticks = native("lamina_spin", None, i64), native("lamina_ticks", i64)
+        self.pause_seconds, self.tick_seconds = _measured(spin, ticks)
 
 
 def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
@@ -108,9 +107,8 @@ class _Pool:
         long = int(_LONG_YIELD_SECONDS / runtime.tick_seconds)
         generation = runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, long, fits)
         for index in range(1, threads):
-            worker = threading.Thread(
-                target=runtime.worker, args=(index, generation), name=f"lamina-{index}", daemon=True
-            )
+            name, own = f"lamina-{index}", (index, generation)
+            worker = threading.Thread(target=runtime.worker, args=own, name=name, daemon=True)
             worker.start()
             self._workers.append(worker)
         self.threads = threads

@@ -93,9 +93,8 @@ def _reduce_row(scope: ThreadScope, row: list[Axis], member: Node, known: dict[N
     rest = sizes[-1] % lanes
     whole = sizes[-1] - rest
     combine = partial(lowering.combine, b)
-    vectors = [
-        b.variable(b.const(initial, member.dtype, width)) for _ in range(lanes // width if whole else 0)
-    ]
+    count = lanes // width if whole else 0
+    vectors = [b.variable(b.const(initial, member.dtype, width)) for _ in range(count)]
     tail = [b.variable(b.const(initial, member.dtype, rest))] if rest else []
 
     def add(total: Variable, outer: list[Axis], i: Value, width: int) -> None:

@@ -205,9 +205,8 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
     graph = found.graph.rewritten(known)
     used = {node.op.slot for node in graph.nodes() if isinstance(node.op, Input)}
-    return FunctionGraph(
-        replace(graph, inputs=types), {slot: x for slot, x in contents.items() if slot in used}
-    )
+    contents = {slot: x for slot, x in contents.items() if slot in used}
+    return FunctionGraph(replace(graph, inputs=types), contents)
 
 
 def _filled(node: Node) -> np.ndarray | None:

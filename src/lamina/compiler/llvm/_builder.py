@@ -117,16 +117,14 @@ class Builder(Reductions):
             values = [Value(self, f"%carried{first}.{n}", x.dtype, x.lanes) for n, x in enumerate(initial)]
             self._lines += [""] * len(values)
             following = list(body(i, values))
-        ends = [
-            f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in zip(initial, following, strict=True)
-        ]
+        both = zip(initial, following, strict=True)
+        ends = [f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in both]
         for n, (value, end) in enumerate(zip(values, ends, strict=True)):
             self._lines[place + n] = f"{value.name} = phi {value.type} {end}"
         if _surely_runs(*self.match(start, stop)):
             return following
-        return [
-            self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in zip(initial, ends, strict=True)
-        ]
+        either = zip(initial, ends, strict=True)
+        return [self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in either]
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
@@ -233,9 +231,8 @@ class Builder(Reductions):
         if not isinstance(index, Shifted):
             key = ("at", pointer.name, index.key, kind)
             return self.once(key, lambda: self._address(f"inbounds {kind}", pointer, index))
-        start = self.once(  # without the constant it may be outside of the array
-            ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
-        )
+        key = ("at", pointer.name, index.base.key, kind)  # this may be outside of the array
+        start = self.once(key, lambda: self._address(kind, pointer, index.base))
         distance = self.const(index.distance)
         return self.once(("at", start.name, distance.key, kind), lambda: self._address(kind, start, distance))
 
@@ -293,9 +290,8 @@ class Builder(Reductions):
         function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
         address = self.offset(pointer, index, value.dtype)
-        self.emit(
-            f"call void @{function}({value.typed}, {address.typed}, i32 {value.dtype.itemsize}, {mask.typed})"
-        )
+        alignment = f"i32 {value.dtype.itemsize}"
+        self.emit(f"call void @{function}({value.typed}, {address.typed}, {alignment}, {mask.typed})")
 
     def _masked_load(self, pointer: Pointer, dtype: DType, index: Operand, mask: Value, others: str) -> Value:
         lanes = mask.lanes

@@ -181,9 +181,8 @@ class Emitter:
             assert source is not None
             return self.extract(source, lanes[0] % first.lanes)
         picks = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
-        return self.result(
-            f"shufflevector {first.typed}, {other}, <{len(lanes)} x i32> <{picks}>", first.dtype, len(lanes)
-        )
+        mask = f"<{len(lanes)} x i32> <{picks}>"
+        return self.result(f"shufflevector {first.typed}, {other}, {mask}", first.dtype, len(lanes))
 
 
 def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:

@@ -122,9 +122,8 @@ class Access:
     def __and__(self, other: Access) -> Access:
         if self is other:
             return self
-        return _access(
-            self.aligned and other.aligned, self.rows and other.rows, self.columns and other.columns
-        )
+        rows, columns = self.rows and other.rows, self.columns and other.columns
+        return _access(self.aligned and other.aligned, rows, columns)
 
 
 _access = cache(Access)
