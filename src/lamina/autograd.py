@@ -15,7 +15,7 @@ from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.facade import Facade, has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.primitives.surrogate import independent
+from lamina.primitives.elementwise import independent
 from lamina.support.unsupported import names_of_others
 
 __all__ = [

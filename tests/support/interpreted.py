@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
-from lamina.compiler.passes.plan import Partition, Place, Plan
-from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
+from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.plan import Place, Plan
+from lamina.compiler.target import Lowered, Program, Target
 from lamina.core.array import Array
 
 __all__ = ["DeviceMemory", "Interpreter"]
@@ -27,25 +27,14 @@ class DeviceMemory:
         self.contents, self.shape, self.dtype = contents.copy(), contents.shape, contents.dtype
 
 
-class Interpreter:
+class Interpreter(Target):
     """See `lamina.compiler.target.Target`."""
 
-    passes = ()
     alignment = 1
-    dtypes = COMPILED_DTYPES
-    apart_bytes = 0
-    in_strands = False
-    stores_transposed = False
     description = "interpreter"
-
-    def compiling(self, captured: Graph) -> nullcontext[None]:
-        return nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
         return False
-
-    def partition(self, kernel: Kernel, updates: int) -> Partition:
-        return Partition("serial")
 
     def load(self, lowered: Lowered) -> Interpreter:
         return self

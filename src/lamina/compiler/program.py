@@ -34,12 +34,10 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
             graph = one_pass(graph)
             if watch is not None:
                 watch(one_pass.__name__, graph)
-        kernels = recompute(
-            graph, fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
-        )
+        fused = fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
         return plan(
             graph,
-            kernels,
+            recompute(graph, fused),
             target.partition,
             target.alignment,
             target.apart_bytes,

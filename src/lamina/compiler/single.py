@@ -55,11 +55,12 @@ def evaluate_on_device(
     arrays = [x for x in inputs if isinstance(x, Array)]
     for x in arrays:
         if not isinstance(x._data, DeviceArray):
-            np.asarray(
-                x._data
-            )  # raises if there are no numbers: a stale gradient, a node of a finished trace
+            np.asarray(x._data)  # raises for a stale gradient, and for a node of a finished trace
     if not arrays:  # NumPy is faster than compiling a program, and random numbers are the same everywhere
-        _make_room(primitive, inputs, params, context)
+        shape, dtype = primitive.infer(*inputs, **params)
+        size = math.prod(shape)
+        if size >= _MANY_ELEMENTS:  # if there is room; it goes back at once, to be taken for the copy
+            device_of(context).allocate(size * dtype.itemsize)
         return _on_cpu(primitive, inputs, params, context)
     shared = COPIES.get(primitive, primitive)
     if shared in VIEWS:
@@ -169,17 +170,6 @@ def _compiled(
 
 
 # --- on the CPU --------------------------------------------------------------------------------------------------
-
-
-def _make_room(
-    primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
-) -> None:
-    """Raise `DeviceMemoryError` if a large result, to be computed by the CPU, doesn't fit on the device."""
-    shape, dtype = primitive.infer(*inputs, **params)
-    if math.prod(shape) >= _MANY_ELEMENTS:
-        device_of(context).allocate(
-            math.prod(shape) * dtype.itemsize
-        )  # which goes back, to be taken for the copy
 
 
 def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context) -> Value:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -159,50 +159,51 @@ class BoundStep(ABC):
             self.release()
 
 
-class Target(Protocol):
+class Target(ABC):
     """A kind of machine for which graphs are compiled."""
 
-    dtypes: frozenset[np.dtype]
+    dtypes: frozenset[np.dtype] = COMPILED_DTYPES
     """The dtypes of arrays that the target's code supports."""
-    passes: Sequence[Callable[[Graph], Graph]]
+    passes: Sequence[Callable[[Graph], Graph]] = ()
     """The target's passes, which run on the simplified graph before the graph is divided into kernels."""
     alignment: int
     """The alignment of temporaries, in bytes."""
-    stores_transposed: bool
+    stores_transposed: bool = False
     """Whether a matrix is first stored transposed if its transpose is read several times or concatenated."""
-    apart_bytes: int
+    apart_bytes: int = 0
     """The total bytes up to which temporaries don't share memory, since sharing makes kernels wait for each other."""
-    in_strands: bool
+    in_strands: bool = False
     """Whether the kernels of each strand are consecutive, which allows a separate thread per strand."""
 
     @property
+    @abstractmethod
     def description(self) -> str:
         """A text with everything besides the graph on which the code depends: the kind of target, and the machine."""
-        ...
 
     # how a plan is made
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
         """The context manager in which a graph is planned."""
-        ...
+        return nullcontext()
 
+    @abstractmethod
     def computes_operand(self, product: Node, operand: Node) -> bool:
         """Whether a product computes an operand's elements as it loads them, without a buffer for the operand."""
-        ...
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """The division of a kernel among workers.
+        """The division of a kernel among workers; by default, none.
 
         `updates` is the number of arrays of the kernel's shape that the kernel updates in place.
         """
-        ...
+        return Partition("serial")
 
     # how it is run
 
+    @abstractmethod
     def load(self, lowered: Lowered) -> Code:
         """Emit the code of a plan, and load it."""
-        ...
 
+    @abstractmethod
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> BoundStep:
@@ -210,24 +211,23 @@ class Target(Protocol):
 
         Each call replaces the arrays in the slots `arguments`, and modifies the arrays in the slots `written`.
         """
-        ...
 
     # memory
 
+    @abstractmethod
     def from_numpy(self, array: np.ndarray) -> Value:
         """The contents of a NumPy array, in memory that the machine can read."""
-        ...
 
     def to_numpy(self, value: Value) -> np.ndarray:
         """The contents of a value as a NumPy array."""
-        ...
+        return np.asarray(value)
 
     # words and figures for `explain`
 
+    @abstractmethod
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
         """A description of how the kernel's work is divided among workers."""
-        ...
 
+    @abstractmethod
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """The highest possible rate of a kernel of the program, in floating-point operations per second."""
-        ...

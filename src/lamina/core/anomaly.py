@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,7 @@ class Watch(Immediate):
     """A queue that runs each operator immediately and checks its result, instead of deferring the operator."""
 
     def __init__(self) -> None:
-        self._gradients = (
-            0  # the depth of nested gradient computations; operators inside them are not checked
-        )
+        self._gradients = 0  # nested gradient computations, whose operators are not checked
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """Compute a primitive immediately, check its result for NaN and infinity, and return it."""
@@ -41,38 +40,27 @@ class Watch(Immediate):
         Error messages show the line of the user's program that called the operator.
         """
         primitive, line = node.primitive, user_location()
-        if primitive.vjp is None:
+
+        def checked(vjp: Callable[..., Any], *args: Any, **params: Any) -> Any:
+            self._gradients += 1
+            try:
+                found = vjp(*args, **params)
+            finally:
+                self._gradients -= 1
+            _require_finite(f"the gradient of {primitive.name}", found, args, args[2:], lambda: line)
+            return found
+
+        vjp: Any = primitive.vjp
+        if vjp is None:
             return
-        vjp: Any
-        if isinstance(primitive.vjp, ForEachInput):
-            of_each = primitive.vjp
-            vjp = ForEachInput(
-                lambda i, *args, **params: self._gradient(of_each[i], primitive, line, args, params)
-            )
+        if isinstance(vjp, ForEachInput):
+            of_each = vjp
+            vjp = ForEachInput(lambda i, *args, **params: checked(of_each[i], *args, **params))
         else:
-            vjp = tuple(None if one is None else self._watched(one, primitive, line) for one in primitive.vjp)
+            vjp = tuple(None if one is None else partial(checked, one) for one in vjp)
         node.primitive = Primitive(
             primitive.name, primitive.eval, primitive.infer, vjp, primitive.lowering, primitive.same_dtype
         )
-
-    def _watched(self, vjp: Callable[..., Any], primitive: Primitive, line: str) -> Callable[..., Any]:
-        return lambda *args, **params: self._gradient(vjp, primitive, line, args, params)
-
-    def _gradient(
-        self,
-        vjp: Callable[..., Any],
-        primitive: Primitive,
-        line: str,
-        args: Sequence[Any],
-        params: dict[str, Any],
-    ) -> Any:
-        self._gradients += 1
-        try:
-            found = vjp(*args, **params)
-        finally:
-            self._gradients -= 1
-        _require_finite(f"the gradient of {primitive.name}", found, args, args[2:], lambda: line)
-        return found
 
 
 class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as `with lamina.detect_anomaly():`

@@ -126,16 +126,8 @@ class Array:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_context",
-        "_data",
-        "_index",
-        "_keeper",
-        "_leaf",
-        "_node",
-        "_view",
-        "_writes",
-    )
+        "__weakref__", "_context", "_data", "_index", "_keeper", "_leaf", "_node", "_view", "_writes",
+    )  # fmt: skip
 
     _is_computed = True
     """Whether the array's values are available without further computation."""

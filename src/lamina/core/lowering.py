@@ -10,7 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Elementwise:
+class Lowering:
+    """How the compiler lowers a primitive."""
+
+
+class Elementwise(Lowering):
     """An elementwise operator: ``emit(b, *values, **params)`` computes a result element from the inputs' elements.
 
     The inputs are broadcast. `expensive` means that the code takes more than a few instructions and should not be
@@ -24,15 +28,18 @@ class Elementwise:
         self.emit, self.expensive, self.conditional = emit, expensive, conditional
 
 
-class Reduction:
-    """A reduction over ``axis`` by ``combine(b, accumulator, value)``, starting with ``initial(dtype)``."""
+class Reduction(Lowering):
+    """A reduction over ``axis`` by ``combine(b, accumulator, value)``, starting with ``initial(dtype)``.
 
-    def __init__(self, initial: Callable[[Any], float], combine: Callable[..., Any]) -> None:
+    `method` is the name of the code generator's method that combines.
+    """
+
+    def __init__(self, initial: Callable[[Any], float], method: str) -> None:
         self.initial = initial
-        self.combine = combine
+        self.combine: Callable[..., Any] = lambda b, x, y: getattr(b, method)(x, y)
 
 
-class ArgReduction:
+class ArgReduction(Lowering):
     """An argmin or argmax: the position along ``axis`` of the first best element.
 
     ``better(b, value, best)`` is the comparison.
@@ -42,19 +49,19 @@ class ArgReduction:
         self.better = better
 
 
-class Contraction:
+class Contraction(Lowering):
     """A matrix product, optionally batched, with flags ``transpose_a`` and ``transpose_b``."""
 
 
-class Reshape:
+class Reshape(Lowering):
     """A change of shape that keeps the order of the elements, and therefore needs no code."""
 
 
-class Movement:
+class Movement(Lowering):
     """A copy of elements to other positions, such as a transpose or a slice.
 
     ``index(out_index, in_shape, **params)`` returns the input's index for an output's index; it must be affine. Indices
-    are lists with one `lamina.compiler.emit.expressions.Axis` per axis, which supports addition to and multiplication
+    are lists with one `lamina.compiler.emit.scope.Axis` per axis, which supports addition to and multiplication
     by integers.
     """
 
@@ -62,7 +69,7 @@ class Movement:
         self.index = index
 
 
-class Pull:
+class Pull(Lowering):
     """A gather: ``element(b, out_index, inputs, **params)`` computes an output element from arbitrary input elements.
 
     ``inputs[k](index)`` is the value of input k at an index. ``inputs[k].shape`` and ``inputs[k].dtype`` describe input
@@ -73,7 +80,7 @@ class Pull:
         self.element, self.expensive = element, expensive
 
 
-class Scatter:
+class Scatter(Lowering):
     """A scatter: each element of the first input is added to zeros at ``index(b, in_index, inputs, **params)``.
 
     With ``adds=False``, elements are written in order instead of added.
@@ -83,26 +90,12 @@ class Scatter:
         self.index, self.adds = index, adds
 
 
-class Fill:
+class Fill(Lowering):
     """A generator of random numbers in blocks; the code generator has code for each such primitive's name."""
 
 
-class Decompose:
+class Decompose(Lowering):
     """A composition of other operators: ``function(*arrays, **params)`` is called while tracing."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-
-
-Lowering = (
-    Elementwise
-    | Reduction
-    | ArgReduction
-    | Contraction
-    | Reshape
-    | Movement
-    | Pull
-    | Scatter
-    | Fill
-    | Decompose
-)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.array import Array, Facade, UserArray, Value
-from lamina.core.state import is_silent, pending, state, wait_for_pending
+from lamina.core.state import Queue, is_silent, pending, state, wait_for_pending
 from lamina.core.tape import record
 from lamina.device.context import current_context, set_current
 from lamina.errors import ContextError, DTypeError
@@ -65,6 +65,27 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[.
     out)``.
     """
     return None if _kernel is None else _kernel(primitive, dtype, inputs)
+
+
+def by_dtype(
+    primitive: Primitive, find: Callable[[np.dtype], Callable[..., Any] | None]
+) -> Callable[..., Any]:
+    """A function for `Primitive.compute` that calls the function returned by ``find(dtype)``, cached by dtype.
+
+    If `find` returns None, the function calls the primitive's `eval`.
+    """
+    known: dict[str, Callable[..., Any]] = {}
+
+    def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
+        function = known.get(x.dtype.char)
+        if function is None:
+            function = find(np.dtype(x.dtype.type))
+            if function is None:
+                return primitive.eval(x, *others, **params)
+            known[x.dtype.char] = function
+        return function(x, *others, **params)
+
+    return compute
 
 
 class ForEachInput:
@@ -226,31 +247,18 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
     return current_context() if context is None else context, buffers
 
 
-class Immediate:
+class Immediate(Queue):
     """A queue that runs each operator immediately, by NumPy (`Primitive.eval`) on the CPU, without gradients.
 
     So it needs no compiled code, and its results differ from compiled code's in the last bits.
     """
 
-    asleep = 0
     current = SimpleNamespace(next=None)
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """Compute a primitive immediately and return its result."""
         context, buffers = _unpack(primitive, inputs)
         return _array_type(np.asarray(state.silently(primitive.eval, *buffers, **params)), context)
-
-    def write(self, array: Array, value: Array) -> bool:
-        return False
-
-    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        return False
-
-    def look(self, array: Array) -> None:
-        pass
-
-    def mark(self, *, recording: bool = False) -> None:
-        pass
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:

@@ -63,7 +63,7 @@ class Queue(Protocol):
     `lamina.compiler.deferral` implements it.
     """
 
-    asleep: int
+    asleep: int = 0
     """The number of further operators that run immediately, before the queue defers operators again."""
     current: Any
     """The sequence of events that is being recorded. Its `next` is the expected next event, or None. The event's
@@ -76,22 +76,20 @@ class Queue(Protocol):
 
     def write(self, array: Array, value: Array) -> bool:
         """Defer the copying of `value`'s contents into `array`; returns False if the caller must copy them now."""
-        ...
+        return False
 
     def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
         """Defer a whole backward pass over the tape; returns False if the caller must execute it now."""
-        ...
+        return False
 
     def look(self, array: Array) -> None:
         """Prepare for reading values of `array`; callers must call this before each read."""
-        ...
 
     def mark(self, *, recording: bool = False) -> None:
         """Record that a training step may begin here.
 
         Called when a batch is fetched, and with `recording` when gradient recording begins.
         """
-        ...
 
 
 class _Pending:

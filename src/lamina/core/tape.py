@@ -292,11 +292,8 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
     """The error message for an operand or result that was overwritten after it was recorded."""
     names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
-    names += [
-        f"input {i} of {node.primitive.name} (shape {x.shape})"
-        for i, x in enumerate(inputs)
-        if isinstance(x, Array)
-    ]
+    arrays = [(i, x) for i, x in enumerate(inputs) if isinstance(x, Array)]
+    names += [f"input {i} of {node.primitive.name} (shape {x.shape})" for i, x in arrays]
     counts = zip(names, node.counts, node.writes_now(), strict=True)
     changed = next(name for name, before, now in counts if before != now)
     return (

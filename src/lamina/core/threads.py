@@ -124,7 +124,6 @@ def _cgroup2_quota() -> tuple[int, int]:
 
 
 def _cgroup1_quota() -> tuple[int, int]:
-    directory = Path("/sys/fs/cgroup/cpu")
-    return int((directory / "cpu.cfs_quota_us").read_text()), int(
-        (directory / "cpu.cfs_period_us").read_text()
-    )
+    files = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
+    quota, period = (file.read_text() for file in files)
+    return int(quota), int(period)

@@ -106,7 +106,6 @@ def report() -> str:
         return ""
     _pass_to(_OTHER)
     lines = [f"  {seconds:7.3f} s  {name}" for name, seconds in _seconds.most_common()]
-    notes = [f"{what}: {count}" for what, count in sorted(_notes.items())]
-    return "\n".join(
-        [f"{sum(_seconds.values()):9.3f} s  in all", *lines, *([", ".join(notes)] if notes else [])]
-    )
+    notes = ", ".join(f"{what}: {count}" for what, count in sorted(_notes.items()))
+    whole = f"{sum(_seconds.values()):9.3f} s  in all"
+    return "\n".join([whole, *lines, *([notes] if notes else [])])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lamina.device.interface import Dialect, Launch, Limits, Region
-from lamina.device.pool import Owner, Pool, PooledBuffer, memory_limit
+from lamina.device.pool import PooledDevice, memory_limit
 from lamina.errors import DeviceError
 
 _OLDEST = (8, 0)
@@ -59,7 +58,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
     return driver.attribute(Attribute.MAJOR, handle), driver.attribute(Attribute.MINOR, handle)
 
 
-class CudaDevice:
+class CudaDevice(PooledDevice):
     """An NVIDIA GPU; implements `lamina.device.interface.Device`.
 
     All work is in one stream, in the order of the calls. As a context, the device is locked for the thread.
@@ -72,22 +71,15 @@ class CudaDevice:
         self._call = driver = _driver()
         handle = c_int()
         driver("cuDeviceGet", byref(handle), ordinal)
-        self._handle, self.number = handle.value, number
-        self.name = _found(driver, ordinal).name
-        self._label = f"gpu({number}), {self.name},"
-        self._lock = threading.RLock()
-        self._owner = Owner(self._label)
+        self._handle = handle.value
+        super().__init__(_found(driver, ordinal).name, number)
         self._context = driver.handle("cuDevicePrimaryCtxRetain", self._handle)
         driver("cuCtxSetCurrent", self._context)
         self._stream = driver.handle("cuStreamCreate", _NON_BLOCKING)
         self.limits = _limits(driver, self._handle)
-        self._pool = Pool(self, self._label.rstrip(","), memory_limit(self.free_and_total()[1]))
+        self._limit = memory_limit(self.free_and_total()[1])
 
     # --- memory --------------------------------------------------------------------------------------------------
-
-    def allocate(self, nbytes: int) -> PooledBuffer:
-        with self:
-            return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         """See `Device`. Waits for the copy, since the driver may read unpinned memory after the call."""
@@ -102,9 +94,8 @@ class CudaDevice:
             source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
                 raise ValueError("copy_out: the target must be a writeable array in C order")
-            self._do(
-                "cuMemcpyDtoHAsync_v2", target.ctypes.data, _address(source), target.nbytes, self._stream
-            )
+            address, nbytes = target.ctypes.data, target.nbytes
+            self._do("cuMemcpyDtoHAsync_v2", address, _address(source), nbytes, self._stream)
             self._wait()
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
@@ -117,14 +108,6 @@ class CudaDevice:
         with self:
             target.check(4)
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
-
-    def memory_info(self) -> tuple[int, int]:
-        with self:
-            return self._pool.free_and_total()
-
-    def release_kept_memory(self) -> None:
-        with self:
-            self._pool.release_kept()
 
     # --- what the pool asks for ----------------------------------------------------------------------------------
 
@@ -160,11 +143,11 @@ class CudaDevice:
             self._check(failed, "cuModuleLoadDataEx")
             return CudaModule(self, module)
 
-    def unload(self, module: c_void_p) -> None:
-        """Unload a module. No launch of its kernels may be pending."""
-        if self._owner.is_here:
+    def free(self, function: str, handle: c_void_p) -> None:
+        """Free a module or a graph by the driver's `function`. No launch of its kernels may be pending."""
+        if self._is_here:
             with self:
-                self._call.code("cuModuleUnload", module)
+                self._call.code(function, handle)
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
         """A handle of the module's function `name`; raises `KeyError` if the function is missing."""
@@ -181,19 +164,11 @@ class CudaDevice:
             function = self._call.functions["cuLaunchKernel"]
             for one in launches:
                 kernel: Any = one.kernel
-                code = function(
-                    kernel.handle,
-                    *one.grid,
-                    *one.block,
-                    0,  # bytes of shared memory beside what the kernel declares
-                    self._stream,
-                    _packed(one.arguments),
-                    None,
-                )
+                sizes = (*one.grid, *one.block, 0)  # no shared memory beside what the kernel declares
+                code = function(kernel.handle, *sizes, self._stream, _packed(one.arguments), None)
                 if code:
-                    self._check(
-                        code, f"cuLaunchKernel of {kernel.name}, {one.grid} blocks of {one.block} threads"
-                    )
+                    what = f"cuLaunchKernel of {kernel.name}, {one.grid} blocks of {one.block} threads"
+                    self._check(code, what)
 
     def record(self, launches: Sequence[Launch]) -> CudaGraph:
         """See `Device`. The launches become a CUDA graph."""
@@ -214,11 +189,6 @@ class CudaDevice:
     def replay(self, executable: c_void_p) -> None:
         with self:
             self._do("cuGraphLaunch", executable, self._stream)
-
-    def destroy_graph(self, executable: c_void_p) -> None:
-        if self._owner.is_here:
-            with self:
-                self._call.code("cuGraphExecDestroy", executable)
 
     def synchronize(self) -> None:
         with self:
@@ -253,16 +223,12 @@ class CudaDevice:
 
         Another library may have made another device current.
         """
-        self._owner.check()
-        self._lock.acquire()
+        super().__enter__()
         try:
             self._do("cuCtxSetCurrent", self._context)
         except BaseException:
             self._lock.release()
             raise
-
-    def __exit__(self, *_exception: object) -> None:
-        self._lock.release()
 
     def _do(self, name: str, *arguments: Any) -> None:
         code = self._call.code(name, *arguments)
@@ -278,7 +244,7 @@ class CudaDevice:
             return
         why = f"{what}: {self._call.words(code)}"
         if code in _DEADLY:
-            raise self._owner.lose(f"a kernel or the driver failed ({why})")
+            raise self._lose(f"a kernel or the driver failed ({why})")
         raise DeviceError(f"{self._label} {why}")
 
 
@@ -292,7 +258,7 @@ class CudaModule:
         return CudaKernel(self, name, self._device.function(self._handle, name))
 
     def __del__(self) -> None:
-        self._device.unload(self._handle)
+        self._device.free("cuModuleUnload", self._handle)
 
 
 class CudaKernel:
@@ -312,7 +278,7 @@ class CudaGraph:
         self._device.replay(self._executable)
 
     def __del__(self) -> None:
-        self._device.destroy_graph(self._executable)
+        self._device.free("cuGraphExecDestroy", self._executable)
 
 
 def _address(region: Region) -> int:
@@ -353,13 +319,11 @@ def _limits(driver: CudaDriver, handle: int) -> Limits:
     )
 
 
-_NON_BLOCKING = (
-    1  # CU_STREAM_NON_BLOCKING: other libraries' default stream and this one don't wait for each other
-)
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: other libraries' default stream and this one don't wait for each other."""
 _NO_TIMING = 2  # CU_EVENT_DISABLE_TIMING
-_CAPTURE_OF_THIS_THREAD = (
-    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture
-)
+_CAPTURE_OF_THIS_THREAD = 1
+"""CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture."""
 _ERROR_LOG_BUFFER, _ERROR_LOG_BYTES = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
 _LOG_BYTES = 16 << 10
 _NOT_FOUND = 500
@@ -378,7 +342,6 @@ _ADDRESS = c_uint64
 
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
-    "cuDriverGetVersion": (POINTER(c_int),),
     "cuDeviceGetCount": (POINTER(c_int),),
     "cuDeviceGet": (POINTER(c_int), c_int),
     "cuDeviceGetName": (c_char_p, c_int, c_int),

@@ -7,15 +7,15 @@ may begin anywhere in a buffer.
 from __future__ import annotations
 
 import ctypes
-import threading
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from lamina.device.interface import Dialect, Launch, Limits, Region
-from lamina.device.pool import Owner, Pool, PooledBuffer, memory_limit
+from lamina.device.pool import PooledDevice, memory_limit
 from lamina.errors import ContextError, DeviceError
 from lamina.support.extras import missing_packages
 
@@ -85,7 +85,7 @@ def _said_once(error: Exception) -> str:
     return "\n".join(line for line in lines if line.strip() and not line.startswith("(options: "))
 
 
-class OpenCLDevice:
+class OpenCLDevice(PooledDevice):
     """An OpenCL device; implements `lamina.device.interface.Device`. All work is in one in-order queue."""
 
     kind: Literal["opencl"] = "opencl"
@@ -94,26 +94,18 @@ class OpenCLDevice:
     def __init__(self, found: Found, number: int) -> None:
         import pyopencl as cl
 
+        super().__init__(found.name, number)
         self._cl: Any = cl
-        self.number, self.name = number, found.name
-        self._label = f"gpu({number}), {self.name},"
-        self._lock = threading.RLock()
-        self._owner = Owner(self._label)
         self._device = found.device
         self._context = self._try(lambda: cl.Context([found.device]))
         self._queue = self._try(lambda: cl.CommandQueue(self._context))
         self._blocks: dict[int, Any] = {}
-        self._taken = 0
         self._total = int(found.device.global_mem_size)
         self.limits = _limits(cl, found.device)
         self._options = _options(cl, found.device)
-        self._pool = Pool(self, self._label.rstrip(","), memory_limit(self._total))
+        self._limit = memory_limit(self._total)
 
     # --- memory --------------------------------------------------------------------------------------------------
-
-    def allocate(self, nbytes: int) -> PooledBuffer:
-        with self._entered():
-            return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         data = np.ascontiguousarray(source)
@@ -135,7 +127,7 @@ class OpenCLDevice:
         cl = self._cl
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
         block = (ctypes.c_char * buffer.size).from_address(buffer.address)
-        with self._entered():
+        with self:
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
@@ -154,22 +146,12 @@ class OpenCLDevice:
 
     def set_word(self, target: Region, value: int) -> None:
         pointer = self._at(target, 4)
-        with self._entered():
-            self._try(
-                lambda: self._cl.enqueue_svm_memfill(self._queue, pointer, np.array([value], np.int32), 4)
-            )
-
-    def memory_info(self) -> tuple[int, int]:
-        """The bytes that arrays can still use, and the total. Memory used by other programs is unknown."""
-        with self._entered():
-            return self._pool.free_and_total()
-
-    def release_kept_memory(self) -> None:
-        with self._entered():
-            self._pool.release_kept()
+        with self:
+            word = np.array([value], np.int32)
+            self._try(lambda: self._cl.enqueue_svm_memfill(self._queue, pointer, word, 4))
 
     def _copy(self, target: Any, source: Any, *, is_blocking: bool = True) -> None:
-        with self._entered():
+        with self:
             self._try(lambda: self._cl.enqueue_copy(self._queue, target, source, is_blocking=is_blocking))
 
     def _at(self, region: Region, nbytes: int) -> Any:
@@ -193,16 +175,14 @@ class OpenCLDevice:
             return None
         except cl.Error as error:
             raise DeviceError(f"{self._label} can't allocate memory: {error}") from None
-        self._blocks[block.svm_ptr] = block, nbytes
-        self._taken += nbytes
+        self._blocks[block.svm_ptr] = block
         return block.svm_ptr
 
     def free_memory(self, address: int) -> None:
-        block, nbytes = self._blocks.pop(address)
-        self._taken -= nbytes
-        block.release()
+        self._blocks.pop(address).release()
 
     def free_and_total(self) -> tuple[int, int]:
+        """See `PooledDevice`. Memory used by other programs is unknown."""
         return max(self._total - self._taken, 0), self._total
 
     # --- code ----------------------------------------------------------------------------------------------------
@@ -210,7 +190,7 @@ class OpenCLDevice:
     def load(self, code: bytes) -> OpenCLModule:
         """See `Device`. Errors contain the messages of the driver's compiler."""
         cl = self._cl
-        with self._entered(), warnings.catch_warnings():
+        with self, warnings.catch_warnings():
             warnings.simplefilter("ignore", cl.CompilerWarning)
             try:
                 return OpenCLModule(self, cl.Program(self._context, code).build(self._options))
@@ -219,25 +199,21 @@ class OpenCLDevice:
 
     def kernel_of(self, program: Any, name: str) -> Any:
         """The kernel of a program with this name; raises `KeyError` if it is missing."""
-        with self._entered():
+        with self:
             try:
                 return self._cl.Kernel(program, name)
             except self._cl.LogicError:
                 raise KeyError(name) from None
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        cl = self._cl
-        with self._entered():
+        with self:
             for one in launches:
                 kernel: Any = one.kernel
                 arguments = [self._argument(x) for x in one.arguments]
                 sizes = tuple(n * m for n, m in zip(one.grid, one.block, strict=True))
-                self._try(lambda k=kernel.handle, a=arguments: k.set_args(*a))
-                self._try(
-                    lambda k=kernel.handle, s=sizes, b=one.block: cl.enqueue_nd_range_kernel(
-                        self._queue, k, s, b
-                    )
-                )
+                self._try(partial(kernel.handle.set_args, *arguments))
+                enqueue = self._cl.enqueue_nd_range_kernel
+                self._try(partial(enqueue, self._queue, kernel.handle, sizes, one.block))
             self._queue.flush()
 
     def _argument(self, value: Region | int) -> Any:
@@ -250,15 +226,10 @@ class OpenCLDevice:
         """Return None, since few drivers have OpenCL's command buffers. See `Device`."""
 
     def synchronize(self) -> None:
-        with self._entered():
+        with self:
             self._try(self._queue.finish)
 
     # --- inside --------------------------------------------------------------------------------------------------
-
-    def _entered(self) -> Any:
-        """Lock the device for one thread; raises `DeviceError` in another process or if the device was lost."""
-        self._owner.check()
-        return self._lock
 
     def _try(self, call: Any) -> Any:
         """Call a function and translate OpenCL's errors. If a kernel or the driver fails, mark the device as lost."""
@@ -270,7 +241,7 @@ class OpenCLDevice:
         except cl.LogicError as error:
             raise DeviceError(f"{self._label} {error}") from None
         except cl.Error as error:
-            raise self._owner.lose(f"a kernel or the driver failed ({error})") from None
+            raise self._lose(f"a kernel or the driver failed ({error})") from None
 
 
 class OpenCLModule:

@@ -11,115 +11,150 @@ import os
 import re
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 from lamina.errors import DeviceError, DeviceMemoryError, ParameterError
 
 
-class Driver(Protocol):
-    """The operations that a pool needs from the device's driver."""
-
-    def take_memory(self, nbytes: int) -> int | None:
-        """The address of new memory; None if no memory is left."""
-        ...
-
-    def free_memory(self, address: int) -> None:
-        """Free memory that is not used any more."""
-
-    def free_and_total(self) -> tuple[int, int]:
-        """The free and total bytes of the device's memory."""
-        ...
-
-    def synchronize(self) -> None:
-        """Wait until all work is done."""
-
-
 class PooledBuffer:
-    """A buffer whose memory returns to its pool when no object refers to it any more."""
+    """A buffer whose memory returns to its device's pool when no object refers to it any more."""
 
     __slots__ = ("__weakref__", "_returned", "address", "device", "nbytes", "size")
 
-    def __init__(
-        self, device: Any, nbytes: int, size: int, address: int, returned: deque[tuple[int, int]]
-    ) -> None:
+    def __init__(self, device: Any, nbytes: int, size: int, address: int) -> None:
         self.device, self.nbytes, self.size, self.address = device, nbytes, size, address
-        self._returned = returned
+        self._returned = device.returned
 
     def __del__(self) -> None:
         # By any thread, at any time, also inside `allocate`: so no lock is taken, and no driver called.
         self._returned.append((self.size, self.address))
 
 
-class Pool:
-    """The memory of a device. `limit` is the maximum number of bytes taken from the driver; None means no limit."""
+class PooledDevice(ABC):
+    """A device with a pool of its memory. A subclass for each driver completes `lamina.device.interface.Device`.
 
-    def __init__(self, driver: Driver, name: str, limit: int | None = None) -> None:
-        self._driver, self._name, self._limit = driver, name, limit
-        self._returned: deque[tuple[int, int]] = deque()
-        self._kept: dict[int, list[int]] = {}
+    As a context, the device is locked for the thread. Only the process that opened the device can use it: a forked
+    child has neither the driver's threads nor its memory.
+    """
+
+    def __init__(self, name: str, number: int) -> None:
+        self.name, self.number = name, number
+        self._label = f"gpu({number}), {name},"
         self._lock = threading.RLock()
-        self.held = 0
-        """The bytes of buffers that are in use."""
-        self.taken = 0
-        """The bytes taken from the driver: in use, or kept for reuse."""
+        self._process, self._lost = os.getpid(), ""
+        self.returned: deque[tuple[int, int]] = deque()
+        """The size and address of each block whose buffer is gone."""
+        self._kept: dict[int, list[int]] = {}
+        self._limit: int | None = None
+        """The maximum number of bytes taken from the driver; None means no limit."""
+        self._held = 0  # bytes of buffers that are in use
+        self._taken = 0  # bytes taken from the driver: in use, or kept for reuse
 
-    def allocate(self, device: Any, nbytes: int) -> PooledBuffer:
+    # --- what a driver does --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def take_memory(self, nbytes: int) -> int | None:
+        """The address of new memory; None if no memory is left."""
+
+    @abstractmethod
+    def free_memory(self, address: int) -> None:
+        """Free memory that is not used any more."""
+
+    @abstractmethod
+    def free_and_total(self) -> tuple[int, int]:
+        """The free and total bytes of the device's memory."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all work is done."""
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int) -> PooledBuffer:
         """Allocate `nbytes` bytes of uninitialized memory. Raises `DeviceMemoryError`."""
         size = _rounded(nbytes)
-        with self._lock:
+        with self:
             self._take_back()
             kept = self._kept.get(size)
             address = kept.pop() if kept else self._new(size, nbytes)
-            self.held += size
-        return PooledBuffer(device, nbytes, size, address, self._returned)
+            self._held += size
+        return PooledBuffer(self, nbytes, size, address)
 
-    def release_kept(self) -> None:
+    def release_kept_memory(self) -> None:
         """Return all blocks kept for reuse to the driver."""
-        with self._lock:
+        with self:
             self._take_back()
             if any(self._kept.values()):
-                self._driver.synchronize()
+                self.synchronize()
             for size, addresses in self._kept.items():
                 while addresses:
-                    self.taken -= size
-                    self._driver.free_memory(addresses.pop())
+                    self._taken -= size
+                    self.free_memory(addresses.pop())
             self._kept.clear()
 
-    def free_and_total(self) -> tuple[int, int]:
+    def memory_info(self) -> tuple[int, int]:
         """The free bytes, including memory kept for reuse, and the total number of bytes."""
-        with self._lock:
+        with self:
             self._take_back()
-            free, total = self._driver.free_and_total()
-            free += self.taken - self.held
-            return (
-                (free, total)
-                if self._limit is None
-                else (min(free, self._limit - self.held), min(total, self._limit))
-            )
+            free, total = self.free_and_total()
+            free += self._taken - self._held
+            if self._limit is None:
+                return free, total
+            return min(free, self._limit - self._held), min(total, self._limit)
 
     def _take_back(self) -> None:
-        returned = self._returned
-        while returned:
-            size, address = returned.popleft()
-            self.held -= size
+        while self.returned:
+            size, address = self.returned.popleft()
+            self._held -= size
             self._kept.setdefault(size, []).append(address)
 
     def _new(self, size: int, nbytes: int) -> int:
         address = self._from_driver(size)
         if address is None:
-            self.release_kept()
+            self.release_kept_memory()
             address = self._from_driver(size)
         if address is None:
-            free, total = self._driver.free_and_total()
-            raise out_of_memory(self._name, nbytes, self.held, free, total, self._limit)
-        self.taken += size
+            raise out_of_memory(
+                self._label.rstrip(","), nbytes, self._held, *self.free_and_total(), self._limit
+            )
+        self._taken += size
         return address
 
     def _from_driver(self, size: int) -> int | None:
-        if self._limit is not None and self.taken + size > self._limit:
+        if self._limit is not None and self._taken + size > self._limit:
             return None
-        return self._driver.take_memory(size)
+        return self.take_memory(size)
+
+    # --- the process that opened it ------------------------------------------------------------------------------
+
+    def __enter__(self) -> None:
+        """Lock the device for this thread. Raises `DeviceError` in any other process, or if the device was lost."""
+        if os.getpid() != self._process:
+            raise DeviceError(
+                f"{self._label} can't be used in this process, since the parent process opened the device before the "
+                'fork. Start processes by multiprocessing.get_context("spawn"), or use gpu() only in child processes.'
+            )
+        if self._lost:
+            raise DeviceError(
+                f"{self._label} can't be used any more, since {self._lost}. The contents of its arrays are lost; "
+                "restart the program."
+            )
+        self._lock.acquire()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._lock.release()
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether this is the owning process and the device works. Otherwise no memory on the device may be freed."""
+        return not self._lost and not sys.is_finalizing() and os.getpid() == self._process
+
+    def _lose(self, why: str) -> DeviceError:
+        """Mark the device as lost for the reason `why`, and return the error to raise."""
+        self._lost = self._lost or why
+        return DeviceError(f"{self._label} failed: {why}")
 
 
 def out_of_memory(
@@ -182,38 +217,3 @@ def in_words(nbytes: int) -> str:
         if nbytes >= size:
             return f"{nbytes / size:.1f} {unit}"
     return f"{nbytes} B"
-
-
-# --- The process that opened a device: a forked child has neither the driver's threads nor its memory ----------------
-
-
-class Owner:
-    """The process that opened a device, and whether the device still works."""
-
-    __slots__ = ("_lost", "_name", "_process")
-
-    def __init__(self, name: str) -> None:
-        self._name, self._process, self._lost = name, os.getpid(), ""
-
-    def check(self) -> None:
-        """Raise `DeviceError` in any other process, or if the device was lost."""
-        if os.getpid() != self._process:
-            raise DeviceError(
-                f"{self._name} can't be used in this process, since the parent process opened the device before the "
-                'fork. Start processes by multiprocessing.get_context("spawn"), or use gpu() only in child processes.'
-            )
-        if self._lost:
-            raise DeviceError(
-                f"{self._name} can't be used any more, since {self._lost}. The contents of its arrays are lost; "
-                "restart the program."
-            )
-
-    @property
-    def is_here(self) -> bool:
-        """Whether this is the owning process and the device works. Otherwise no memory on the device may be freed."""
-        return not self._lost and not sys.is_finalizing() and os.getpid() == self._process
-
-    def lose(self, why: str) -> DeviceError:
-        """Mark the device as lost for the reason `why`, and return the error to raise."""
-        self._lost = self._lost or why
-        return DeviceError(f"{self._name} failed: {why}")

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import Axis, Evaluator, Memory, flat_position
+from lamina.compiler.emit.scope import Axis, Evaluator, Memory, flat_position
 from lamina.compiler.front.graphs import FunctionGraph, compilable_graph, with_known_values
 from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, INT32, Builder, DType, Operand, Pointer, Value
 from lamina.compiler.passes.fuse import only_moves_ones

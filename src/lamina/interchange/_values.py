@@ -17,8 +17,7 @@ from lamina import nd
 from lamina.core.primitive import bind
 from lamina.interchange._graph import Node
 from lamina.nd.ndarray import NDArray
-from lamina.primitives.reduce import broadcast_to
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import broadcast_to, reshape
 
 MOST_KNOWN = 1024
 """Size limit of known values in computations; shapes have far fewer elements."""

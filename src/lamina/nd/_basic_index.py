@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from lamina.core.primitive import bind
 from lamina.nd.operators import NDArray
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.views import is_stretch, slice_copy
 
 Ints = tuple[int, ...]

@@ -19,10 +19,9 @@ from lamina.nd.elementwise import abs, exp, floor, log, round, sign
 from lamina.nd.join import concat, stack
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import min
-from lamina.primitives.elementwise import where
+from lamina.primitives.elementwise import straight_through, where
 from lamina.primitives.indexing import take, take_add
 from lamina.primitives.movement import reshape, transpose
-from lamina.primitives.surrogate import straight_through
 from lamina.primitives.typing import normalize_axis
 
 __all__ = [

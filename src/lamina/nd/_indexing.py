@@ -21,8 +21,7 @@ from lamina.nd.operators import NDArray
 from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import gather_nd, scatter_nd_set, take
 from lamina.primitives.movement import slice_, slice_assign
-from lamina.primitives.reduce import broadcast_to
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import broadcast_to, reshape
 from lamina.primitives.views import view_of
 
 

@@ -16,8 +16,7 @@ from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
 from lamina.primitives.indexing import iota
-from lamina.primitives.reduce import broadcast_to
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import broadcast_to, reshape
 from lamina.primitives.typing import element_type
 from lamina.support.messages import in_a_line
 

@@ -23,7 +23,7 @@ from lamina.nd.operators import known_name, operand, write_into
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 from lamina.primitives.indexing import full
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import element_type
 from lamina.support.foreign_names import telling
 

@@ -1,20 +1,6 @@
 """All primitives, with a module for each family; importing this package fills the registry."""
 
-from lamina.primitives import (
-    contract,
-    elementwise,
-    indexing,
-    linalg,
-    movement,
-    product,
-    random,
-    reduce,
-    softmax,
-    surrogate,
-    views,
-)  # fmt: skip
+# These import the other families: contract, elementwise, indexing, movement, reduce.
+from lamina.primitives import linalg, product, random, softmax, views
 
-__all__ = [
-    "contract", "elementwise", "indexing", "linalg", "movement", "product", "random", "reduce", "softmax", "surrogate",
-    "views",
-]  # fmt: skip
+__all__ = ["linalg", "product", "random", "softmax", "views"]

@@ -9,9 +9,8 @@ import numpy as np
 
 from lamina.core import blas
 from lamina.core.lowering import Contraction
-from lamina.core.primitive import bind, kernel, primitive
+from lamina.core.primitive import bind, by_dtype, kernel, primitive
 from lamina.errors import ParameterError, ShapeError
-from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reduce import LONGEST_CHAIN
 from lamina.primitives.typing import Type, dtype_of
 from lamina.support.messages import unknown

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Elementwise
-from lamina.core.primitive import Primitive, bind, kernel, primitive
-from lamina.errors import DTypeError
-from lamina.primitives.kernels import by_dtype
+from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
+from lamina.errors import DTypeError, ShapeError
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
@@ -293,10 +292,8 @@ def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Pr
     of_arrays = by_dtype(declared, find)
 
     def compute(x: Any, y: Any) -> np.ndarray:
-        if (
-            name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
-        ):  # equal bits, but faster
-            return x * x
+        if name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f":
+            return x * x  # equal bits, but faster
         return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
 
     declared.compute = compute
@@ -427,3 +424,34 @@ to_context = primitive(
     lowering=Elementwise(lambda b, x, context: x),
 )
 """``to_context(x, context=)``: a copy on another device; its gradient is copied back."""
+
+
+# --- a value whose gradient is given separately, such as a straight-through estimator -------------------------------
+
+
+def _valued_type(value: Any, *others: Any) -> Type:
+    if any(tuple(x.shape) != tuple(value.shape) for x in others):
+        shapes = " and ".join(str(tuple(x.shape)) for x in (value, *others))
+        raise ShapeError(f"a value and its gradient arrays must have the same shape, not {shapes}")
+    return tuple(value.shape), dtype_of(value, *others)
+
+
+def _value(value: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    _valued_type(value, *others)
+    return value.copy()
+
+
+def _valued(name: str, *vjp: Any) -> Primitive:
+    """A primitive whose result is its first input, with the gradients `vjp`."""
+    lowering = Elementwise(lambda b, value, *others: value)
+    return primitive(name, eval=_value, infer=_valued_type, vjp=vjp, lowering=lowering, same_dtype=True)
+
+
+straight_through = _valued("straight_through", None, lambda g, out, value, x: g)
+"""``straight_through(value, x)``: `value`, with the gradient passed to `x` unchanged."""
+
+independent = _valued("independent", lambda g, out, value, x: g, None)
+"""``independent(value, x)``: `value`, with gradient 0 for `x`."""
+
+output_layer = _valued("output_layer", None, lambda g, out, value, x, gradient: gradient, None)
+"""``output_layer(value, x, gradient)``: `value`, where `gradient` replaces the gradient of `x`."""

@@ -11,7 +11,7 @@ from lamina.core.lowering import Decompose, Pull, Scatter
 from lamina.core.primitive import bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type, like_first
 
 Ints = tuple[int, ...]
@@ -48,10 +48,7 @@ take = primitive(
     "take",
     eval=_take,
     infer=_take_type,
-    vjp=(
-        lambda g, out, x, i, axis, mode: bind(take_add, g, i, size=x.shape[axis], axis=axis, mode=mode),
-        None,
-    ),
+    vjp=(lambda g, out, x, i, axis, **how: bind(take_add, g, i, size=x.shape[axis], axis=axis, **how), None),
     lowering=Pull(_take_element, expensive=True),
 )
 """``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any numeric dtype), whose shape replaces the axis."""
@@ -142,19 +139,18 @@ def _take_along_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mo
     return out
 
 
-def _take_along_add_index(
-    b: Any, index: list[Any], inputs: Any, size: int, axis: int, mode: str
-) -> list[Any]:
-    return [*index[:axis], b.table_position(inputs[1](index), size, mode), *index[axis + 1 :]]
+def _take_along_add_type(g: Any, indices: Any, size: int, axis: int, mode: str) -> Type:
+    return (*g.shape[:axis], size, *g.shape[axis + 1 :]), np.dtype(g.dtype)
+
+
+def _take_along_add_index(b: Any, at: list[Any], inputs: Any, size: int, axis: int, mode: str) -> list[Any]:
+    return [*at[:axis], b.table_position(inputs[1](at), size, mode), *at[axis + 1 :]]
 
 
 take_along_add = primitive(
     "take_along_add",
     eval=_take_along_add,
-    infer=lambda g, indices, size, axis, mode: (
-        (*g.shape[:axis], size, *g.shape[axis + 1 :]),
-        np.dtype(g.dtype),
-    ),
+    infer=_take_along_add_type,
     vjp=(lambda d, out, g, i, size, axis, mode: bind(take_along, d, i, axis=axis, mode=mode), None),
     lowering=Scatter(_take_along_add_index),
 )
@@ -216,9 +212,8 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     out = np.zeros(shape, g.dtype)
     key = _nd_key(indices, shape)
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
-        raise ValueError(
-            "the shape of the data does not fit the shape of the indices"
-        )  # np.add.at would broadcast the data
+        # np.add.at would broadcast the data.
+        raise ValueError("the shape of the data does not fit the shape of the indices")
     np.add.at(out, key, g)
     return out
 
@@ -261,9 +256,7 @@ iota = primitive(
     eval=lambda size, start, step, dtype: (np.arange(size) * step + start).astype(dtype),
     infer=lambda size, start, step, dtype: ((size,), np.dtype(dtype)),
     lowering=Pull(
-        lambda b, index, inputs, size, start, step, dtype: b.cast(
-            b.affine(index[0], step, start, size), dtype
-        )
+        lambda b, index, inputs, size, start, step, dtype: b.cast(b.affine(index[0], step, start), dtype)
     ),
 )
 """``iota(size=, start=, step=, dtype=)``: start + i·step for i < size."""

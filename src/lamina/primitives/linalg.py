@@ -17,7 +17,7 @@ from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import iota
 from lamina.primitives.movement import transpose
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type
 
 Function = Callable[..., Any]
@@ -40,10 +40,8 @@ def triangle(x: Any, lower: bool = True, strict: bool = False) -> Any:
     whole = np.dtype(np.int32)
     row = bind(reshape, bind(iota, size=rows, start=0, step=1, dtype=whole), shape=(rows, 1))
     column = bind(iota, size=columns, start=0, step=1, dtype=whole)
-    inside = (
-        (row > column if strict else row >= column) if lower else row < column if strict else row <= column
-    )
-    return bind(where, inside, x, 0.0)
+    above, below = (column, row) if lower else (row, column)
+    return bind(where, above < below if strict else above <= below, x, 0.0)
 
 
 def _mirrored(x: Any) -> Any:
@@ -156,9 +154,7 @@ triangular_solve = primitive(
     infer=_triangular_solve_type,
     vjp=(
         _solve_vjp_a,
-        lambda g, out, a, b, transpose, lower: bind(
-            triangular_solve, a, g, transpose=not transpose, lower=lower
-        ),
+        lambda g, out, a, b, transpose, **how: bind(triangular_solve, a, g, transpose=not transpose, **how),
     ),
     same_dtype=True,
 )
@@ -211,9 +207,8 @@ def _eigenvectors_vjp(g: Any, out: Any, x: Any) -> Any:
     small = float(np.finfo(x.dtype).eps)
     gap = rows - columns
     gap = bind(where, gap.abs() >= small, gap, small)
-    inner = triangle(_dot(g, out, False, True) / gap, strict=True) + triangle(
-        _dot(g, out, False, True) / gap, lower=False, strict=True
-    )
+    ratio = _dot(g, out, False, True) / gap
+    inner = triangle(ratio, strict=True) + triangle(ratio, lower=False, strict=True)
     return _dot(_dot(out, 0.5 * (inner + _t(inner)), transpose_a=True), out)
 
 

@@ -10,7 +10,7 @@ from lamina.core.lowering import Movement, Pull
 from lamina.core.primitive import ForEachInput, bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.indexing import full
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 from lamina.primitives.typing import Type, dtype_of, like_first
 
 __all__ = [
@@ -75,7 +75,7 @@ slice_ = primitive(
     "slice",
     eval=lambda x, begin, end, step: np.ascontiguousarray(x[slices(begin, end, step)]),
     infer=_slice_type,
-    vjp=(lambda g, out, x, begin, end, step: bind(place, g, shape=x.shape, begin=begin, end=end, step=step),),
+    vjp=(lambda g, out, x, **where: bind(place, g, shape=x.shape, **where),),
     lowering=Movement(_slice_index),
 )
 """``slice(x, begin=, end=, step=)``: a part of `x`.
@@ -120,7 +120,7 @@ place = primitive(
     "place",
     eval=_place,
     infer=lambda g, shape, begin, end, step: (shape, np.dtype(g.dtype)),
-    vjp=(lambda d, out, g, shape, begin, end, step: bind(slice_, d, begin=begin, end=end, step=step),),
+    vjp=(lambda d, out, g, shape, **where: bind(slice_, d, **where),),
     lowering=Pull(_place_element, expensive=True),
 )
 """``place(g, shape=, begin=, end=, step=)``: zeros of `shape` with `g` in the slice: the vjp of `slice_`."""
@@ -148,8 +148,8 @@ slice_assign = primitive(
     eval=_slice_assign,
     infer=like_first,
     vjp=(
-        lambda g, out, x, v, begin, end, step: _outside_slice(g, v.shape, begin=begin, end=end, step=step),
-        lambda g, out, x, v, begin, end, step: bind(slice_, g, begin=begin, end=end, step=step),
+        lambda g, out, x, v, **where: _outside_slice(g, v.shape, **where),
+        lambda g, out, x, v, **where: bind(slice_, g, **where),
     ),
     lowering=Pull(_slice_assign_element, expensive=True),
     same_dtype=True,

@@ -10,8 +10,7 @@ import numpy as np
 from lamina.core.lowering import Reduction
 from lamina.core.primitive import bind
 from lamina.primitives.movement import concat, slice_, transpose
-from lamina.primitives.reduce import reduction
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reduction, reshape
 
 Axes = tuple[int, ...]
 
@@ -49,6 +48,4 @@ def _times_others(g: Any, x: Any) -> Any:
     return bind(concat, of_pair * right, of_pair * left, *[part(others, half, half + 1)] * odd, axis=1)
 
 
-reduce_prod = reduction(
-    "prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)), empty=1
-)
+reduce_prod = reduction("prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, "mul"), empty=1)

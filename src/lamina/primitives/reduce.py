@@ -1,4 +1,4 @@
-"""Reductions over axes, and broadcasting; sums and broadcasting are each other's gradient."""
+"""Reductions over axes, broadcasting and reshaping; sums and broadcasting are each other's gradient."""
 
 from __future__ import annotations
 
@@ -8,15 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import ArgReduction, Movement, Reduction
-from lamina.core.primitive import Primitive, bind, kernel, primitive
+from lamina.core.lowering import ArgReduction, Movement, Reduction, Reshape
+from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
 from lamina.errors import ShapeError
-from lamina.primitives.kernels import by_dtype
-from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, like_first
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
+
+
+def _reshape_type(x: Any, shape: Shape) -> Type:
+    if math.prod(shape) != math.prod(x.shape):
+        raise ShapeError(
+            f"reshape: {tuple(x.shape)} has {math.prod(x.shape)} elements, {shape} would have {math.prod(shape)}"
+        )
+    return shape, np.dtype(x.dtype)
+
+
+reshape = primitive(
+    "reshape",
+    eval=lambda x, shape: x.reshape(shape),
+    infer=_reshape_type,
+    vjp=(lambda g, out, x, shape: bind(reshape, g, shape=x.shape),),
+    lowering=Reshape(),
+)
+"""``reshape(x, shape=)``, with all sizes known. Eagerly it shares memory with `x`."""
+
+
+# --- reductions --------------------------------------------------------------------------------------------------
 
 
 def _reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
@@ -109,15 +128,9 @@ def _highest(dtype: Any) -> float:
     return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 
-reduce_sum = reduction(
-    "sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, lambda b, acc, x: b.add(acc, x)), empty=0
-)
-reduce_max = reduction(
-    "max", np.maximum, _extremum_vjp, Reduction(_lowest, lambda b, acc, x: b.maximum(acc, x)), empty=None
-)
-reduce_min = reduction(
-    "min", np.minimum, _extremum_vjp, Reduction(_highest, lambda b, acc, x: b.minimum(acc, x)), empty=None
-)
+reduce_sum = reduction("sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, "add"), empty=0)
+reduce_max = reduction("max", np.maximum, _extremum_vjp, Reduction(_lowest, "maximum"), empty=None)
+reduce_min = reduction("min", np.minimum, _extremum_vjp, Reduction(_highest, "minimum"), empty=None)
 
 
 def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitive:

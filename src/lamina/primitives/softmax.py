@@ -44,9 +44,8 @@ def _compute_log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     if not x.size or x.dtype.kind != "f":
         return _log_softmax(x, axis)
     z = x - reduce_max.compute(x, axis=(axis,), keepdims=True)
-    return np.subtract(
-        z, _LOG.compute(reduce_sum.compute(_EXP.compute(z), axis=(axis,), keepdims=True)), out=z
-    )
+    total = reduce_sum.compute(_EXP.compute(z), axis=(axis,), keepdims=True)
+    return np.subtract(z, _LOG.compute(total), out=z)
 
 
 def _max_kept(x: Any, axis: int) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from lamina.core.lowering import Decompose
 from lamina.core.primitive import Primitive, bind, primitive
 from lamina.primitives.movement import slice_, slices
-from lamina.primitives.reshape import reshape
+from lamina.primitives.reduce import reshape
 
 VIEWS = frozenset((reshape, slice_))
 """Primitives whose results may be views."""

@@ -14,7 +14,7 @@ from lamina import autograd, nd
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
-from lamina.compiler.cpu._orientation import is_turned, product_shape, wants_transposed_right
+from lamina.compiler.cpu._products import is_turned, product_shape, wants_transposed_right
 from lamina.compiler.cpu.machine import NAMED_MACHINES, compiling_for
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.passes.graph import Input, Node

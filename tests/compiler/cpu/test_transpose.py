@@ -24,7 +24,7 @@ def test_transposed_copy(shape, dtype, threads, execute):
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         share = b.split(columns, 16)
-        emit_transpose(b, x.dtype, source, columns, target, rows, (b.const(0), b.const(rows)), share)
+        emit_transpose(b, x.dtype, (source, columns), (target, rows), (b.const(0), b.const(rows)), share)
     ir = module.ir()
     compiled = run.load(ir, lambda: ir, ("step",))
     execute(compiled.address("step"), [x, out], threads)
@@ -37,7 +37,7 @@ def test_copies_of_a_type_are_one_function():
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         for rows, columns in ((16, 90), (30, 17)):
             whole = [(b.const(0), b.const(n)) for n in (rows, columns)]
-            emit_transpose(b, np.dtype(np.float32), source, columns, target, rows, *whole)
+            emit_transpose(b, np.dtype(np.float32), (source, columns), (target, rows), *whole)
     assert list(module.functions) == ["transposed_float32", "step"]
 
 

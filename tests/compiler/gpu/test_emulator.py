@@ -12,7 +12,7 @@ from gpu_emulator.host import Host, HostBuilder
 import lamina
 from lamina import nd
 from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.llvm import FLOAT32
 from lamina.device.interface import DeviceArray, Launch, Region
 

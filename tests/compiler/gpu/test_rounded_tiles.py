@@ -11,8 +11,8 @@ from gpu_emulator.device import Emulator
 from gpu_emulator.host import Host
 
 from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.gpu._multiply import RoundedTiles
-from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import TENSOR
 from lamina.compiler.llvm import FLOAT32, INDEX
 from lamina.device.interface import DeviceArray, Launch

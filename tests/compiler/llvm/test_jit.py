@@ -343,7 +343,7 @@ def test_machine_code_that_is_let_go_leaves_no_memory():
 
     def link(times: int) -> None:
         for _ in range(times):
-            assert jit.linked(host_machine(), code, ("step",))["step"]
+            assert jit.link(host_machine(), [code], ("step",), {})["step"]
 
     link(100)
     before = resident_bytes()

@@ -8,7 +8,7 @@ import pytest
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import FLOAT64, UINT64
-from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
+from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform
 
 FULL = 2**64 - 1
 
@@ -42,7 +42,7 @@ def test_blocks_are_numpys(written, counter, execute):
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_uniform_numbers_are_numpys(lanes, elementwise):
     bits = numpy_words(np.array([1, 2], np.uint64), np.zeros(4, np.uint64), 25)
-    result = elementwise(uniform_float64, bits, lanes=lanes, result=FLOAT64)
+    result = elementwise(lambda b, bits: uniform(b, bits, FLOAT64), bits, lanes=lanes, result=FLOAT64)
     generator = np.random.Generator(np.random.Philox(counter=0, key=np.array([1, 2], np.uint64)))
     np.testing.assert_array_equal(result, generator.random(100))
     assert bits.dtype == UINT64

@@ -9,8 +9,7 @@ from graphs import capture, operators, verify
 
 from lamina import nd
 from lamina.compiler.cpu.target import CPU
-from lamina.compiler.passes.plan import Plan, nodes_read
-from lamina.compiler.passes.strands import own_rows
+from lamina.compiler.passes.plan import Plan, nodes_read, own_rows
 from lamina.compiler.program import lower
 
 ROWS, COLUMNS, MEMBERS = 6, 5, 3

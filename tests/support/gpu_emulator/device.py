@@ -26,7 +26,7 @@ from gpu_emulator.runner import (
     WARP,
 )
 from lamina.compiler.gpu.target import DIALECTS
-from lamina.compiler.llvm.jit import linked
+from lamina.compiler.llvm.jit import link
 from lamina.core.memory import aligned_empty
 from lamina.device.interface import Launch, Limits, Region
 from lamina.device.pool import out_of_memory
@@ -85,7 +85,7 @@ class EmulatedModule:
     def __init__(self, code: bytes) -> None:
         names, machine_code = object_of(code)
         self._names = set(names)
-        self._code = linked(host_machine(), machine_code, tuple(runner(name) for name in names))
+        self._code = link(host_machine(), [machine_code], tuple(runner(name) for name in names), {})
 
     def kernel(self, name: str) -> EmulatedKernel:
         """A kernel by its name."""

@@ -90,19 +90,12 @@ def choose_blocking(product: MatrixProduct, tile: TileShape) -> Blocking | None:
     width = tile.vectors * machine.lanes(dtype)
     block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
-    pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
-    has_pairs = skips_zeros and LOOKED_AT <= depth == inner and columns <= block_columns
-    if has_pairs:
+    pair_width = 0
+    if skips_zeros and LOOKED_AT <= depth == inner and columns <= block_columns:
+        pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
         block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
-    return Blocking(
-        rows=block_rows,
-        inner=depth,
-        columns=block_columns,
-        outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
-        itemsize=itemsize,
-        keeps_sums=depth < inner,
-        pair_width=pair_width if has_pairs else 0,
-    )
+    outer_rows = even_part(rows, _OUTER_ROWS, block_rows)
+    return Blocking(block_rows, depth, block_columns, outer_rows, itemsize, depth < inner, pair_width)
 
 
 def single_block(product: MatrixProduct, tile: TileShape, *, packs_right: bool) -> Blocking:
@@ -116,11 +109,11 @@ def single_block(product: MatrixProduct, tile: TileShape, *, packs_right: bool) 
     far = inner * width * dtype.itemsize > machine.l1_bytes
     pair_width = width * _paired_panels(machine, tile, columns // width, far=far) if skips else 0
     return Blocking(
-        rows=rows,
-        inner=inner,
-        columns=max(pair_width, width if packs_right else 0),
-        outer_rows=rows,
-        itemsize=dtype.itemsize,
+        rows,
+        inner,
+        max(pair_width, width if packs_right else 0),
+        rows,
+        dtype.itemsize,
         pair_width=pair_width,
         is_whole=True,
         packs_right=packs_right,
@@ -175,8 +168,8 @@ _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
 class UnitBlocking:
     """Block sizes: first `rows` by `inner` elements of A are packed, then up to `columns` columns of B.
 
-    B is packed by panels of 32 columns. With `keeps_sums`, the inner dimension is split, and `sums` blocks of
-    unfinished sums are kept in memory.
+    B is packed by panels of 32 columns. If the inner dimension is split, `sums` blocks of unfinished sums are kept in
+    memory; else `sums` is 0.
     """
 
     rows: int
@@ -184,7 +177,6 @@ class UnitBlocking:
     columns: int
     left_parts: int
     right_parts: int
-    keeps_sums: bool
     sums: int
 
     @property
@@ -244,13 +236,5 @@ def choose_unit_blocking(product: MatrixProduct) -> UnitBlocking | None:
     most = machine.l2_bytes // 2 // (depth * left_parts * 2)
     block_rows = even_part(rows, min(most, _MOST_ROWS), BLOCK)
     block_columns = even_part(columns, _MOST_COLUMNS, BLOCK)
-    keeps_sums = depth < inner
-    return UnitBlocking(
-        rows=block_rows,
-        inner=depth,
-        columns=block_columns,
-        left_parts=left_parts,
-        right_parts=right_parts,
-        keeps_sums=keeps_sums,
-        sums=block_rows // BLOCK * (block_columns // BLOCK) if keeps_sums else 0,
-    )
+    sums = block_rows // BLOCK * (block_columns // BLOCK) if depth < inner else 0
+    return UnitBlocking(block_rows, depth, block_columns, left_parts, right_parts, sums)

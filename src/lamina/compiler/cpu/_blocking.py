@@ -12,8 +12,10 @@ the same memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._microkernel import (
@@ -22,13 +24,12 @@ from lamina.compiler.cpu._microkernel import (
     RightPanel,
     Tile,
     accumulate,
-    load_row,
     zeros,
 )
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
+from lamina.compiler.llvm import INT32, Builder, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
@@ -92,14 +93,11 @@ class BlockedProduct(ProductCode):
         if blocking.is_whole:
             self._multiply(_Part(rows, rows, columns, b.const(0), b.const(inner)), may_skip, by_pairs)
             return
-        with (
-            b.loop(*rows, blocking.outer_rows) as first_row,
-            b.loop(*columns, blocking.columns) as first_column,
-        ):
-            some_rows = first_row, b.minimum(first_row + blocking.outer_rows, rows[1])
+        with b.loop(*rows, blocking.outer_rows) as row, b.loop(*columns, blocking.columns) as column:
+            some_rows = row, b.minimum(row + blocking.outer_rows, rows[1])
             some_columns = columns  # maybe constants
             if blocking.columns < self.shape.columns:
-                some_columns = first_column, b.minimum(first_column + blocking.columns, columns[1])
+                some_columns = column, b.minimum(column + blocking.columns, columns[1])
             # Even an empty sum has one part: its zeros go to the epilogue.
             with b.loop(0, b.maximum(b.const(1), inner), blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(inner, first_k))
@@ -112,7 +110,7 @@ class BlockedProduct(ProductCode):
 
     @property
     def _panel_width(self) -> int:
-        return self.shape.tile.vectors * self.b.lanes(self.shape.dtype)
+        return self.shape.tile.vectors * self.b.lanes(self.dtype)
 
     @property
     def _panels_of_a_row(self) -> int:
@@ -121,7 +119,7 @@ class BlockedProduct(ProductCode):
         reads_in_order = shape.rows == 1 and blocking.is_whole and not blocking.packs_right
         if not reads_in_order or self.b.module.machine.vector_registers < _MANY_REGISTERS:
             return 1
-        return min(_ROW_VECTORS, -(-shape.columns // self.b.lanes(shape.dtype))) // shape.tile.vectors
+        return min(_ROW_VECTORS, -(-shape.columns // self.b.lanes(self.dtype))) // shape.tile.vectors
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
         """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
@@ -150,7 +148,7 @@ class BlockedProduct(ProductCode):
         b.if_else(by_pairs.get(), partial(self._by_pairs, part, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
-        is_whole = self.blocking.is_whole
+        b, is_whole = self.b, self.blocking.is_whole
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
             left = self._left(part, row, height, not is_whole)
@@ -158,7 +156,11 @@ class BlockedProduct(ProductCode):
             self._fetch(row, height, panel, part)
             initial = self._initial(sums, height, panel, part.first_k)
             result = self._accumulated(left, panel, height, part.depth, initial)
-            self._store_or_finish(result, sums, panel.widths, row, panel.column, part.next_k)
+            finish = partial(self.finish, result, panel.widths, row, panel.column)
+            if sums is None:
+                finish()
+                return
+            b.if_else(b.less(part.next_k, self.shape.inner), lambda: self._keep(result, sums), finish)
 
         self._by_panels(part, tile, of_pairs=False)
 
@@ -175,13 +177,11 @@ class BlockedProduct(ProductCode):
                     place = b.where(panel.is_finite, place, b.const(self.shape.rows))
                 order = self._lists.at(place)
                 if is_packed:
-                    left = replace(
-                        whole, pointer=b.offset(whole.pointer, first, self.shape.dtype), columns=order
-                    )
+                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
                 else:
                     left = replace(self._in_place(row + first), columns=order)
                 self._fetch(row + first, size, panel, part)
-                start = zeros(b, size, panel.widths, self.shape.dtype, padded=True)
+                start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 result = self._accumulated(left, panel, size, part.depth, start)
                 self.finish(result, panel.widths, row + first, panel.column)
 
@@ -224,8 +224,8 @@ class BlockedProduct(ProductCode):
             cover(b, self.shape.rows, step, part.block, rows)
 
         bounds = part.columns
-        all_columns = (0, self.shape.columns)
-        if nominal > self._panel_width and (bounds[0].constant, bounds[1].constant) != all_columns:
+        is_all = (bounds[0].constant, bounds[1].constant) == (0, self.shape.columns)
+        if nominal > self._panel_width and not is_all:
             # Bounds are multiples of the tile's width only.
             between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
             with b.loop(bounds[0], between, nominal) as column:
@@ -245,15 +245,12 @@ class BlockedProduct(ProductCode):
         if not self.blocking.pair_width:
             return None
         if self.blocking.is_whole:
-            shape = (
-                (self.shape.inner, self.shape.rows)
-                if left.row_stride == 1
-                else (self.shape.rows, self.shape.inner)
-            )
-            return b.less(count_used(b, left.pointer, shape, self.shape.dtype), shape[1])
+            rows, inner = self.shape.rows, self.shape.inner
+            shape = (inner, rows) if left.row_stride == 1 else (rows, inner)
+            return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
         if self.shape.right_is_finite:
             return b.equal(b.const(0), 0)
-        return all_finite(b, self.right, self.shape.dtype, self.shape.inner, columns)
+        return all_finite(b, self.right, self.dtype, self.shape.inner, columns)
 
     def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
         """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
@@ -272,9 +269,8 @@ class BlockedProduct(ProductCode):
 
     @property
     def _lists(self) -> TermLists:
-        return TermLists(
-            self.b, self.shape.dtype, self.blocking.inner, self.memory(self.blocking.offsets[3], INT32)
-        )
+        memory = self.memory(self.blocking.offsets[3], INT32)
+        return TermLists(self.b, self.dtype, self.blocking.inner, memory)
 
     # --- parts of both operands ----------------------------------------------------------------------------------
 
@@ -291,7 +287,7 @@ class BlockedProduct(ProductCode):
 
             def pack(row: Value, height: int) -> None:
                 source = self._in_place(row, first_k)
-                pack_tile(b, source, height, terms, self.shape.dtype, self._left_tile(row - block[0]))
+                self._pack_tile(source, height, terms, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -299,7 +295,7 @@ class BlockedProduct(ProductCode):
         self, part: _Part, column: Value, width: int, is_first: Value | None, of_pairs: bool
     ) -> _Panel:
         """A panel of B. It is packed for the first block of A, if panels are packed at all."""
-        b, dtype, blocking = self.b, self.shape.dtype, self.blocking
+        b, dtype, blocking = self.b, self.dtype, self.blocking
         widths = vector_widths(width, b.lanes(dtype))
         if not (blocking.packs_right or of_pairs):
             return _Panel(self._source(part.first_k, column), column, width, widths)
@@ -309,27 +305,25 @@ class BlockedProduct(ProductCode):
         panel = _Panel(packed, column, width, widths)
         if is_first is not None:
             with b.if_(is_first):
-                pack_panel(b, self._source(part.first_k, column), widths, part.depth, dtype, packed)
+                self._pack_panel(self._source(part.first_k, column), widths, part.depth, packed)
         elif self.shape.right_is_transposed:
             turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
-            pack_transposed_panel(
-                b, replace(self.right, pointer=turned), width, self.shape.inner, dtype, packed
-            )
+            self._pack_transposed_panel(replace(self.right, pointer=turned), width, packed)
         else:
             looks = of_pairs and not self.shape.right_is_finite
             source = self._source(part.first_k, column)
-            finite = pack_panel(b, source, widths, part.depth, dtype, packed, looks=looks)
+            finite = self._pack_panel(source, widths, part.depth, packed, looks=looks)
             return replace(panel, is_finite=finite)
         return panel
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
-        stored = right.stored or self.shape.dtype
+        stored = right.stored or self.dtype
         return replace(right, pointer=b.offset(right.pointer, first_k * right.stride + column, stored))
 
     def _left_tile(self, row: Value) -> Pointer:
-        return self.b.offset(self.memory(0, self.shape.dtype), row * self.blocking.inner, self.shape.dtype)
+        return self.b.offset(self.memory(0, self.dtype), row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
@@ -341,7 +335,7 @@ class BlockedProduct(ProductCode):
         """Rows of A in their original memory, from row `row` and column `first_k` on."""
         left = self.left
         offset = row * left.row_stride + first_k * left.inner_stride
-        return replace(left, pointer=self.b.offset(left.pointer, offset, self.shape.dtype))
+        return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
         """The panel to pack after the panel that ends before `column`.
@@ -357,26 +351,20 @@ class BlockedProduct(ProductCode):
         """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
-        line = LINE_BYTES // self.shape.dtype.itemsize
+        line = LINE_BYTES // self.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
-            start = panel.row(b, k, self.shape.dtype)
+            start = panel.row(b, k, self.dtype)
             for last in range(line - 1, width, line):  # it may begin anywhere in its first line
-                b.prefetch(b.offset(start, last, self.shape.dtype))
+                b.prefetch(b.offset(start, last, self.dtype))
 
     # --- sums ----------------------------------------------------------------------------------------------------
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
         """Prefetch the epilogue's operands for a tile, if this part completes the sums."""
-
-        def fetch() -> None:
+        b, is_whole = self.b, self.blocking.is_whole
+        with nullcontext() if is_whole else b.if_(b.greater_equal(part.next_k, self.shape.inner)):
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
-
-        if self.blocking.is_whole:
-            fetch()
-        else:
-            with self.b.if_(self.b.greater_equal(part.next_k, self.shape.inner)):
-                fetch()
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
         """The address of a tile's unfinished sums; `row` and `column` count from the start of the part.
@@ -385,120 +373,85 @@ class BlockedProduct(ProductCode):
         """
         if not self.blocking.keeps_sums:
             return None
-        start = self.memory(self.blocking.offsets[2], self.shape.dtype)
-        return self.b.offset(start, row * self.blocking.columns + column * height, self.shape.dtype)
+        start = self.memory(self.blocking.offsets[2], self.dtype)
+        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _initial(self, sums: Pointer | None, height: int, panel: _Panel, first_k: Value) -> Tile:
         """A tile's initial sums: zeros for the first part of the inner dimension, the stored sums for later parts."""
         b = self.b
-        start = zeros(b, height, panel.widths, self.shape.dtype, panel.right.padded)
+        start = zeros(b, height, panel.widths, self.dtype, panel.right.padded)
         if sums is None:
             return start
         variables = [[b.variable(value) for value in row] for row in start]
         with b.if_(b.greater(first_k, 0)):
             for position, variable in enumerate(variable for row in variables for variable in row):
                 lanes = variable.get().lanes
-                variable.set(b.load(sums, self.shape.dtype, position * b.lanes(self.shape.dtype), lanes))
+                variable.set(b.load(sums, self.dtype, position * b.lanes(self.dtype), lanes))
         return [[variable.get() for variable in row] for row in variables]
 
-    def _store_or_finish(
-        self,
-        tile: Tile,
-        sums: Pointer | None,
-        widths: tuple[int, ...],
-        row: Value,
-        column: Value,
-        next_k: Value,
-    ) -> None:
-        b = self.b
+    def _keep(self, tile: Tile, sums: Pointer) -> None:
+        """Store a tile's unfinished sums."""
+        for position, value in enumerate(chain(*tile)):
+            self.b.store(sums, value, position * self.b.lanes(self.dtype))
 
-        def complete() -> None:
-            self.finish(tile, widths, row, column)
+    # --- copies of blocks of both operands, in the order in which the innermost loop reads them ------------------
 
-        if sums is None:
-            complete()
+    def _pack_panel(
+        self, right: RightPanel, widths: Sequence[int], depth: Value, packed: RightPanel, looks: bool = False
+    ) -> Value | None:
+        """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all their elements are finite."""
+        b, dtype = self.b, self.dtype
+        # A sum of 0 · x is 0 if every x is finite.
+        seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
+        with b.loop(b.const(0), depth) as k:
+            source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
+            for index, width in enumerate(widths):
+                offset = index * b.lanes(dtype)
+                value = right.load(b, source, dtype, offset, width)
+                b.store(destination, value, offset)
+                if looks:
+                    terms = b.narrow(value, width)
+                    seen[index].set(b.multiply_add(terms, b.const(0, dtype, width), seen[index].get()))
+        if not looks:
+            return None
+        total = b.const(0, dtype)
+        for one in seen:
+            total = total + b.reduce_add(one.get())
+        return b.equal(total, 0)
+
+    def _pack_transposed_panel(self, right: RightPanel, width: int, packed: RightPanel) -> None:
+        """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
+        columns, target = LeftTile(right.pointer, right.stride, 1), LeftTile(packed.pointer, 1, packed.stride)
+        self._pack_rows(columns, width, (self.b.const(0), self.b.const(self.shape.inner)), target)
+
+    def _pack_tile(self, left: LeftTile, rows: int, inner: Range, tile: Pointer) -> None:
+        """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
+        b, dtype = self.b, self.dtype
+        if left.row_stride != 1:
+            self._pack_rows(left, rows, inner, LeftTile(tile, 1, rows))
             return
-
-        def store(sums: Pointer = sums) -> None:
-            for position, value in enumerate(value for values in tile for value in values):
-                b.store(sums, value, position * b.lanes(self.shape.dtype))
-
-        b.if_else(b.less(next_k, self.shape.inner), store, complete)
-
-
-# --- Copies of blocks of both operands, in the order in which the innermost loop reads them --------------------------
-
-
-def pack_panel(
-    b: Builder,
-    right: RightPanel,
-    widths: Sequence[int],
-    depth: Value,
-    dtype: DType,
-    packed: RightPanel,
-    *,
-    looks: bool = False,
-) -> Value | None:
-    """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all of their elements are finite."""
-    # A sum of 0 · x is 0 if every x is finite.
-    seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
-    with b.loop(b.const(0), depth) as k:
-        source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
-        for index, width in enumerate(widths):
-            offset = index * b.lanes(dtype)
-            value = load_row(b, source, dtype, offset, width)
-            b.store(destination, value, offset)
-            if looks:
-                terms = b.narrow(value, width)
-                seen[index].set(b.multiply_add(terms, b.const(0, dtype, width), seen[index].get()))
-    if not looks:
-        return None
-    total = b.const(0, dtype)
-    for one in seen:
-        total = total + b.reduce_add(one.get())
-    return b.equal(total, 0)
-
-
-def pack_transposed_panel(
-    b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, packed: RightPanel
-) -> None:
-    """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
-    columns, lanes = LeftTile(right.pointer, right.stride, 1), b.lanes(dtype)
-    target = LeftTile(packed.pointer, 1, packed.stride)
-    for first in range(0, width, lanes):
-        some = range(first, min(first + lanes, width))
-        _pack_rows(b, columns, some, (b.const(0), b.const(inner)), dtype, target)
-
-
-def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
-    """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
-    packed = LeftTile(tile, 1, rows)
-    if left.row_stride == 1:
         with b.loop(*inner) as k:
             b.store(tile, b.load(left.column(b, k, dtype), dtype, 0, rows), k * rows)
-        return packed
-    lanes = b.lanes(dtype)
-    for first in range(0, rows, lanes):
-        _pack_rows(b, left, range(first, min(first + lanes, rows)), inner, dtype, packed)
-    return packed
 
+    def _pack_rows(self, left: LeftTile, count: int, inner: Range, packed: LeftTile) -> None:
+        """Transpose `count` rows of A into a packed tile, a vector of each row at a time, a block of rows at a time."""
+        b, dtype, lanes = self.b, self.dtype, self.b.lanes(self.dtype)
+        for first in range(0, count, lanes):
+            rows = range(first, min(first + lanes, count))
+            height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
 
-def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DType, packed: LeftTile) -> None:
-    """Transpose some rows of A into a packed tile, a vector of each row at a time."""
-    height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
+            def block(k: Value, width: int, rows: range = rows, height: int = height) -> None:
+                base = left.column(b, k, dtype)
+                if width < lanes:
+                    with b.loop(0, width) as i:
+                        places = [i * left.inner_stride + left.offset(r) for r in rows]
+                        column = b.gather_lanes([b.load(base, dtype, at) for at in places])
+                        b.store(packed.pointer, column, (k + i) * packed.inner_stride + rows.start)
+                    return
+                loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
+                loaded += [loaded[-1]] * (height - len(rows))
+                for index, column in enumerate(transpose_vectors(b, loaded)):
+                    place = (k + index) * packed.inner_stride + rows.start
+                    b.store(packed.pointer, b.narrow(column, len(rows)), place)
 
-    def block(k: Value, width: int) -> None:
-        base = left.column(b, k, dtype)
-        if width < b.lanes(dtype):
-            with b.loop(0, width) as i:
-                places = [i * left.inner_stride + left.offset(r) for r in rows]
-                column = b.gather_lanes([b.load(base, dtype, at) for at in places])
-                b.store(packed.pointer, column, (k + i) * packed.inner_stride + rows.start)
-            return
-        loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
-        loaded += [loaded[-1]] * (height - len(rows))
-        for index, column in enumerate(transpose_vectors(b, loaded)):
-            place = (k + index) * packed.inner_stride + rows.start
-            b.store(packed.pointer, b.narrow(column, len(rows)), place)
-
-    b.vector_loop(*inner, b.lanes(dtype), block)
+            b.vector_loop(*inner, lanes, block)

@@ -43,19 +43,12 @@ class ThreadBuilder(Mathematics):
 
 
 class ThreadModule(Module[ThreadBuilder]):
-    """A module for the processor for which code is generated (see `machine.target_machine`).
-
-    Arrays in input slots from `finite_from` on have no infinities and NaNs; with None, any array may have some.
-    """
+    """A module for the processor for which code is generated (see `machine.target_machine`)."""
 
     machine: Machine
+    builder: type[ThreadBuilder] = ThreadBuilder
+    finite_from: int | None = None
+    """Arrays in input slots from this one on have no infinities and NaNs; with None, any array may have some."""
 
-    def __init__(
-        self,
-        machine: Machine | None = None,
-        builder: type[ThreadBuilder] = ThreadBuilder,
-        *,
-        finite_from: int | None = None,
-    ) -> None:
-        super().__init__(machine or target_machine(), builder, _ARGUMENTS)
-        self.finite_from = finite_from
+    def __init__(self, machine: Machine | None = None) -> None:
+        super().__init__(machine or target_machine(), self.builder, _ARGUMENTS)

@@ -126,7 +126,7 @@ def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
 #
 # ``a · bᵀ`` therefore needs a transposed copy of `a` or `b`, whichever is smaller. With a copy of `a` the product is
 # computed as ``(b · aᵀ)ᵀ``, and its tiles are transposed in registers. In the graph, both flags (`transpose_a` and
-# `transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (see `_orientation`).
+# `transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (see `_products`).
 
 
 _VECTOR = 8  # rows that fill a vector
@@ -138,7 +138,7 @@ def lay_out_products(graph: Graph) -> Graph:
 
 
 def _laid_out(node: Node) -> Node:
-    from lamina.compiler.cpu._orientation import wants_transposed_right  # only where code is written
+    from lamina.compiler.cpu._products import wants_transposed_right  # only where code is written
 
     if not node.is_op("matmul"):
         return node

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lamina.compiler.cpu._microkernel import LeftTile, ProductCode, Tile, TileVariable
+from lamina.compiler.cpu._microkernel import LeftTile, ProductCode, Tile
 from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, Range, cover, multiply_adds_per_cycle
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
@@ -84,10 +84,10 @@ class LaneSums(ProductCode):
 
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
         """The vector of partial sums for each element of a tile."""
-        b, lanes = self.b, self.b.lanes(self.shape.dtype)
-        left = b.offset(self.left.pointer, row * self.left.row_stride, self.shape.dtype)
-        right = b.offset(self.right.pointer, column * self.right.stride, self.shape.dtype)
-        sums = TileVariable(b, [[b.const(0, self.shape.dtype, lanes)] * width for _ in range(height)])
+        b, lanes = self.b, self.b.lanes(self.dtype)
+        left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
+        right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
+        sums = b.variables([b.const(0, self.dtype, lanes)] * (height * width))
 
         def step(k: Value, count: int) -> None:
             of_left = [self._terms(left, k + r * self.left.row_stride, count) for r in range(height)]
@@ -95,7 +95,7 @@ class LaneSums(ProductCode):
             for c in range(width):
                 vector = self._terms(right, k + c * self.right.stride, count)
                 for r, terms in enumerate(of_left):
-                    current[r][c] = b.multiply_add(terms, vector, current[r][c])
+                    current[r * width + c] = b.multiply_add(terms, vector, current[r * width + c])
             sums.set(current)
 
         whole = self.shape.inner // lanes * lanes
@@ -104,23 +104,24 @@ class LaneSums(ProductCode):
                 step(k, lanes)
         if whole < self.shape.inner:
             step(b.const(whole), self.shape.inner - whole)
-        return sums.get()
+        found = sums.get()
+        return [found[r * width : (r + 1) * width] for r in range(height)]
 
     def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
         """Load `count` adjacent elements from position `first` on, as a full vector with 0 in the other lanes."""
-        b, lanes = self.b, self.b.lanes(self.shape.dtype)
+        b, lanes = self.b, self.b.lanes(self.dtype)
         if count == lanes:
-            return b.load(pointer, self.shape.dtype, first, lanes)
+            return b.load(pointer, self.dtype, first, lanes)
         if b.module.machine.has_masked_moves:
-            loaded = b.narrow(b.load_masked(pointer, self.shape.dtype, first, count, lanes), count)
+            loaded = b.narrow(b.load_masked(pointer, self.dtype, first, count, lanes), count)
         else:
-            loaded = b.load(pointer, self.shape.dtype, first, count)
+            loaded = b.load(pointer, self.dtype, first, count)
         return b.widen(loaded, lanes, 0)
 
     def _summed(self, vectors: Sequence[Value]) -> Value:
         """The sums of each vector's lanes, as one vector."""
         b, count = self.b, len(vectors)
-        nothing = b.const(0, self.shape.dtype, vectors[0].lanes)
+        nothing = b.const(0, self.dtype, vectors[0].lanes)
         filled = [*vectors, *[nothing] * (2 ** (count - 1).bit_length() - count)]
         return b.narrow(_sum_lanes(b, filled), count)
 

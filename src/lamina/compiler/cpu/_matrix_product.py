@@ -171,10 +171,8 @@ class MatrixProduct:
     @property
     def can_convert_right(self) -> bool:
         """Whether B may have elements of another type: each is then loaded once, or by a few rows, and not packed."""
-        way = self.way
-        return (
-            isinstance(way, Blocking) and way.is_whole and not way.packs_right and self.rows <= self.tile.rows
-        )
+        way, is_one_tile = self.way, self.rows <= self.tile.rows
+        return isinstance(way, Blocking) and way.is_whole and not way.packs_right and is_one_tile
 
     @property
     def panel_bytes(self) -> int:
@@ -229,25 +227,9 @@ class MatrixProduct:
             return
         if not isinstance(left, Pointer) and not self.only_packs_left:
             raise ValueError("this product can't compute A as it loads A: store A in memory")
-        product = _Product(
-            self,
-            b,
-            left,
-            right,
-            epilogue,
-            rows or (b.const(0), b.const(self.rows)),
-            columns or (b.const(0), b.const(self.columns)),
-            scratch,
-            tuple(reads) if self._outgrow_cache(len(reads)) else (),
-            flat_epilogue,
-        )
-        match self.way:
-            case UnitBlocking():
-                product.emit_with_unit(self.way)
-            case Blocking():
-                product.emit_blocked(self.way)
-            case LaneTile():
-                product.emit_lane_sums(self.way)
+        prefetched = reads if self._outgrow_cache(len(reads)) else ()
+        product = _Product(self, b, left, right, epilogue, scratch, prefetched, flat_epilogue)
+        product.emit(rows or (b.const(0), b.const(self.rows)), columns or (b.const(0), b.const(self.columns)))
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether `matrices` arrays of the result's size may exceed the second-level cache."""
@@ -264,46 +246,49 @@ class _Product:
     left: Pointer | Read
     right: Pointer
     epilogue: Epilogue
-    rows: Range
-    columns: Range
     scratch: Pointer | None
-    reads: tuple[Pointer, ...]
+    reads: Sequence[Pointer]
     flat_epilogue: FlatEpilogue | None
 
-    def emit_with_unit(self, blocking: UnitBlocking) -> None:
-        """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
+    def emit(self, rows: Range, columns: Range) -> None:
+        """Emit the code of a range of the result.
 
-        The code decides at run time. It looks at all of A, whichever share of the result this thread computes.
+        A product for the matrix unit is computed by the vector unit if more than half of A's columns are zero. The code
+        decides at run time. It looks at all of A, whichever share of the result this thread computes.
         """
-        b, shape = self.b, self.shape
-        if shape.only_packs_left:
-            self._emit_on_unit(blocking)
-            return
-        used = count_used(b, self._matrix, (shape.left_rows, shape.left_columns), shape.dtype)
-        b.if_else(
-            b.less(used * 2, shape.left_columns),
-            lambda: self.emit_blocked(shape.vector_blocks),
-            lambda: self._emit_on_unit(blocking),
-        )
+        b, shape, way = self.b, self.shape, self.shape.way
+        if not isinstance(way, UnitBlocking):
+            self._on_vectors(way).emit(rows, columns)
+        elif shape.only_packs_left:
+            self._on_unit(way).emit(rows, columns)
+        else:
+            used = count_used(b, self._matrix, (shape.left_rows, shape.left_columns), shape.dtype)
+            b.if_else(
+                b.less(used * 2, shape.left_columns),
+                lambda: self._on_vectors(shape.vector_blocks).emit(rows, columns),
+                lambda: self._on_unit(way).emit(rows, columns),
+            )
 
-    def _emit_on_unit(self, blocking: UnitBlocking) -> None:
+    def _on_unit(self, blocking: UnitBlocking) -> ProductCode:
         shape = self.shape
         finish = Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns)
         left = LeftOperand(self._read_left, shape.left_is_transposed)
         unit = MatrixUnit(self.b) if shape.machine.has_matrix_unit else PairUnit(self.b)
-        self._write(UnitProduct, finish, left, blocking, unit)
+        return self._code(UnitProduct, finish, left, blocking, unit)
 
-    def _write(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> None:
-        """Emit code of a kind, which has the fields `others` beside those of `ProductCode`."""
-        right = RightPanel(self.right, self.shape.right_stride, stored=self.shape.right_dtype)
-        code = kind(self.b, self.shape, right, self.scratch, finish, self._fetch_row, *others)
-        code.emit(self.rows, self.columns)
-
-    def _finish(self, flat: FlatEpilogue | None = None) -> Finish:
-        shape = self.shape
-        return Finish(
+    def _on_vectors(self, way: Blocking | LaneTile) -> ProductCode:
+        shape, is_whole = self.shape, isinstance(way, Blocking) and way.is_whole
+        flat = self.flat_epilogue if is_whole and shape.tile.rows == shape.rows else None
+        finish = Finish(
             self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue, flat
         )
+        left = LeftTile(self._matrix, *shape.left_strides)
+        return self._code(LaneSums if isinstance(way, LaneTile) else BlockedProduct, finish, left, way)
+
+    def _code(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> ProductCode:
+        """The code of a kind, which has the fields `others` beside those of `ProductCode`."""
+        right = RightPanel(self.right, self.shape.right_stride, stored=self.shape.right_dtype)
+        return kind(self.b, self.shape, right, self.scratch, finish, self._fetch_row, *others)
 
     @property
     def _matrix(self) -> Pointer:
@@ -316,17 +301,6 @@ class _Product:
         if not isinstance(self.left, Pointer):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
-
-    def emit_lane_sums(self, tile: LaneTile) -> None:
-        left = LeftTile(self._matrix, *self.shape.left_strides)
-        self._write(LaneSums, self._finish(), left, tile)
-
-    def emit_blocked(self, blocking: Blocking) -> None:
-        shape = self.shape
-        has_all_rows = blocking.is_whole and shape.tile.rows == shape.rows
-        finish = self._finish(self.flat_epilogue if has_all_rows else None)
-        left = LeftTile(self._matrix, *shape.left_strides)
-        self._write(BlockedProduct, finish, left, blocking)
 
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
         """Prefetch the epilogue's operands of a row, to have them in the cache when the sums are complete."""

@@ -24,20 +24,6 @@ FlatEpilogue = Callable[[Builder, Value, Value], None]
 Tile = list[list[Value]]
 
 
-class TileVariable:
-    """A mutable tile that can be set inside a loop or branch and read afterwards."""
-
-    def __init__(self, b: Builder, initial: Tile) -> None:
-        self._variables = [[b.variable(value) for value in row] for row in initial]
-
-    def get(self) -> Tile:
-        return [[variable.get() for variable in row] for row in self._variables]
-
-    def set(self, tile: Tile) -> None:
-        for variable, value in zip(chain(*self._variables), chain(*tile), strict=True):
-            variable.set(value)
-
-
 @dataclass(frozen=True)
 class TermList:
     """Indices along the inner dimension: `count` int32 numbers in memory."""
@@ -89,6 +75,16 @@ class RightPanel:
         """The address of row k."""
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, self.stored or dtype)
 
+    def load(self, b: Builder, row: Pointer, dtype: DType, offset: int, width: int, height: int = 2) -> Value:
+        """Load `width` elements of a row for a tile of `height` rows, as `dtype`.
+
+        The vector has `_accumulator_lanes` lanes; the lanes beyond `width` are unspecified.
+        """
+        lanes, own = _accumulator_lanes(b, width, dtype, self.padded, height), self.stored or dtype
+        if lanes == width or self.padded:
+            return b.cast(b.load(row, own, offset, lanes), dtype)
+        return b.cast(b.load_masked(row, own, offset, width, lanes), dtype)
+
 
 def _numbered(b: Builder, order: TermList | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
@@ -102,28 +98,6 @@ def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool, rows:
     if width & (width - 1) == 0 or not (padded or b.module.machine.has_masked_moves):
         return width
     return b.lanes(dtype) if padded or rows > 1 else 1 << width.bit_length()
-
-
-def load_row(
-    b: Builder,
-    pointer: Pointer,
-    dtype: DType,
-    offset: int,
-    width: int,
-    padded: bool = False,
-    stored: DType | None = None,
-    rows: int = 2,
-) -> Value:
-    """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified.
-
-    Elements of another type, `stored`, are converted to `dtype`.
-    """
-    lanes, own = _accumulator_lanes(b, width, dtype, padded, rows), stored or dtype
-    whole = lanes == width or padded
-    loaded = (
-        b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
-    )
-    return b.cast(loaded, dtype)
 
 
 def accumulate(
@@ -142,37 +116,18 @@ def accumulate(
     `unroll` is the loop's unroll factor.
     """
     dtype = initial[0][0].dtype
+    lanes = b.lanes(dtype)
 
     def step(k: Value, unroll: int, current: Tile) -> Tile:
         current = list(current)
         for u in range(unroll):
-            row_pointer = right.row(b, k + u, dtype)
-            vectors = [
-                load_row(
-                    b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded, right.stored, rows
-                )
-                for index, width in enumerate(widths)
-            ]
+            row = right.row(b, k + u, dtype)
+            vectors = [right.load(b, row, dtype, i * lanes, width, rows) for i, width in enumerate(widths)]
             element = left.column(b, k + u, dtype)
             for r in range(rows):
                 scalar = b.load(element, dtype, left.offset(r))
-                current[r] = [
-                    b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
-                ]
+                current[r] = [b.multiply_add(scalar, v, x) for v, x in zip(vectors, current[r], strict=True)]
         return current
-
-    return _unrolled_loop(b, inner, step, unroll, initial)
-
-
-def _unrolled_loop(
-    b: Builder, extent: int | Value, step: Callable[[Value, int, Tile], Tile], unroll: int, tile: Tile
-) -> Tile:
-    """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for the remainder.
-
-    Each call gets the tile that the previous call has returned.
-    """
-    if isinstance(extent, Value) and extent.constant is not None:
-        extent = int(extent.constant)
 
     def loop(start: Operand, stop: Operand, unroll: int, tile: Tile) -> Tile:
         def body(k: Value, values: list[Value]) -> list[Value]:
@@ -180,17 +135,19 @@ def _unrolled_loop(
 
         return _like(tile, b.repeated(start, stop, unroll, list(chain(*tile)), body))
 
-    if isinstance(extent, int):
-        whole = extent // unroll * unroll
+    if isinstance(inner, Value) and inner.constant is not None:
+        inner = int(inner.constant)
+    if isinstance(inner, int):
+        whole, tile = inner // unroll * unroll, initial
         if whole:
             tile = loop(0, whole, unroll, tile)
-        for k in range(whole, extent):
+        for k in range(whole, inner):
             tile = step(b.const(k), 1, tile)
         return tile
     if unroll == 1:
-        return loop(0, extent, 1, tile)
-    whole = b.bit_and(extent, -unroll)
-    return loop(whole, extent, 1, loop(0, whole, unroll, tile))
+        return loop(0, inner, 1, initial)
+    whole = b.bit_and(inner, -unroll)
+    return loop(whole, inner, 1, loop(0, whole, unroll, initial))
 
 
 def _like(tile: Tile, values: Sequence[Value]) -> Tile:
@@ -328,6 +285,11 @@ class ProductCode(ABC):
     @abstractmethod
     def emit(self, rows: Range, columns: Range) -> None:
         """Emit the code for a range of the result's rows and columns, as in `MatrixProduct.emit`."""
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the product."""
+        return self.shape.dtype
 
     def memory(self, offset: int, dtype: DType) -> Pointer:
         """The address of a section of the scratch memory."""

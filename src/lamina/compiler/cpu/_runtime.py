@@ -194,13 +194,8 @@ begin:
   store i32 %core, ptr @caller_core
   call void @advance(ptr @generation, ptr @generation_sleepers)
   call void %function(ptr %arguments, i64 0, i64 %threads)
-  %any = icmp ne i64 %workers, 0
-  br i1 %any, label %wait, label %release
-wait:
   %yields = load i64, ptr @busy_yields
   call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers, i64 %yields)
-  br label %release
-release:
   call void @lamina_release()
   br label %done
 done:
@@ -244,30 +239,20 @@ define void @lamina_stop() nounwind {
   ret void
 }
 
-define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %long, i64 %moves) nounwind {
+define i32 @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %long, i64 %moves) nounwind {
   store i64 %moves, ptr @moves
   store i64 %long, ptr @long_yield
   store i64 %workers, ptr @workers
   store i64 %spins, ptr @spins
   store i64 %idle, ptr @idle_yields
   store i64 %busy, ptr @busy_yields
-  store atomic i32 0, ptr @stopping seq_cst, align 4
-  ret void
-}
-
-define i32 @lamina_generation() nounwind {
-  %generation = load atomic i32, ptr @generation acquire, align 4
-  ret i32 %generation
-}
-
-define void @lamina_reset() nounwind {
-  store i32 0, ptr @busy
   store i32 0, ptr @generation_sleepers
   store i32 0, ptr @finished_sleepers
   store i32 0, ptr @passed_sleepers
   store i32 0, ptr @arrived
-  store i64 0, ptr @workers
-  ret void
+  store atomic i32 0, ptr @stopping seq_cst, align 4
+  %generation = load atomic i32, ptr @generation acquire, align 4
+  ret i32 %generation
 }
 """
 

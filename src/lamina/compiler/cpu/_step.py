@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-import numpy as np
-
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._orientation import is_turned
 from lamina.compiler.cpu._outline import Outline, share_strands, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_taken_rows,
     emit_transposition,
+    is_turned,
     matrix_product_of,
     rounded_scratch,
 )
@@ -28,13 +26,12 @@ from lamina.compiler.emit.maps import emit_fill, emit_map, emit_scatter
 from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_names, kernel_text
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
 from lamina.compiler.emit.scope import ThreadScope
-from lamina.compiler.llvm import INDEX, DType, Pointer, Value
+from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Partition, Plan, bytes_touched
 from lamina.core.memory import LINE_BYTES
 
-_BYTE = np.dtype(np.int8)
 _TAKING = 10
 """The cost in operations of gathering an element from a large table, because of a cache miss."""
 
@@ -114,7 +111,7 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     if part_bytes:
         # A thread's part has the same place in all kernels: without a barrier between two kernels, a thread in the
         # second one must not write to the part of a thread that is still in the first one.
-        scope.scratch = b.offset(scope.scratch, b.argument("thread") * part_bytes, _BYTE)
+        scope.scratch = b.offset(scope.scratch, b.argument("thread") * part_bytes, BYTE)
     if not (emit_transposition(scope) or emit_taken_rows(scope)):
         _EMITTERS[kernel.kind](scope)
 
@@ -291,11 +288,11 @@ def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chun
 
     A barrier at the beginning of `calls` precedes all chunks.
     """
-    first, *others = calls
-    if first.function == _WAIT:
+    if calls[0].function == _WAIT:
         b.barrier(team.threads)
+        calls = calls[1:]
     with b.loop(0, chunks) as i:
-        for call in others if first.function == _WAIT else calls:
+        for call in calls:
             frame = b.offset(memory, call.start, None)
             b.call(call.function, frame, team.thread * chunks + i, team.threads * chunks)
 
@@ -314,7 +311,7 @@ def _fill_frames(
     with b.loop(0, len(numbers)) as i:
         pointer = b.load_pointer(table, b.load(constants, INDEX, i * 3))
         own = b.load(constants, INDEX, i * 3 + 2) * team.place
-        pointer = b.offset(pointer, b.load(constants, INDEX, i * 3 + 1) + own, _BYTE)
+        pointer = b.offset(pointer, b.load(constants, INDEX, i * 3 + 1) + own, BYTE)
         b.store_pointer(memory, pointer, i)
 
 
@@ -328,7 +325,7 @@ def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout)
     with b.loop(0, len(moving)) as i:
         place = b.load(constants, INDEX, i * 2)
         pointer = b.load_pointer(memory, place)
-        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE), place)
+        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), BYTE), place)
 
 
 # --- Consecutive kernels over the same rows, run chunk by chunk, so that a kernel finds its operands in the cache ----
@@ -420,7 +417,7 @@ def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> 
             b.barrier(threads)
         for slot, offset in plan.held.items():
             shape, dtype = plan.graph.inputs[slot]
-            ends = b.load_pointer(table, Layout.FIRST_INPUT + slot), b.offset(holding, offset, _BYTE)
+            ends = b.load_pointer(table, Layout.FIRST_INPUT + slot), b.offset(holding, offset, BYTE)
             name = _transposed_copy(b, shape if enters else shape[::-1], dtype)
             b.call(name, *(ends if enters else ends[::-1]), b.argument("thread"), threads)
         b.barrier(threads)
@@ -435,7 +432,8 @@ def _transposed_copy(step: ThreadBuilder, shape: tuple[int, ...], dtype: DType) 
         with step.module.function(name, arguments, internal=True) as b:
             source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
             share = b.split(columns, LINE_BYTES // dtype.itemsize)
-            emit_transpose(b, dtype, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+            ends = (source, columns), (destination, rows)
+            emit_transpose(b, dtype, *ends, (b.const(0), b.const(rows)), share)
     return name
 
 
@@ -467,16 +465,12 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
     if kernel.kind == "map":
         return _widest(kernel)
     kept = kernel.kept
-    if not kept:
-        return Partition("serial")
-    if kernel.kind == "arg" or kernel.is_rowwise:
-        return (
-            Partition("rows", kept[0], _row_step(kernel, kept))
-            if 0 not in kernel.reduced
-            else Partition("serial")
-        )
-    last_is_kept = len(kernel.domain) - 1 not in kernel.reduced
-    return Partition("columns", kept[-1], _COLUMN_STEP) if last_is_kept else Partition("serial")
+    if kept and (kernel.kind == "arg" or kernel.is_rowwise):
+        if 0 not in kernel.reduced:
+            return Partition("rows", kept[0], _row_step(kernel, kept))
+    elif kept and len(kernel.domain) - 1 not in kernel.reduced:
+        return Partition("columns", kept[-1], _COLUMN_STEP)
+    return Partition("serial")
 
 
 def _product_partition(kernel: Kernel, updates: int) -> Partition:

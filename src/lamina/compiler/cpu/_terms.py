@@ -11,8 +11,8 @@ are skipped: one pass instead of a multiplication with every row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class TermLists:
         b = self.b
         start = left.column(b, k, self.dtype)
         of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]
-        return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
+        return [reduce(b.bit_or, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
 
     def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
         """A bit for each of `count` elements: 1 if nonzero. The sign is ignored: -0 is zero."""
@@ -185,19 +185,12 @@ def all_finite(b: Builder, right: RightPanel, dtype: DType, inner: int, columns:
     return b.equal(b.reduce_add(total.get()) + rest.get(), 0)
 
 
-def _any(b: Builder, bits: Sequence[Value]) -> Value:
-    found = bits[0]
-    for other in bits[1:]:
-        found = b.bit_or(found, other)
-    return found
-
-
 def _transposed_bits(b: Builder, rows: list[Value]) -> Value:
     """Transpose a matrix of 8 by 8 bits, whose rows are the lowest bytes of `rows`; row 0 becomes the lowest byte.
 
     Blocks of 4, 2 and 1 bits beside the diagonal are swapped (Warren, Hacker's Delight, 2003, section 7-3).
     """
-    x = _any(b, [b.shift_left(row, LOOKED_AT * place) for place, row in enumerate(rows)])
+    x = reduce(b.bit_or, [b.shift_left(row, LOOKED_AT * place) for place, row in enumerate(rows)])
     for distance, kept in ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0)):
         swapped = b.bit_and(b.bit_xor(x, b.shift_right(x, distance)), b.const(kept, UINT64))
         x = b.bit_xor(x, b.bit_xor(swapped, b.shift_left(swapped, distance)))

@@ -70,18 +70,15 @@ def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, fl
 
 
 def _most_rows(machine: Machine, vectors: int) -> int:
-    return max(1, min(_most_accumulators(machine), machine.vector_registers - vectors - 1) // vectors)
-
-
-def _most_accumulators(machine: Machine) -> int:
-    """The largest number of accumulators of a tile.
+    """The most rows of a tile of `vectors` vectors, whose sums stay in registers.
 
     With 32 registers, 16 accumulators reach the peak, and more would only leave larger remainders. Where multiplication
     and addition are separate instructions, the products need registers, too.
     """
+    most = 12 if machine.has_fused_multiply_add else 8
     if machine.vector_registers == 32:
-        return 16
-    return 12 if machine.has_fused_multiply_add else 8
+        most = 16
+    return max(1, min(most, machine.vector_registers - vectors - 1) // vectors)
 
 
 def _cycles(machine: Machine, tile: TileShape, rows: int, vectors: int) -> float:

@@ -38,36 +38,39 @@ def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
 def emit_transpose(
     b: Builder,
     dtype: DType,
-    source: Pointer,
-    source_stride: int,
-    destination: Pointer,
-    destination_stride: int,
+    source: tuple[Pointer, int],
+    destination: tuple[Pointer, int],
     rows: tuple[Operand, Operand],
     columns: tuple[Operand, Operand],
 ) -> None:
     """Emit copies destination[c, r] = source[r, c] for a range of the source's rows and of its columns.
 
-    Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at multiples
-    of a cache line keeps threads from writing the same lines. All copies of a dtype share one function, except copies
-    of a few rows or columns.
+    A matrix is its address, and the number of elements from one row to the next. Threads may share the work by rows or
+    columns; splitting columns at multiples of a cache line keeps threads from writing the same lines. All copies of a
+    dtype share one function, except copies of a few rows or columns.
     """
+    (first, apart), (first_there, apart_there) = source, destination
     rows, columns = (_range(b, bounds) for bounds in (rows, columns))
-    for narrow, others, are_rows, start, start_there in (
-        (rows, columns, True, source_stride, 1),
-        (columns, rows, False, 1, destination_stride),
+    for narrow, others, steps, steps_there in (
+        (rows, columns, (apart, 1), (1, apart_there)),
+        (columns, rows, (1, apart), (apart_there, 1)),
     ):
         if (few := _few(narrow)) is not None:
-            from_ = b.offset(source, narrow[0] * start, dtype), source_stride
-            to = b.offset(destination, narrow[0] * start_there, dtype), destination_stride
-            _emit_narrow_copy(b, dtype, from_, to, few, others, are_rows=are_rows)
+            from_ = b.offset(first, narrow[0] * steps[0], dtype)
+            to = b.offset(first_there, narrow[0] * steps_there[0], dtype)
+            with b.loop(*others) as i:
+                here, there = b.offset(from_, i * steps[1], dtype), b.offset(to, i * steps_there[1], dtype)
+                values = [b.load(here, dtype, n * steps[0]) for n in range(few)]
+                for n, value in enumerate(values):
+                    b.store(there, value, n * steps_there[0])
             return
     name = f"transposed_{dtype.name}"
     if name not in b.module.functions:
         with b.module.function(name, _ARGUMENTS) as function:
             _emit_copy(function, dtype)
     b.is_worth_trouble = False  # the writing thread has no other work
-    numbers = [source_stride, destination_stride, *rows, *columns]
-    b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
+    numbers = [apart, apart_there, *rows, *columns]
+    b.call(name, first, first_there, *(b.match(number, b.const(0))[0] for number in numbers))
 
 
 def _range(b: Builder, bounds: tuple[Operand, Operand]) -> tuple[Value, Value]:
@@ -87,65 +90,31 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
     """Emit the body of the copy function: whole blocks in registers, remainders element by element."""
     lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
     source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-    apart, last_row, last_column = map(b.argument, ("source_stride", "last_row", "last_column"))
+    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
+    last_row, last_column = b.argument("last_row"), b.argument("last_column")
     with (
         b.loop(b.argument("first_column"), last_column, line) as column,
         b.loop(b.argument("first_row"), last_row, lanes) as row,
     ):
         from_ = b.offset(source, row * apart + column, dtype)
-        to = b.offset(destination, column * b.argument("destination_stride") + row, dtype)
+        to = b.offset(destination, column * apart_there + row, dtype)
         width, height = b.minimum(last_column - column, line), b.minimum(last_row - row, lanes)
+
+        def whole_block() -> None:
+            """Copy as many rows as a vector has lanes, each one cache line long."""
+            with b.loop(0, line, lanes) as first:
+                pointer, rows = b.offset(from_, first, dtype), list[Value]()
+                for _ in range(lanes):
+                    rows.append(b.load(pointer, dtype, 0, lanes))
+                    pointer = b.offset(pointer, apart, dtype)
+                pointer = b.offset(to, first * apart_there, dtype)
+                for vector in transpose_vectors(b, rows):
+                    b.store(pointer, vector)
+                    pointer = b.offset(pointer, apart_there, dtype)
+
+        def part_of_block() -> None:
+            with b.loop(0, width) as c, b.loop(0, height) as r:
+                b.store(to, b.load(from_, dtype, r * apart + c), c * apart_there + r)
+
         is_whole = b.logical_and(b.equal(width, line), b.equal(height, lanes))
-        b.if_else(
-            is_whole,
-            lambda: _emit_whole_block(b, dtype, from_, to),
-            lambda: _emit_part_of_block(b, dtype, from_, to, width, height),
-        )
-
-
-def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
-    """Copy a whole block, which has as many rows as a vector has lanes, each one cache line long."""
-    lanes = b.lanes(dtype)
-    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
-    with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
-        pointer, rows = b.offset(source, first, dtype), list[Value]()
-        for _ in range(lanes):
-            rows.append(b.load(pointer, dtype, 0, lanes))
-            pointer = b.offset(pointer, apart, dtype)
-        pointer = b.offset(destination, first * apart_there, dtype)
-        for column in transpose_vectors(b, rows):
-            b.store(pointer, column)
-            pointer = b.offset(pointer, apart_there, dtype)
-
-
-def _emit_part_of_block(
-    b: Builder, dtype: DType, source: Pointer, destination: Pointer, width: Value, height: Value
-) -> None:
-    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
-    with b.loop(0, width) as column, b.loop(0, height) as row:
-        value = b.load(source, dtype, row * apart + column)
-        b.store(destination, value, column * apart_there + row)
-
-
-def _emit_narrow_copy(
-    b: Builder,
-    dtype: DType,
-    source: tuple[Pointer, int],
-    destination: tuple[Pointer, int],
-    few: int,
-    others: tuple[Value, Value],
-    *,
-    are_rows: bool,
-) -> None:
-    """Copy a range of elements of a few rows, or of a few columns if `are_rows` is false.
-
-    `source` and `destination` are pointers with their strides.
-    """
-    (from_, apart), (to, apart_there) = source, destination
-    steps = (apart, 1) if are_rows else (1, apart)
-    steps_there = (1, apart_there) if are_rows else (apart_there, 1)
-    with b.loop(*others) as i:
-        here, there = b.offset(from_, i * steps[1], dtype), b.offset(to, i * steps_there[1], dtype)
-        values = [b.load(here, dtype, n * steps[0]) for n in range(few)]
-        for n, value in enumerate(values):
-            b.store(there, value, n * steps_there[0])
+        b.if_else(is_whole, whole_block, part_of_block)

@@ -21,9 +21,8 @@ from lamina.compiler.cpu._microkernel import ProductCode
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit, PairUnit
-from lamina.compiler.llvm import FLOAT32, Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm import BYTE, FLOAT32, Builder, DType, Operand, Pointer, Value
 
-_BYTE: DType = np.dtype(np.int8)
 _SUM_TILES = 4
 _ROWS_OF_PAIRS = 8  # whose sums are 16 vectors
 
@@ -86,7 +85,7 @@ class UnitProduct(ProductCode):
         with b.loop(*columns, blocking.columns) as first_column, b.loop(*rows, blocking.rows) as first_row:
             part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
-            if blocking.keeps_sums:
+            if blocking.sums:
                 with b.loop(0, self.shape.inner, blocking.inner) as first_term:
                     self._emit_block(block, part, first_term)
             else:
@@ -137,7 +136,7 @@ class UnitProduct(ProductCode):
 
         None if the inner dimension is not split.
         """
-        if not self.blocking.keeps_sums:
+        if not self.blocking.sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.shape.inner)
 
@@ -241,7 +240,7 @@ class UnitProduct(ProductCode):
         """A vector of a block's sums, plus the stored sums of earlier parts if the inner dimension is split."""
         b = self.b
         new = b.load(self._sums, FLOAT32, position, self._lanes)
-        return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.keeps_sums else new
+        return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.sums else new
 
     @property
     def _lanes(self) -> int:
@@ -316,7 +315,7 @@ class UnitProduct(ProductCode):
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
 
-        def step(number: Value, terms: int | Value) -> None:
+        def step(number: Value, terms: Value) -> None:
             first = first_term + number * TILE_DEPTH
             self._pack_terms(
                 packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
@@ -330,7 +329,7 @@ class UnitProduct(ProductCode):
         b = self.b
         packer = self._packer(self.blocking.right_parts)
 
-        def step(number: Value, terms: int | Value) -> None:
+        def step(number: Value, terms: Value) -> None:
             first = first_term + number * TILE_DEPTH
 
             def load(term: Value) -> Load:
@@ -350,20 +349,13 @@ class UnitProduct(ProductCode):
             self.b.store(self._greatest, packer.greatest(), place)
 
     def _pack_terms(
-        self,
-        packer: TilePacker,
-        load: Callable[[Value], Load],
-        terms: int | Value,
-        width: int,
-        tiles: Pointer,
+        self, packer: TilePacker, load: Callable[[Value], Load], terms: Value, width: int, tiles: Pointer
     ) -> None:
         """Pack up to 32 vectors of `width` adjacent elements each, one per index of the inner dimension.
 
         `load(term)` returns the function that loads elements of vector `term`.
         """
         b = self.b
-        if isinstance(terms, int):
-            terms = b.const(terms)
         pairs = b.divide_positive(terms, 2)
         with b.loop(0, pairs) as pair:
             packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
@@ -374,15 +366,15 @@ class UnitProduct(ProductCode):
                 packer.pack_pair([load(pairs * 2), None], tiles, width, pairs)
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
-    def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
+    def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, Value], None]) -> None:
         """Emit a loop over steps of up to 32 indices of the inner dimension; emit ``body(number, terms)`` once.
 
         `terms` is the number of indices in a step.
         """
-        if self.shape.inner % TILE_DEPTH == 0:
-            self._steps(first_term, body)
-            return
         b = self.b
+        if self.shape.inner % TILE_DEPTH == 0:
+            self._steps(first_term, lambda number, terms: body(number, b.const(terms)))
+            return
         with b.loop(0, self.steps(first_term)) as number:
             body(number, b.minimum(self.shape.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
@@ -391,41 +383,35 @@ class UnitProduct(ProductCode):
 
         `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
         """
-        b, blocking = self.b, self.blocking
-        whole, rest = divmod(self.shape.inner, TILE_DEPTH)
-        if not blocking.keeps_sums:
-            with b.loop(0, whole) as number:
-                body(number, TILE_DEPTH)
-            if rest:
-                body(b.const(whole), rest)
-            return
-        count = b.minimum(b.const(blocking.steps), whole - self._steps_before(first_term))
+        b, (whole, rest) = self.b, divmod(self.shape.inner, TILE_DEPTH)
+        count = b.const(whole)
+        if self.blocking.sums:
+            left = whole - b.divide_positive(first_term, TILE_DEPTH)
+            count = b.minimum(b.const(self.blocking.steps), left)
         with b.loop(0, count) as number:
             body(number, TILE_DEPTH)
         if rest:
-            with b.if_(b.greater_equal(first_term + blocking.inner, self.shape.inner)):
+            last = self._is_last(first_term)
+            with nullcontext() if last is None else b.if_(last):
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
         """The number of steps in the part of the inner dimension that begins at `first_term`."""
         b = self.b
-        left = -(-self.shape.inner // TILE_DEPTH) - self._steps_before(first_term)
+        left = -(-self.shape.inner // TILE_DEPTH) - b.divide_positive(first_term, TILE_DEPTH)
         return b.minimum(b.const(self.blocking.steps), left)
-
-    def _steps_before(self, first_term: Value) -> Value:
-        return self.b.divide_positive(first_term, TILE_DEPTH)
 
     # --- what is packed ------------------------------------------------------------------------------------------
 
     def left_step(self, tile: Value, number: Value) -> Pointer:
         """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
-        return self.b.offset(self.memory(0, _BYTE), position, _BYTE)
+        return self.b.offset(self.memory(0, BYTE), position, BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
         """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
         panel = self.memory(self.blocking.offsets[1], FLOAT32)
-        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
+        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), BYTE)
 
     def is_splittable(self, tile: Value) -> Value:
         """Whether all numbers in 32 rows of A and in the panel of B can be split into bfloat16 parts."""
@@ -540,10 +526,8 @@ class TilePacker:
             return [b.bitcast(b.shuffle(halves, None, order), BITS)]
         self._note(even)
         self._note(odd)
-        return [
-            b.bit_or(b.shift_right(low, 16), high)
-            for low, high in zip(self._split(even), self._split(odd), strict=True)
-        ]
+        parts = zip(self._split(even), self._split(odd), strict=True)
+        return [b.bit_or(b.shift_right(low, 16), high) for low, high in parts]
 
     def _note(self, x: Value) -> None:
         b = self._b

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.cpu.ufuncs import Sharing, elementwise, made
-from lamina.compiler.llvm import INDEX, DType, Pointer, Value
+from lamina.compiler.llvm import BYTE, INDEX, DType, Operand, Pointer, Value
 from lamina.compiler.llvm.reductions import LONG_ROW, row_lanes
 from lamina.core.lowering import Contraction, Reduction
 from lamina.core.primitive import Primitive
@@ -20,8 +20,6 @@ from lamina.core.threads import get_num_threads
 
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder
-
-_BYTE = np.dtype(np.int8)
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
@@ -80,9 +78,25 @@ class _Matrix:
     rows: Value
     columns: Value
 
-    def at(self, i: Value, j: Value) -> Pointer:
+    def at(self, i: Operand, j: Operand) -> Pointer:
         b = self.b
-        return b.offset(self.pointer, b.add(b.mul(i, self.rows), b.mul(j, self.columns)), _BYTE)
+        return b.offset(self.pointer, b.add(b.mul(i, self.rows), b.mul(j, self.columns)), BYTE)
+
+    def part(self, i: Operand, j: Operand) -> _Matrix:
+        """The matrix from element (i, j) on."""
+        return replace(self, pointer=self.at(i, j))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """`width` columns of the result, and `count` terms of their sums: the first ones if `begins`."""
+
+    left: _Matrix
+    panel: _Matrix
+    out: _Matrix
+    width: Value
+    count: Value
+    begins: Value
 
 
 class _Product:
@@ -111,22 +125,17 @@ class _Product:
         self.rows = self._share(self.m, self.heights[0], by_row)
         with b.loop(*matrices) as number:
             places = [
-                b.offset(first, b.mul(number, apart), _BYTE)
+                b.offset(first, b.mul(number, apart), BYTE)
                 for first, apart in zip(firsts, self.apart, strict=True)
             ]
             a, right, out = (_Matrix(b, p, *self.strides[2 * i : 2 * i + 2]) for i, p in enumerate(places))
             with b.loop(*columns, width) as j, b.loop(0, self.k, _TERMS) as k:
                 wide = b.minimum(b.sub(self.n, j), width)
                 count = b.minimum(b.sub(self.k, k), _TERMS)
-                panel = self._panel(_Matrix(b, right.at(k, j), right.rows, right.columns), wide, count)
-                left = _Matrix(b, a.at(b.const(0), k), a.rows, a.columns)
-                target = _Matrix(b, out.at(b.const(0), j), out.rows, out.columns)
-                begins = b.equal(k, 0)
-                b.if_else(
-                    b.greater(wide, self.lanes),
-                    lambda: self._write_tiles(left, panel, target, wide, count, begins, _VECTORS),
-                    lambda: self._write_tiles(left, panel, target, wide, count, begins, 1),
-                )
+                panel = self._panel(right.part(k, j), wide, count)
+                block = _Block(a.part(0, k), panel, out.part(0, j), wide, count, b.equal(k, 0))
+                write = partial(self._write_tiles, block)
+                b.if_else(b.greater(wide, self.lanes), lambda: write(_VECTORS), lambda: write(1))
 
     def _share(self, extent: Value, step: int, is_shared: Value) -> tuple[Value, Value]:
         """The (start, stop) of this thread's share of range(extent), which is everything unless `is_shared`."""
@@ -145,61 +154,42 @@ class _Product:
         distance = b.where(as_it_lies, source.rows, b.const(_VECTORS * self.lanes * size))
         return _Matrix(b, address, distance, b.const(size))
 
-    def _write_tiles(
-        self,
-        left: _Matrix,
-        panel: _Matrix,
-        out: _Matrix,
-        width: Value,
-        count: Value,
-        begins: Value,
-        vectors: int,
-    ) -> None:
-        """Emit the code for a block of the result's columns and a range of the inner dimension."""
+    def _write_tiles(self, block: _Block, vectors: int) -> None:
         b = self.b
-        masks = [b.first_lanes(b.sub(width, v * self.lanes), self.lanes) for v in range(vectors)]
+        masks = [b.first_lanes(b.sub(block.width, v * self.lanes), self.lanes) for v in range(vectors)]
         first, last = self.rows
         for height in self.heights:
             stop = b.sub(last, b.sub(height, 1))
             end = b.variable(first)
             with b.loop(first, stop, height) as i:
-                rows = [_Matrix(b, x.at(i, b.const(0)), x.rows, x.columns) for x in (left, out)]
-                self._write_tile(rows[0], panel, rows[1], count, height, masks, begins)
+                tile = replace(block, left=block.left.part(i, 0), out=block.out.part(i, 0))
+                self._write_tile(tile, height, masks)
                 end.set(b.add(i, height))
             first = end.get()
 
-    def _write_tile(
-        self,
-        left: _Matrix,
-        panel: _Matrix,
-        out: _Matrix,
-        count: Value,
-        height: int,
-        masks: list[Value],
-        begins: Value,
-    ) -> None:
+    def _write_tile(self, tile: _Block, height: int, masks: list[Value]) -> None:
         """Emit the code that accumulates a tile of `height` rows in registers."""
         b, dtype, lanes, vectors = self.b, self.dtype, self.lanes, len(masks)
         zeros = b.const(0, dtype, lanes)
-        goes_on = b.logical_not(begins)
+        goes_on = b.logical_not(tile.begins)
         before = [b.logical_and(mask, b.splat(goes_on, lanes)) for mask in masks]
-        rows = [left.at(b.const(r), b.const(0)) for r in range(height)]
-        targets = [out.at(b.const(r), b.const(0)) for r in range(height)]
+        rows = [tile.left.at(r, 0) for r in range(height)]
+        targets = [tile.out.at(r, 0) for r in range(height)]
         sums = [
             b.load_where(before[v], t, b.const(v * lanes), zeros) for t in targets for v in range(vectors)
         ]
 
         def add_term(k: Value, sums: list[Value]) -> list[Value]:
-            line = panel.at(k, b.const(0))
+            line = tile.panel.at(k, 0)
             of_right = [b.load(line, dtype, v * lanes, lanes) for v in range(vectors)]
-            distance = b.mul(k, left.columns)
+            distance = b.mul(k, tile.left.columns)
             added: list[Value] = []
             for r, row in enumerate(rows):
-                x = b.splat(b.load(b.offset(row, distance, _BYTE), dtype), lanes)
+                x = b.splat(b.load(b.offset(row, distance, BYTE), dtype), lanes)
                 added += [b.multiply_add(x, of_right[v], sums[r * vectors + v]) for v in range(vectors)]
             return added
 
-        sums = b.repeated(0, count, 1, sums, add_term)
+        sums = b.repeated(0, tile.count, 1, sums, add_term)
         for r, target in enumerate(targets):
             for v in range(vectors):
                 b.store_where(masks[v], target, sums[r * vectors + v], v * lanes)
@@ -224,7 +214,7 @@ class _Product:
         zeros = b.const(0, self.dtype, lanes)
         masks = [b.first_lanes(b.sub(width, v * lanes), lanes) for v in range(_VECTORS)]
         with b.loop(0, count) as k:
-            line = source.at(k, b.const(0))
+            line = source.at(k, 0)
             for v, mask in enumerate(masks):
                 value = b.load_where(mask, line, b.const(v * lanes), zeros)
                 b.store(self.panel, value, b.add(b.mul(k, _VECTORS * lanes), v * lanes))
@@ -256,7 +246,6 @@ class _Product:
 
 _COLUMN_VECTORS = 4
 """The number of adjacent vectors of columns reduced side by side, which hides the latency of the operations."""
-_MOST_KNOWN = 4096
 
 _Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
@@ -274,16 +263,9 @@ def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
     )
     if rows is None or columns is None:
         return None
-    known: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[bool, tuple[int, ...]]] = {}
 
     def of_array(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-        key = (x.shape, axes)
-        found = known.get(key)
-        if found is None:
-            if len(known) == _MOST_KNOWN:
-                known.clear()
-            found = known[key] = _as_three(x.shape, axes)
-        by_rows, shape = found
+        by_rows, shape = _as_three(x.shape, axes)
         if not shape:
             others = tuple([a for a in range(x.ndim) if a not in axes])
             x = x.transpose((*axes, *others))
@@ -296,6 +278,7 @@ def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
     return of_array
 
 
+@lru_cache(4096)
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
     """Merge an array's axes into three; returns whether the last axis is reduced, and the shape.
 
@@ -320,9 +303,7 @@ def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -
     source, target = (b.load_pointer(pointers, i) for i in (0, 1))
     source_stride, target_stride = (b.load(strides, INDEX, i) for i in (0, 1))
     with b.loop(0, b.load(b.pointer_argument("sizes"), INDEX)) as i:
-        body(
-            b.offset(source, b.mul(i, source_stride), _BYTE), b.offset(target, b.mul(i, target_stride), _BYTE)
-        )
+        body(b.offset(source, b.mul(i, source_stride), BYTE), b.offset(target, b.mul(i, target_stride), BYTE))
 
 
 def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
@@ -349,9 +330,8 @@ def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
         _for_each_part(b, part)
 
     short = row_lanes(dtype, 0)
-    b.if_else(
-        b.less(length, LONG_ROW * short), lambda: by(short), lambda: by(row_lanes(dtype, LONG_ROW * short))
-    )
+    long = LONG_ROW * short
+    b.if_else(b.less(length, long), lambda: by(short), lambda: by(row_lanes(dtype, long)))
 
 
 def _write_columns(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:

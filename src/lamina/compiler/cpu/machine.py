@@ -70,17 +70,8 @@ class Machine:
 
 
 def _machine_of(processor: Processor, triple: str, *caches: int, **units: bool) -> Machine:
-    bits, registers = _vector_unit(processor)
-    return Machine(
-        processor.architecture,
-        processor.cpu,
-        processor.changes,
-        bits,
-        registers,
-        *caches,
-        triple=triple,
-        **units,
-    )
+    names = processor.architecture, processor.cpu, processor.changes
+    return Machine(*names, *_vector_unit(processor), *caches, triple=triple, **units)
 
 
 def _vector_unit(processor: Processor) -> tuple[int, int]:
@@ -146,10 +137,8 @@ def _cache_bytes(level: int, default: int) -> int:
     """The size of the data cache at a level in bytes, according to the operating system."""
     for index in sorted(_CPU_DIRECTORY.glob("index*")):
         try:
-            if (
-                int((index / "level").read_text()) != level
-                or (index / "type").read_text().strip() == "Instruction"
-            ):
+            kind = (index / "type").read_text().strip()
+            if int((index / "level").read_text()) != level or kind == "Instruction":
                 continue
             size = (index / "size").read_text().strip()
         except (OSError, ValueError):

@@ -69,9 +69,8 @@ class MatrixUnit(_Rounding):
         """Emit the instructions that turn on the unit."""
         rows = struct.pack("<BB14x8H16x8B8x", 1, 0, *[_ROW_BYTES] * 8, *[TILE_ROWS] * 8)
         text = "".join(f"\\{byte:02X}" for byte in rows)
-        self._b.module.declare(
-            f'@matrix_unit_tiles = internal constant [{len(rows)} x i8] c"{text}", align {_ROW_BYTES}'
-        )
+        table = f'[{len(rows)} x i8] c"{text}"'
+        self._b.module.declare(f"@matrix_unit_tiles = internal constant {table}, align {_ROW_BYTES}")
         self._call("ldtilecfg", "ptr @matrix_unit_tiles", "ptr")
 
     def end(self) -> None:
@@ -114,8 +113,7 @@ class PairUnit(_Rounding):
         """sums + left₀ · right₀ + left₁ · right₁, for a pair `left` and a vector of 16 pairs, as words of 32 bits."""
         b, name = self._b, "llvm.x86.avx512bf16.dpbf16ps.512"
         b.module.declare(f"declare {sums.type} @{name}({sums.type}, {_PAIRS}, {_PAIRS})")
-        factors, terms = (
-            b.result(f"bitcast {words.typed} to {_PAIRS}", sums.dtype) for words in (b.splat(left, 16), right)
-        )
+        both = b.splat(left, 16), right
+        factors, terms = (b.result(f"bitcast {words.typed} to {_PAIRS}", sums.dtype) for words in both)
         call = f"call {sums.type} @{name}({sums.typed}, {_PAIRS} {factors.name}, {_PAIRS} {terms.name})"
         return b.result(call, sums.dtype, 16)

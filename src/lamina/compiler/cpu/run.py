@@ -55,12 +55,9 @@ class Runtime:
         self.acquire = native("lamina_acquire", i32)
         self.release = native("lamina_release", None)
         self.stop = native("lamina_stop", None)
-        self.configure = native("lamina_configure", None, i64, i64, i64, i64, i64, i64)
-        self.generation = native("lamina_generation", i32)
-        self.reset = native("lamina_reset", None)
-        self.pause_seconds, self.tick_seconds = _measured(
-            native("lamina_spin", None, i64), native("lamina_ticks", i64)
-        )
+        self.configure = native("lamina_configure", i32, i64, i64, i64, i64, i64, i64)
+        spin, ticks = native("lamina_spin", None, i64), native("lamina_ticks", i64)
+        self.pause_seconds, self.tick_seconds = _measured(spin, ticks)
 
 
 def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
@@ -108,12 +105,10 @@ class _Pool:
         fits = threads <= available_cores()
         spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
         long = int(_LONG_YIELD_SECONDS / runtime.tick_seconds)
-        runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, long, fits)
-        generation = runtime.generation()
+        generation = runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, long, fits)
         for index in range(1, threads):
-            worker = threading.Thread(
-                target=runtime.worker, args=(index, generation), name=f"lamina-{index}", daemon=True
-            )
+            name, own = f"lamina-{index}", (index, generation)
+            worker = threading.Thread(target=runtime.worker, args=own, name=name, daemon=True)
             worker.start()
             self._workers.append(worker)
         self.threads = threads
@@ -141,7 +136,8 @@ class _Pool:
         """Drop the workers in a forked child, where they don't exist."""
         self._resizing = threading.RLock()
         if self.threads > 1:
-            _runtime().reset()
+            _runtime().configure(0, 0, 0, 0, 0, 0)
+            _runtime().release()
         self._workers.clear()
         self.threads = 1
 

@@ -19,14 +19,12 @@ from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
-from lamina.compiler.llvm import INDEX, Operand, Pointer, Value
+from lamina.compiler.llvm import BYTE, INDEX, Operand, Pointer, Value
 from lamina.compiler.llvm.module import Argument
 from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import whole_lines
 from lamina.core.primitive import REGISTRY
-
-_BYTE = np.dtype(np.int8)
 
 
 class OneThread(ThreadBuilder):
@@ -54,9 +52,7 @@ class OneThreadModule(ThreadModule):
     """
 
     attributes = '"probe-stack"="inline-asm"'
-
-    def __init__(self, machine: Machine, *, finite_from: int | None = None) -> None:
-        super().__init__(machine, OneThread, finite_from=finite_from)
+    builder = OneThread
 
     @contextmanager
     def function(
@@ -93,43 +89,29 @@ class Standalone:
         with compiling_for(machine):
             plan = lower(graph, CPU())
             outline = outline_of(plan, {})
-            module = OneThreadModule(machine, finite_from=arguments)
+            module, layout = OneThreadModule(machine), outline.layout
+            module.finite_from = arguments
             emit_program(module, plan, outline)
             scratch = whole_lines(plan.arena_bytes)
-            _emit_call(module, name, outline.layout, arguments, constants, scratch)
-            memory_bytes = scratch + whole_lines(outline.scratch_bytes)
+            # The function fills the pointer table and calls the step.
+            entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
+            entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
+            with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
+                table = b.alloca(None, layout.entries)
+                b.store_pointer(table, b.constants("control", [1, 0, 0]), Layout.CONTROL)
+                for slot, constant in constants.items():
+                    module.declare(f"@{constant} = external hidden constant i8")
+                    b.store_pointer(table, Pointer(f"@{constant}"), Layout.FIRST_INPUT + slot)
+                for argument, entry in entries.items():
+                    b.store_pointer(table, b.pointer_argument(argument), entry)
+                memory = b.pointer_argument("memory")
+                b.store_pointer(table, memory, layout.arena)
+                b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
+                saved = b.flush_denormals()
+                b.call("step", table, b.const(0), b.const(1))
+                b.restore_state(saved)
         ir = module.ir() + DENORMAL_STATE[machine.architecture]
-        return cls(ir, name, memory_bytes)
-
-
-def _emit_call(
-    module: OneThreadModule,
-    name: str,
-    layout: Layout,
-    arguments: int,
-    constants: Mapping[int, str],
-    scratch: int,
-) -> None:
-    """Emit the function that fills the pointer table and calls the step.
-
-    `scratch` is a byte offset in the working memory.
-    """
-    entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
-    entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
-    with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
-        table = b.alloca(None, layout.entries)
-        b.store_pointer(table, b.constants("control", [1, 0, 0]), Layout.CONTROL)
-        for slot, constant in constants.items():
-            module.declare(f"@{constant} = external hidden constant i8")
-            b.store_pointer(table, Pointer(f"@{constant}"), Layout.FIRST_INPUT + slot)
-        for argument, entry in entries.items():
-            b.store_pointer(table, b.pointer_argument(argument), entry)
-        memory = b.pointer_argument("memory")
-        b.store_pointer(table, memory, layout.arena)
-        b.store_pointer(table, b.offset(memory, scratch, _BYTE), layout.scratch)
-        saved = b.flush_denormals()
-        b.call("step", table, b.const(0), b.const(1))
-        b.restore_state(saved)
+        return cls(ir, name, scratch + whole_lines(outline.scratch_bytes))
 
 
 def global_array(name: str, array: np.ndarray) -> str:
@@ -152,28 +134,23 @@ def with_transposed_constants(
     >>> graph.results[0].params["transpose_b"], constants[2].tolist()
     (False, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
     """
-    types, contents = list(graph.inputs), dict(constants)
-    turned: dict[int, Node] = {}
+    inputs = _Inputs(graph, constants)
 
-    def turn(weight: Node) -> Node:
-        assert isinstance(weight.op, Input)
-        slot = weight.op.slot
-        if slot not in turned:
-            contents[len(types)] = np.ascontiguousarray(constants[slot].T)
-            turned[slot] = Node(Input(len(types)), (), {}, weight.shape[::-1], weight.dtype)
-            types.append((weight.shape[::-1], weight.dtype))
-        return turned[slot]
+    @cache
+    def turned(slot: int) -> Node:
+        return inputs.add(np.ascontiguousarray(constants[slot].T))
 
-    def rewritten(node: Node, inputs: list[Node]) -> Node:
+    def rewritten(node: Node, given: list[Node]) -> Node:
+        node = node.with_inputs(given)
         if not node.is_op("matmul") or not node.params["transpose_b"] or len(node.shape) != 2:
-            return node.with_inputs(inputs)
-        left, right = inputs
+            return node
+        left, right = node.inputs
         if not isinstance(right.op, Input) or right.op.slot not in constants:
-            return node.with_inputs(inputs)
+            return node
         params = {**node.params, "transpose_b": False}
-        return Node(node.op, (left, turn(right)), params, node.shape, node.dtype)
+        return Node(node.op, (left, turned(right.op.slot)), params, node.shape, node.dtype)
 
-    return _with_inputs(graph.rewritten(rewritten), types, contents)
+    return inputs.of(graph.rewritten(rewritten))
 
 
 _FEWEST_SHORTENED = 4096
@@ -196,26 +173,21 @@ def with_short_weights(
     >>> [(str(x.dtype), x.shape) for x in constants.values()]
     [('int8', (64, 64)), ('float32', (1, 64))]
     """
-    types, contents = list(graph.inputs), dict(constants)
-
-    def constant(array: np.ndarray) -> Node:
-        contents[len(types)] = array
-        types.append((array.shape, array.dtype))
-        return Node(Input(len(types) - 1), (), {}, array.shape, array.dtype)
+    inputs = _Inputs(graph, constants)
 
     @cache
     def shortened(slot: int) -> tuple[Node, Node]:
         weight = constants[slot]
         scale = np.abs(weight).max(0, keepdims=True) / np.float32(127)
-        short = np.rint(weight / np.where(scale, scale, 1)).astype(np.int8)
-        cast = Node(REGISTRY["cast"], (constant(short),), {"dtype": weight.dtype}, weight.shape, weight.dtype)
-        return cast, constant(scale)
+        short = inputs.add(np.rint(weight / np.where(scale, scale, 1)).astype(np.int8))
+        cast = Node(REGISTRY["cast"], (short,), {"dtype": weight.dtype}, weight.shape, weight.dtype)
+        return cast, inputs.add(scale)
 
-    def rewritten(node: Node, inputs: list[Node]) -> Node:
-        node = node.with_inputs(inputs)
+    def rewritten(node: Node, given: list[Node]) -> Node:
+        node = node.with_inputs(given)
         if not node.is_op("matmul") or node.params["transpose_b"] or node.dtype != np.float32:
             return node
-        left, right = inputs
+        left, right = node.inputs
         if not isinstance(right.op, Input) or right.op.slot not in constants:
             return node
         if len(right.shape) != 2 or right.size < _FEWEST_SHORTENED:
@@ -224,13 +196,24 @@ def with_short_weights(
         product = Node(node.op, (left, weight), node.params, node.shape, node.dtype)
         return Node(REGISTRY["multiply"], (product, scale), {}, node.shape, node.dtype)
 
-    return _with_inputs(graph.rewritten(rewritten), types, contents)
+    return inputs.of(graph.rewritten(rewritten))
 
 
-def _with_inputs(
-    graph: Graph, types: list[tuple[tuple[int, ...], np.dtype]], contents: Mapping[int, np.ndarray]
-) -> tuple[Graph, dict[int, np.ndarray]]:
-    """The graph with these types of inputs, and those of the constants that it uses."""
-    result = replace(graph, inputs=types)
-    used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
-    return result, {slot: x for slot, x in contents.items() if slot in used}
+class _Inputs:
+    """A graph's inputs and the contents of its constants, to which others are added."""
+
+    def __init__(self, graph: Graph, constants: Mapping[int, np.ndarray]) -> None:
+        self._types, self._contents = list(graph.inputs), dict(constants)
+
+    def add(self, array: np.ndarray) -> Node:
+        """A new constant."""
+        slot = len(self._types)
+        self._contents[slot] = array
+        self._types.append((array.shape, array.dtype))
+        return Node(Input(slot), (), {}, array.shape, array.dtype)
+
+    def of(self, graph: Graph) -> tuple[Graph, dict[int, np.ndarray]]:
+        """The graph with these inputs, and the contents of the constants that it uses."""
+        result = replace(graph, inputs=self._types)
+        used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
+        return result, {slot: x for slot, x in self._contents.items() if slot in used}

@@ -5,7 +5,7 @@ The modules that plan and emit code are imported on first use: code from the dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,11 +23,9 @@ from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
-from lamina.compiler.passes.plan import Partition, Plan
+from lamina.compiler.passes.plan import Partition, Plan, own_rows
 from lamina.compiler.passes.simplify import scale_products
-from lamina.compiler.passes.strands import own_rows
-from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
-from lamina.core.array import Value
+from lamina.compiler.target import Lowered, Program, Target
 from lamina.core.memory import LINE_BYTES
 
 
@@ -103,14 +101,12 @@ def _loaded_for_others(home: Home) -> CompiledModule | None:
     return module
 
 
-class CPU:
-    """The CPU as a target; implements `lamina.compiler.target.Target`."""
+class CPU(Target):
+    """The CPU as a target."""
 
-    passes: Sequence[Callable[[Graph], Graph]] = (own_rows, scale_products, hold_transposed, lay_out_products)
-    dtypes = COMPILED_DTYPES
+    passes = (own_rows, scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
     stores_transposed = True
-    apart_bytes = 0
     in_strands = True
 
     @property
@@ -118,7 +114,7 @@ class CPU:
         """A description of the CPU for which code is generated."""
         return repr(target_machine())
 
-    bind = Binding
+    bind = Binding  # pyright: ignore[reportAssignmentType] - making one is binding
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
         """The context manager in which a graph is planned and compiled.
@@ -185,10 +181,6 @@ class CPU:
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
         """The array itself, since threads read NumPy's buffers."""
         return array
-
-    def to_numpy(self, value: Value) -> np.ndarray:
-        """The buffer itself."""
-        return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
         """A description of how threads share a kernel, by rows or columns, and whether it uses the matrix unit."""

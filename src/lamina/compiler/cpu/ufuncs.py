@@ -17,7 +17,7 @@ import numpy as np
 
 from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu.machine import host_machine
-from lamina.compiler.llvm import INDEX, DType, Pointer, Value, jit
+from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value, jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.module import Argument
 from lamina.core.interrupts import compiling, free_in_children
@@ -31,7 +31,6 @@ Emit = Callable[..., Value]
 
 _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides": None, "data": None}
 """The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
-_BYTE = np.dtype(np.int8)
 _ADD_UFUNC = 31
 """The index of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which is fixed by NumPy's ABI."""
 _NO_IDENTITY = -1
@@ -140,11 +139,8 @@ class _Elements:
     stride: Value
     moves: Value | int = 1
 
-    def are_neighbours(self, dtype: DType) -> Value:
-        return self.b.equal(self.stride, dtype.itemsize)
-
     def place(self, i: Value) -> Pointer:
-        return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
+        return self.b.offset(self.pointer, self.b.mul(i, self.stride), BYTE)
 
     def or_one_number(self, dtype: DType, lanes: int, size: Value) -> _Elements:
         """The same elements; if the stride is 0, the number is stored `lanes` times, for vector loads."""
@@ -153,9 +149,8 @@ class _Elements:
         with b.if_(b.logical_and(is_one, b.greater(size, 0))):
             b.store(numbers, b.splat(b.load(self.pointer, dtype), lanes))
         stride = b.where(is_one, dtype.itemsize, self.stride)
-        return _Elements(
-            b, b.where_address(is_one, numbers, self.pointer), stride, b.where(is_one, 0, b.const(1))
-        )
+        pointer = b.where_address(is_one, numbers, self.pointer)
+        return _Elements(b, pointer, stride, b.where(is_one, 0, b.const(1)))
 
 
 def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> None:
@@ -175,16 +170,14 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> 
         return b.splat(emit(b, *values), width)
 
     dense = [source.or_one_number(dtype, 2 * lanes, size) for source in sources] if inputs > 1 else sources
-    contiguous = reduce(b.logical_and, [x.are_neighbours(dtype) for x in (*dense, target)])
+    contiguous = reduce(b.logical_and, [b.equal(x.stride, dtype.itemsize) for x in (*dense, target)])
     whole = b.where(contiguous, b.bit_and(size, -2 * lanes), 0)
     with b.loop(0, whole, 2 * lanes) as i:
         values = [b.load(x.pointer, dtype, b.mul(i, x.moves), 2 * lanes) for x in dense]
         b.store(target.pointer, result(values, 2 * lanes), i)
     buffers = [b.alloca(dtype, lanes) for _ in sources]
-    for buffer in buffers:
-        b.store(
-            buffer, b.const(0.5, dtype, lanes)
-        )  # a number for the unused lanes that is fast for every function
+    for buffer in buffers:  # for unused lanes, a number that is fast for every function
+        b.store(buffer, b.const(0.5, dtype, lanes))
     with b.loop(whole, size, lanes) as first:
         count = b.minimum(b.sub(size, first), lanes)
         with b.loop(0, count) as i:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
-from lamina.compiler.emit.expressions import (
+from lamina.compiler.emit.scope import (
     Axis,
     Memory,
     PullContext,
     Reader,
+    Scope,
+    ThreadScope,
     flat_axes,
     flat_position,
     is_made_of_flat,
 )
-from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.llvm.random import (
-    BLOCK,
-    UINT32,
     key_and_counter,
+    numbers_in_block,
     philox_block,
+    piece_of,
     short_philox_block,
-    uniform_float32,
-    uniform_float64,
+    uniform,
 )
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
@@ -102,10 +100,8 @@ def _emit_join(scope: ThreadScope) -> bool:
     if len(joined.inputs) < _FEWEST_PARTS and not is_last:
         return False
     with scope.on_one_worker_if_serial():
-        shares = {
-            kind: scope.share(kind, n)
-            for kind, n in (("rows", joined.shape[0]), ("columns", joined.shape[-1]))
-        }
+        extents = {"rows": joined.shape[0], "columns": joined.shape[-1]}
+        shares = {kind: scope.share(kind, n) for kind, n in extents.items()}
         start = 0
         for part in joined.inputs:
             if part.size:
@@ -131,12 +127,8 @@ def _emit_part(
     source = part
     while isinstance(source.lowering, Reshape) and scope.memory.find(source) is None:
         source = source.inputs[0]
-    if (
-        axis == 0
-        and scope.kernel.stores == [joined]
-        and scope.partition.kind != "columns"
-        and is_made_of_flat([source], source.shape, scope.memory)
-    ):
+    is_alone = axis == 0 and scope.kernel.stores == [joined] and scope.partition.kind != "columns"
+    if is_alone and is_made_of_flat([source], source.shape, scope.memory):
         _flat_part(scope, joined, source, start, rows)
         return
 
@@ -173,8 +165,6 @@ def _inside(scope: ThreadScope, bounds: tuple[Value, Value], start: int, length:
 
 
 # --- Fill kernels: random numbers in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011) ----------------
-#
-# `primitives.random` defines the conversion: uniform floats, or raw bits.
 
 
 _SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
@@ -186,7 +176,7 @@ def emit_fill(scope: ThreadScope) -> None:
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
-    per_block = BLOCK * UINT64.itemsize // node.dtype.itemsize
+    per_block = numbers_in_block(node.dtype)
     whole = node.size // per_block
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
@@ -218,26 +208,14 @@ def _blocks(
 
 def _store(scope: ThreadScope, node: Node, words: list[Value], position: Value, count: int) -> None:
     """Convert a block's words to the node's dtype, and store the first `count` numbers at `position`."""
-    b = scope.b
+    b, dtype = scope.b, node.dtype
     for pointer in scope.targets[node]:
-        if node.dtype.kind == "u":
-            _store_narrow(b, pointer, _pieces(b, words, node.dtype), position, count)
-            continue
-        if node.dtype == FLOAT64:
+        if dtype == FLOAT64:
             for i, word in enumerate(words[:count]):
-                b.store(pointer, uniform_float64(b, word), b.add(position, i))
+                b.store(pointer, uniform(b, word, dtype), b.add(position, i))
             continue
-        halves = _pieces(b, words, UINT32)
-        _store_narrow(b, pointer, b.cast(uniform_float32(b, halves), node.dtype), position, count)
-
-
-def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
-    """A block's words split into narrower integers, lowest bits first."""
-    return b.bitcast(b.gather_lanes(words), dtype)
-
-
-def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, count: int) -> None:
-    b.store(pointer, value if count == value.lanes else b.narrow(value, count), position)
+        pieces = b.bitcast(b.gather_lanes(words), piece_of(dtype))  # the lowest bits first
+        b.store(pointer, b.narrow(uniform(b, pieces, dtype), count), position)
 
 
 # --- Scatter kernels: zeros, with elements added or written at positions given by data -------------------------------

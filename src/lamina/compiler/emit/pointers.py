@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
-from lamina.compiler.passes.plan import Place, Plan, leaves_of
+from lamina.compiler.passes.plan import Place, Plan, is_rows, leaves_of
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,10 @@ def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
 
 def _first_byte(node: Node) -> int:
     """The offset in bytes at which a reshape, or a range of rows, begins in its input."""
-    if not _is_rows(node):
+    if not is_rows(node):
         return 0
     (whole,) = node.inputs
     return node.params["begin"][0] * (whole.nbytes // whole.shape[0])
-
-
-def _is_rows(node: Node) -> bool:
-    """Whether a node is a range of consecutive rows (first axis) of its input, and so is contiguous in memory."""
-    if not node.is_op("slice") or not node.shape or not node.size:
-        return False
-    return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
 
 
 def _memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
@@ -152,29 +145,23 @@ def _memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
         return isinstance(node.op, Input) or (node in plan.places and node not in members)
 
     def is_part(node: Node) -> bool:
-        if node in members or not (_is_rows(node) or is_alias(node)):
+        if node in members or not (is_rows(node) or is_alias(node)):
             return False
         return is_stored(node.inputs[0]) or is_part(node.inputs[0])
 
     def is_leaf(node: Node) -> bool:
-        return isinstance(node.op, Scalar) or is_stored(node) or (_is_rows(node) and is_part(node))
+        return isinstance(node.op, Scalar) or is_stored(node) or (is_rows(node) and is_part(node))
 
     return leaves_of(kernel, is_leaf)
 
 
 def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
     """The function name for each kernel; kernels with equal text (see `kernel_text`) share a function."""
-    first: dict[str, str] = {}
-    return [
-        first.setdefault(text, _kernel_name(number, kernel))
-        for number, (kernel, text) in enumerate(zip(plan.kernels, texts, strict=True))
-    ]
-
-
-def _kernel_name(number: int, kernel: Kernel) -> str:
-    """A function name from a kernel's number, kind and main operator."""
-    anchor = kernel.anchor or kernel.stores[-1]
-    return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
+    names: dict[str, str] = {}
+    for number, (kernel, text) in enumerate(zip(plan.kernels, texts, strict=True)):
+        anchor = kernel.anchor or kernel.stores[-1]
+        names.setdefault(text, f"kernel{number}_{kernel.kind}_{anchor.op.name}")
+    return [names[text] for text in texts]
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
@@ -187,9 +174,8 @@ def kernel_text(kernel: Kernel, plan: Plan) -> str:
         if node not in names:
             names[node] = leaves.get(node) or f"%{len(names)}"
             inputs = [] if node in leaves else [visit(x) for x in node.inputs]
-            lines.append(
-                f"{names[node]} {node.dtype.str}{node.shape} {_operator(node, node in leaves)} {inputs}"
-            )
+            operator = _operator(node, node in leaves)
+            lines.append(f"{names[node]} {node.dtype.str}{node.shape} {operator} {inputs}")
         return names[node]
 
     members = [visit(member) for member in kernel.members]

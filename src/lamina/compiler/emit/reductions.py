@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 
-from lamina.compiler.emit.expressions import Axis, moved_ones
-from lamina.compiler.emit.scope import Scope, ThreadScope
+from lamina.compiler.emit.scope import Axis, Scope, ThreadScope, moved_ones
 from lamina.compiler.llvm import INDEX, Value, Variable
 from lamina.compiler.llvm.reductions import row_lanes
 from lamina.compiler.passes.fuse import Kernel
@@ -94,9 +93,8 @@ def _reduce_row(scope: ThreadScope, row: list[Axis], member: Node, known: dict[N
     rest = sizes[-1] % lanes
     whole = sizes[-1] - rest
     combine = partial(lowering.combine, b)
-    vectors = [
-        b.variable(b.const(initial, member.dtype, width)) for _ in range(lanes // width if whole else 0)
-    ]
+    count = lanes // width if whole else 0
+    vectors = [b.variable(b.const(initial, member.dtype, width)) for _ in range(count)]
     tail = [b.variable(b.const(initial, member.dtype, rest))] if rest else []
 
     def add(total: Variable, outer: list[Axis], i: Value, width: int) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from lamina.compiler.emit.expressions import Axis, Evaluator, Memory, flat_position, step_numbers
+import numpy as np
+
 from lamina.compiler.emit.pointers import Frame
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
-from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Node, Scalar
+from lamina.compiler.passes.fuse import Kernel, only_moves_ones
+from lamina.compiler.passes.graph import Constant, Node, Scalar
 from lamina.compiler.passes.plan import Plan
+from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
 
 
 class Scope(ABC):
@@ -101,10 +104,8 @@ class Scope(ABC):
             if axis == len(sizes):
                 body(done)
                 return
-            start, stop = (
-                first if axis == 0 and first is not None else (self.b.const(0), self.b.const(sizes[axis]))
-            )
-            with self.b.loop(start, stop) as i:
+            own = first if axis == 0 else None
+            with self.b.loop(*(own or (self.b.const(0), self.b.const(sizes[axis])))) as i:
                 descend([*done, self.axis(i)], axis + 1)
 
         if all(n > 0 for n in sizes):
@@ -149,11 +150,9 @@ class ThreadScope(Scope):
 
         The axis may be several merged axes, whose first is divided among the workers.
         """
-        if self.partition.kind != kind:
-            return extent % lanes == 0
-        return (
-            extent % lanes == 0 and extent // max(self.partition.extent, 1) * self.partition.step % lanes == 0
-        )
+        own = self.partition
+        step = extent // max(own.extent, 1) * own.step if own.kind == kind else 0
+        return extent % lanes == 0 and step % lanes == 0
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
@@ -172,3 +171,305 @@ class ThreadScope(Scope):
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)
         return 2 * lanes if lanes > 1 and extent >= 8 * lanes else lanes
+
+
+# --- The value of a node at an index, including inlined nodes ---------------------------------------------------------
+
+
+class Memory:
+    """The pointers to the nodes' buffers in the function being emitted."""
+
+    def __init__(self, pointers: Mapping[Node, Pointer]) -> None:
+        self._pointers = pointers
+
+    def find(self, node: Node) -> Pointer | None:
+        """The pointer to a node's buffer (for a reshape, its input's); None if the node is not in memory."""
+        while node not in self._pointers and isinstance(node.lowering, Reshape):
+            node = node.inputs[0]
+        return self._pointers.get(node)
+
+    def like(self, node: Node) -> list[Pointer]:
+        """The pointers to the buffers of all nodes with the shape and dtype of `node`, except its inputs."""
+        return [
+            pointer
+            for other, pointer in self._pointers.items()
+            if (other.shape, other.dtype) == (node.shape, node.dtype) and other not in node.inputs
+        ]
+
+
+def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
+    """The index into a broadcast operand of this shape: aligned from the right, 0 along axes of size 1."""
+    aligned = list(index)[len(index) - len(shape) :]
+    return [axis * 0 if n == 1 else axis for axis, n in zip(aligned, shape, strict=True)]
+
+
+class Evaluator:
+    """Emits straight-line code for nodes' values at indices.
+
+    `known` has the values that need no code: accumulators, and the results of a row's reductions.
+    """
+
+    def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
+        self.b, self.memory, self.lanes = b, memory, lanes
+        self._known = known
+        self._done: dict[Any, Value] = {}
+
+    def at(self, node: Node, index: Sequence[Axis]) -> Value:
+        """The node's value at an index; a scalar if all lanes have the same value."""
+        known = self._known.get(node)
+        if known is not None:
+            return known
+        key = (node, *(axis.key for axis in index))
+        value = self._done.get(key)
+        if value is None:
+            value = self._done[key] = self._compute(node, index)
+        return value
+
+    def vector_at(self, node: Node, index: Sequence[Axis]) -> Value:
+        """The node's value at an index, as a vector with an element per lane."""
+        return self.b.splat(self.at(node, index), self.lanes)
+
+    def _compute(self, node: Node, index: Sequence[Axis]) -> Value:
+        pointer = self.memory.find(node)
+        if pointer is not None:
+            return self._load(pointer, node, index)
+        if isinstance(node.op, Constant):
+            return self.b.const(node.op.value, node.dtype)
+        match node.lowering:
+            case Elementwise():
+                return self._elementwise(node, index)
+            case Movement():
+                (x,) = node.inputs
+                return self.at(x, node.lowering.index(list(index), x.shape, **node.params))
+            case Pull():
+                readers = [Reader(self, x) for x in node.inputs]
+                return node.lowering.element(PullContext(self), list(index), readers, **node.params)
+            case Reshape() if only_moves_ones(node):
+                return self.at(node.inputs[0], moved_ones(self.b, index, node.shape, node.inputs[0].shape))
+            case _:
+                raise AssertionError(f"{node} is neither in memory nor can it be computed in place")
+
+    def _elementwise(self, node: Node, index: Sequence[Axis]) -> Value:
+        assert isinstance(node.lowering, Elementwise)
+        values = [self.at(x, own_index(index, x.shape)) for x in node.inputs]
+        lanes = max(v.lanes for v in values)
+        spread = [self.b.splat(v, lanes) for v in values]
+        return node.lowering.emit(self.b, *spread, **node.params)
+
+    def _load(self, pointer: Pointer, node: Node, index: Sequence[Axis]) -> Value:
+        position = flat_position(self.b, index, node.shape, self.lanes)
+        if position.vector is not None:
+            return self.b.gather(pointer, node.dtype, position.vector)
+        lanes = self.lanes if position.step else 1
+        return self.b.load_strided(pointer, node.dtype, position.base, position.step, lanes)
+
+
+class Reader:
+    """An input of a `Pull` primitive: a function from an index to the input's value at that index."""
+
+    def __init__(self, evaluator: Evaluator, node: Node) -> None:
+        self._evaluator, self._node = evaluator, node
+        self.shape, self.dtype = node.shape, node.dtype
+
+    def __call__(self, index: Sequence[Axis]) -> Value:
+        return self._evaluator.at(self._node, own_index(index, self._node.shape))
+
+
+class PullContext:
+    """The interface for `Pull` and `Scatter` lowerings: the builder's operations, and methods for positions."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._b, self._lanes = evaluator.b, evaluator.lanes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._b, name)
+
+    def where(self, mask: Value, x: Value, y: Value) -> Value:
+        """Select between `x` and `y` by `mask`, after broadcasting all three values to the same number of lanes."""
+        lanes = max(mask.lanes, x.lanes, y.lanes)
+        return self._b.where(*(self._b.splat(v, lanes) for v in (mask, x, y)))
+
+    def axis(self, position: int) -> Axis:
+        """A constant position along an axis."""
+        return Axis.at(self._b, position)
+
+    def slice_position(
+        self, axis: Axis, size: int, start: int, length: int, step: int
+    ) -> tuple[Axis, Value | None]:
+        """The index in a slice for a position along the sliced axis, and whether the slice includes the position.
+
+        The slice is ``range(start, …, step)`` with `length` items. The second value is None if the slice includes all
+        positions. For a position that is not in the slice, the returned index is valid, but arbitrary.
+        """
+        if start == 0 and step == 1 and length == size:
+            return axis, None
+        b, position = self._b, self._positions(axis)
+        distance = b.sub(position, start) if step > 0 else b.sub(start, position)
+        offset = b.divide_floor(distance, abs(step)) if abs(step) != 1 else distance
+        inside = b.logical_and(b.greater_equal(distance, 0), b.less(offset, length))
+        if abs(step) != 1:
+            inside = b.logical_and(inside, b.equal(b.mul(offset, abs(step)), distance))
+        safe = b.maximum(b.minimum(offset, max(length - 1, 0)), 0)
+        return self._as_axis(safe), inside
+
+    def table_position(self, value: Value, size: int, mode: str) -> Axis:
+        """An index from data, mapped into [0, size): wrapped with mode "wrap", else clipped."""
+        b = self._b
+        position = b.cast(value, INDEX)
+        if mode == "wrap":
+            return self._as_axis(b.mod(position, size))
+        return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
+
+    def affine(self, axis: Axis, step: float, start: float) -> Value:
+        """Compute start + step · position, as an integer if `start` and `step` are integers."""
+        b, position = self._b, self._positions(axis)
+        if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
+            return b.add(b.mul(position, int(step)), int(start))
+        real = b.cast(position, np.dtype(np.float64))
+        return b.add(b.mul(real, float(step)), float(start))
+
+    def _positions(self, axis: Axis) -> Value:
+        return axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+
+    def _as_axis(self, position: Value) -> Axis:
+        if position.lanes == 1:
+            return Axis(self._b, position)
+        return Axis(self._b, self._b.const(0, INDEX), 0, position)
+
+
+def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
+    """The values of the step's scalar inputs, and of all arithmetic on scalars alone, computed once per kernel."""
+    numbers: dict[Node, Value] = {}
+    members = set(kernel.members)
+    seen: set[Node] = set()
+
+    def visit(node: Node) -> None:
+        if node in seen or (node in plan.places and node not in members):
+            return
+        seen.add(node)
+        for x in node.inputs:
+            visit(x)
+        known = all(x in numbers or isinstance(x.op, Constant) for x in node.inputs)
+        if isinstance(node.op, Scalar):
+            numbers[node] = b.load(leaves[node], node.dtype)
+        elif node.shape == () and node.inputs and node not in members and known:
+            numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
+
+    for member in kernel.members:
+        visit(member)
+    return numbers
+
+
+# --- Positions along axes, in generated code: affine in the loop variables, with a stride from lane to lane ----------
+
+
+class Axis:
+    """The positions of all lanes along one axis.
+
+    Lane l is at ``base + l·step``, or at ``vector[l]`` if the positions come from data, as in a gather.
+    """
+
+    __slots__ = ("base", "builder", "step", "vector")
+
+    def __init__(self, builder: Builder, base: Value, step: int = 0, vector: Value | None = None) -> None:
+        self.builder, self.base, self.step, self.vector = builder, base, step, vector
+
+    @classmethod
+    def at(cls, builder: Builder, position: int) -> Axis:
+        """A constant position, equal for all lanes."""
+        return cls(builder, builder.const(position, INDEX))
+
+    @property
+    def key(self) -> tuple[str, int, str | None]:
+        """A key that is equal for equal positions."""
+        return (self.base.key, self.step, None if self.vector is None else self.vector.key)
+
+    @property
+    def is_constant_zero(self) -> bool:
+        """Whether the position is the constant 0 in every lane."""
+        return self.vector is None and self.step == 0 and self.base.constant == 0
+
+    def __mul__(self, factor: int) -> Axis:
+        if factor == 0:
+            return Axis.at(self.builder, 0)
+        if factor == 1:
+            return self
+        vector = None if self.vector is None else self.builder.mul(self.vector, factor)
+        return Axis(self.builder, self.builder.mul(self.base, factor), self.step * factor, vector)
+
+    def __add__(self, offset: int) -> Axis:
+        if offset == 0:
+            return self
+        vector = None if self.vector is None else self.builder.add(self.vector, offset)
+        return Axis(self.builder, self.builder.add(self.base, offset), self.step, vector)
+
+    def lanes(self, count: int) -> Value:
+        """The positions as a vector (a scalar for one lane)."""
+        if self.vector is not None:
+            return self.vector
+        if count == 1 or self.step == 0:
+            return self.builder.splat(self.base, count)
+        steps = self.builder.const_vector([lane * self.step for lane in range(count)], INDEX)
+        return self.builder.add(self.base, steps)
+
+
+def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes: int) -> Axis:
+    """The offset in elements of an index in a C-contiguous buffer of `shape`."""
+    position = Axis.at(b, 0)
+    stride = 1
+    for axis, size in zip(reversed(index), reversed(shape), strict=True):
+        if not axis.is_constant_zero:
+            position = _sum(b, position, axis * stride, lanes)
+        stride *= size
+    return position
+
+
+def moved_ones(b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]) -> list[Axis]:
+    """Translate an index to the shape `target`, which differs from `shape` only by axes of size 1."""
+    real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
+    return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
+
+
+def _sum(b: Builder, x: Axis, y: Axis, lanes: int) -> Axis:
+    if x.is_constant_zero:
+        return y
+    if x.vector is None and y.vector is None:
+        return Axis(b, b.add(x.base, y.base), x.step + y.step)
+    return Axis(b, b.const(0, INDEX), 0, b.add(x.lanes(lanes), y.lanes(lanes)))
+
+
+# --- Several axes merged into one, for kernels in which only the position in memory matters --------------------------
+
+
+def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
+    """The index of a flat position: the position itself along the last axis longer than 1, and 0 along the others.
+
+    This axis has stride 1.
+    """
+    last = max((a for a, n in enumerate(shape) if n != 1), default=0)
+    before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
+    return [*before, position, *after]
+
+
+def is_made_of_flat(
+    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
+) -> bool:
+    """Whether each element of the nodes depends only on scalars and on elements at the same flat position.
+
+    Those elements must be in buffers, or in `known` nodes, of this shape.
+    """
+    seen = set(known)
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node in seen or node.shape == () or isinstance(node.op, Constant):
+            continue
+        seen.add(node)
+        if memory.find(node) is not None:  # read from memory, however it was computed
+            if node.shape != shape:
+                return False
+        elif not node.is_op("full"):  # the same number at every position
+            if node.shape != shape or not isinstance(node.lowering, Elementwise):
+                return False
+            stack.extend(node.inputs)
+    return True

@@ -35,11 +35,7 @@ def run_batches(
     progress: Callable[[int, int], None] | None,
 ) -> Any:
     """Implement `CompiledFunction.run_batches`."""
-    if state.recording:
-        raise AutogradError(
-            "run_batches can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
-            "and call run_batches outside"
-        )
+    _check_is_outside_record("run_batches")
     rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
     if state.trace is not None:
         return joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
@@ -67,6 +63,14 @@ def run_batches(
             if entry is not None and not entry.is_valid():  # it replaced a parameter, say
                 entry, taken = compiled.specialize(call)
     return _nothing(entry) if not parts else joined(parts)
+
+
+def _check_is_outside_record(method: str) -> None:
+    if state.recording:
+        raise AutogradError(
+            f"{method} can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
+            f"and call {method} outside"
+        )
 
 
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
@@ -162,20 +166,14 @@ def run_stacks(
             except Overlap:
                 pass  # the single calls below warn about it
     item = _item if state.trace is None else _traced_item
-    return joined(
-        [
-            of_one_step(compiled(*(item(x, step) for x in stacks), *of_step, *arrays))
-            for step, of_step in enumerate(numbers)
-        ]
-    )
+    results = []
+    for step, of_step in enumerate(numbers):
+        results.append(of_one_step(compiled(*(item(x, step) for x in stacks), *of_step, *arrays)))
+    return joined(results)
 
 
 def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
-    if state.recording:
-        raise AutogradError(
-            "run_stacks can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
-            "and call run_stacks outside"
-        )
+    _check_is_outside_record("run_stacks")
     for place, stack in enumerate(stacks):
         if not isinstance(stack, Array):
             raise TypeError(f"run_stacks: stack {place} is a {type(stack).__name__}; wrap it in nd.array(…)")

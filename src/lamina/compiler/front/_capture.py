@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,8 @@ class Captured:
 class Capture:
     """A single trace of a function, active as `lamina.core.state.state.trace`.
 
-    With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `precision` and
-    `independent_rows` are those of the graph.
+    With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `products` are the
+    graph's precision and whether its rows are independent.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Capture:
         keep_gradients: bool,
         *,
         stacked: bool = False,
-        precision: Precision = "float32",
-        independent_rows: bool = False,
+        products: tuple[Precision, bool] = ("float32", False),
     ) -> None:
-        self._precision: Precision = precision
-        self._independent_rows = independent_rows
+        precision, independent_rows = products
+        self._graph = Graph([], {}, [], [], precision=precision, independent_rows=independent_rows)
+        self._captured = Captured(self._graph, [], None, [], {})  # to be completed by `finish`
         self._keep_gradients, self._stacked = keep_gradients, stacked
         self._arguments: dict[int, Array] = {}  # the stand-in for each argument, by the argument's id
         self._off_tape: list[tuple[Array, Any]] = []
@@ -101,23 +101,16 @@ class Capture:
         # By id of a stand-in: its argument's id and gradient.
         self._own_leaves: dict[int, tuple[int, Leaf]] = {}
         self._used_leaves: set[int] = set()
-        self._arrays: list[Array] = []
         self._current: dict[int, Node] = {}  # the current node of each array made outside, by id
         self._slots: dict[int, int] = {}
-        self._types: list[tuple[tuple[int, ...], np.dtype]] = []
-        self._numbers: list[Source] = []
-        self._scalars: list[np.dtype] = []
         self._counted: list[list[int]] = []  # for each write to an array made outside, its count of writes
         self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
         self._gradients: set[int] = set()
         self._read_after_write: set[int] = set()
         self._read_before_write: set[int] = set()
-        self._getters: dict[int, Callable[[], Array]] = {}
-        self._after_run: list[Callable[[], None]] = []
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
         self._rows: dict[int, int] = {}  # the input slot of each argument, by the id of its rows
-        self._labels: list[tuple[int, bool, int, str]] = []
         self._dtypes = COMPILED_DTYPES  # extended once the step's device is known to support more
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
@@ -197,7 +190,7 @@ class Capture:
 
     def after_run(self, function: Callable[[], None]) -> None:
         """Register a function to call after each execution of the step."""
-        self._after_run.append(function)
+        self._captured.after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
         """Record that the result depends on the gradient buffer attached to an array."""
@@ -212,7 +205,7 @@ class Capture:
         """Record `getter`, which returns the current array, to find a replacement before each execution."""
         self.value(array)
         if id(array) in self._slots:
-            self._getters[self._slots[id(array)]] = getter
+            self._captured.getters[self._slots[id(array)]] = getter
 
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
@@ -221,10 +214,10 @@ class Capture:
 
         `source` is a function, the position of an argument, or an expression of earlier numbers.
         """
-        slot = len(self._scalars)
+        slot = len(self._graph.scalars)
         node = self._node(Scalar(slot), (), {}, (), dtype)
-        self._numbers.append(source)
-        self._scalars.append(dtype)
+        self._captured.numbers.append(source)
+        self._graph.scalars.append(dtype)
         return StepNumber(self, node, argument, slot)
 
     def declare(self, array: Array) -> None:
@@ -260,7 +253,7 @@ class Capture:
         are_rows = id(label) in self._rows
         slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
         if slot is not None and id(label) not in self._written:
-            self._labels.append((slot, are_rows, classes, who))
+            self._captured.labels.append((slot, are_rows, classes, who))
 
     def slot_of(self, argument: Array) -> int:
         """The input slot of an argument."""
@@ -285,30 +278,16 @@ class Capture:
         template = self._template(result, results)
         writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
         stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
-        places = [x._context for x in self._arrays] + [x.context for x in self._returned.values()]
+        places = [x._context for x in self._captured.arrays] + [x.context for x in self._returned.values()]
         if not _are_together(places):
-            raise Uncompilable(
-                "what it computes", f"is on several devices: {', '.join(sorted(set(map(str, places))))}"
-            )
-        graph = Graph(
-            results,
-            writes,
-            self._types,
-            self._scalars,
-            precision=self._precision,
-            independent_rows=self._independent_rows,
-        )
-        with_leaves = list(self._with_leaves.values())
-        return Captured(
-            graph,
-            self._arrays,
-            template,
-            self._numbers,
-            self._getters,
-            stale,
-            with_leaves,
-            self._labels,
-            self._after_run,
+            names = ", ".join(sorted(set(map(str, places))))
+            raise Uncompilable("what it computes", f"is on several devices: {names}")
+        return replace(
+            self._captured,
+            graph=replace(self._graph, results=results, writes=writes),
+            result=template,
+            stale=stale,
+            with_leaves=list(self._with_leaves.values()),
         )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
@@ -330,21 +309,17 @@ class Capture:
     def _input(self, array: Array) -> Node:
         if not array._context.is_host:
             self._dtypes = target_of(array._context).dtypes
-        slot = len(self._arrays)
-        self._arrays.append(array)
+        slot = len(self._captured.arrays)
+        self._captured.arrays.append(array)
         self._slots[id(array)] = slot
-        self._types.append((array.shape, np.dtype(array.dtype)))
+        self._graph.inputs.append((array.shape, np.dtype(array.dtype)))
         node = self._node(Input(slot), (), {}, array.shape, array.dtype)
         if isinstance(array._data, Node):
             array._data = node
-        elif array._node is not None:
-            self._take_off_tape(array)
+        elif array._node is not None:  # found outside: in the captured step, it is a constant
+            self._off_tape.append((array, array._node))
+            array._node = None
         return node
-
-    def _take_off_tape(self, array: Array) -> None:
-        """Detach an array found outside from the tape during the capture: in the captured step, it is a constant."""
-        self._off_tape.append((array, array._node))
-        array._node = None
 
     def _stand_in(self, array: Array) -> Array:
         """A stand-in of the same type for an argument. Writes to the stand-in don't affect the tape outside."""
@@ -398,12 +373,8 @@ class Capture:
 
         Never true if the user keeps gradients.
         """
-        return (
-            key in self._gradients
-            and not self._keep_gradients
-            and key in self._read_after_write
-            and key not in self._read_before_write
-        )
+        is_temporary = key in self._read_after_write and key not in self._read_before_write
+        return key in self._gradients and not self._keep_gradients and is_temporary
 
     def _template(self, result: Any, results: list[Node]) -> Any:
         """The value `result` with placeholders: a `Returned` for each argument, a `Result` for each other array."""

@@ -43,9 +43,8 @@ class Specialization:
         self.target = target_of(context_of(captured.arrays))
         self.program = built(captured.graph, self.target, rows, show_graph if debug_level() else None)
         show_program(self.program)
-        self.step = self.target.bind(
-            self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
-        )
+        writes = frozenset(captured.graph.writes)
+        self.step = self.target.bind(self.program, captured.arrays, arguments, writes)
         self._result, self._numbers, self._labels = captured.result, captured.numbers, captured.labels
         self._has_run, self._must_note = False, True
         self.steps_at_once = 1  # of `run_batches`, for about as long as Ctrl-C may wait
@@ -182,11 +181,8 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
         else:
             value = f"{names.of(source)}()"
         lines.append(f"value{slot} = {value}")
-    return function_of(
-        "number_values(numbers)",
-        [*lines, f"return [{', '.join(f'value{i}' for i in range(len(sources)))}]"],
-        names,
-    )
+    lines.append(f"return [{', '.join(f'value{i}' for i in range(len(sources)))}]")
+    return function_of("number_values(numbers)", lines, names)
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
@@ -196,6 +192,5 @@ def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callab
     names = Names()
     known = names.of(arrays)
     found = [f"{names.of(getter)}() is {known}[{slot}]" for slot, getter in captured.getters.items()]
-    return function_of(
-        "is_valid()", [f"return {' and '.join([f'{names.of(guards.hold)}()', *found])}"], names
-    )
+    conditions = " and ".join([f"{names.of(guards.hold)}()", *found])
+    return function_of("is_valid()", [f"return {conditions}"], names)

@@ -230,9 +230,8 @@ class Walk(Watches):
             except ValueError:
                 continue  # not assigned yet
         defaults = function.__defaults__ or ()
-        for name, default in zip(
-            code.co_varnames[code.co_argcount - len(defaults) :], defaults, strict=False
-        ):
+        optional = code.co_varnames[code.co_argcount - len(defaults) :]
+        for name, default in zip(optional, defaults, strict=False):
             self._visit(default, name)
         for name, default in (function.__kwdefaults__ or {}).items():
             self._visit(default, name)
@@ -556,15 +555,13 @@ class Guards:
         for watch in () if self.hold() else self._watches:
             if not self._holds(watch.condition):
                 return watch.label() if callable(watch.label) else watch.label
-        return next(
-            (f"the gradient of {self.name_of(x)}" for x, leaf in self._leaves if x._leaf is not leaf), None
-        )
+        others = [x for x, leaf in self._leaves if x._leaf is not leaf]
+        return f"the gradient of {self.name_of(others[0])}" if others else None
 
     def only_contents_changed(self) -> bool:
         """Whether only values in buffers have changed, in which case the graph may still be valid."""
-        return all(watch.is_of_contents or self._holds(watch.condition) for watch in self._watches) and all(
-            x._leaf is leaf for x, leaf in self._leaves
-        )
+        same_leaves = all(x._leaf is leaf for x, leaf in self._leaves)
+        return same_leaves and all(x.is_of_contents or self._holds(x.condition) for x in self._watches)
 
     def undo(self) -> None:
         """Undo the changes that a failed capture has made to objects outside the function."""
@@ -588,6 +585,5 @@ class Guards:
         conditions += [f"{names.of(array)}._leaf is {names.of(leaf)}" for array, leaf in self._leaves]
         written = " and ".join(conditions) or "True"
         # An exception means a change, too: a variable was deleted, a list is shorter.
-        return function_of(
-            "hold()", ["try:", f"    return {written}", "except Exception:", "    return False"], names
-        )
+        lines = ["try:", f"    return {written}", "except Exception:", "    return False"]
+        return function_of("hold()", lines, names)

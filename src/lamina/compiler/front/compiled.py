@@ -123,11 +123,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         That program rounds products as this function may, if all products of the step may be rounded so.
         """
         if state.queue is None and threading.current_thread() is not threading.main_thread():
-            self._tell(
-                "autograd.record() around it",
-                messages.user_location(),
-                "is in a thread of its own; call record() inside",
-            )
+            why = "is in a thread of its own; call record() inside"
+            self._tell("autograd.record() around it", messages.user_location(), why)
         before = state.products
         try:
             state.products = self.precision, self.independent_rows
@@ -343,12 +340,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
         """Run the function once on symbolic arrays."""
         is_stacked = call.batch is not None or call.moving > 0
-        capture = Capture(
-            self._keep_gradients,
-            stacked=is_stacked,
-            precision=self.precision,
-            independent_rows=self.independent_rows,
-        )
+        products = self.precision, self.independent_rows
+        capture = Capture(self._keep_gradients, stacked=is_stacked, products=products)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None

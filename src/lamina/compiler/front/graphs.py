@@ -37,8 +37,7 @@ def captured_sequence(
     `do` gets the varying numbers as inputs of the graph. Gradients are results, too. `products` are the graph's
     precision and whether its rows are independent. Raises `Uncompilable`.
     """
-    precision, independent_rows = products
-    capture = Capture(keep_gradients=True, precision=precision, independent_rows=independent_rows)
+    capture = Capture(keep_gradients=True, products=products)
     dtypes = [np.dtype(np.int64 if isinstance(x, int) else np.float64) for x in numbers]
     try:
         with tracing(capture):
@@ -206,9 +205,8 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
     graph = found.graph.rewritten(known)
     used = {node.op.slot for node in graph.nodes() if isinstance(node.op, Input)}
-    return FunctionGraph(
-        replace(graph, inputs=types), {slot: x for slot, x in contents.items() if slot in used}
-    )
+    contents = {slot: x for slot, x in contents.items() if slot in used}
+    return FunctionGraph(replace(graph, inputs=types), contents)
 
 
 def _filled(node: Node) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.emit.pointers import Layout, Slot
-from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.target import BoundStep, Overlap, Program
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.interrupts import Change, Turn, make

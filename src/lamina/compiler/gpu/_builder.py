@@ -118,10 +118,8 @@ class DeviceBuilder(Mathematics, ABC):
         if lanes == 1:
             return [self.load(pointer, dtype, index)]
         address = self.offset(pointer, index, dtype)
-        type_ = type_name(dtype, lanes)
-        vector = self.result(
-            f"load {type_}, {address.typed}, align {min(16, lanes * dtype.itemsize)}", dtype, lanes
-        )
+        type_, alignment = type_name(dtype, lanes), min(16, lanes * dtype.itemsize)
+        vector = self.result(f"load {type_}, {address.typed}, align {alignment}", dtype, lanes)
         return [self.extract(vector, lane) for lane in range(lanes)]
 
     def store_vector(self, pointer: Pointer, values: Sequence[Value], index: Operand) -> None:
@@ -138,9 +136,8 @@ class DeviceBuilder(Mathematics, ABC):
 
     def count_up(self, pointer: Pointer) -> Value:
         """Add 1 atomically to a 32-bit counter shared by all blocks, and return its previous value."""
-        return self.result(
-            f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4', INT32
-        )
+        added = f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4'
+        return self.result(added, INT32)
 
     def prefetch(self, pointer: Pointer) -> None:
         """Do nothing: while a thread waits for memory, other threads run."""
@@ -148,9 +145,8 @@ class DeviceBuilder(Mathematics, ABC):
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
         space = self.constant_space
         content = ", ".join(f"i64 {number}" for number in numbers)
-        self.module.declare(
-            f"@{name} = internal addrspace({space}) constant [{len(numbers)} x i64] [{content}], align 8"
-        )
+        table = f"[{len(numbers)} x i64] [{content}]"
+        self.module.declare(f"@{name} = internal addrspace({space}) constant {table}, align 8")
         return Pointer(f"@{name}", space)
 
     # functions that a device has no instruction for

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 from lamina.compiler.gpu._builder import DeviceBuilder
-from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.gpu._tiles import Operand, Part
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
@@ -273,10 +272,16 @@ class RoundedTiles:
         vectors = [self._neighbours(line, term), self._neighbours(*second)]
         found = [b.variable(b.const(0, FLOAT32)) for _ in range(self.count)]
 
+        # If the row length in memory is a multiple of four, either all four neighbours are inside the matrix, or none.
+        at_once = NEIGHBOURS if self._is_in_fours else 1
+
         def bring(read: Callable[[int, range], Iterable[Value]]) -> None:
             for number, places in enumerate(vectors):
-                own = found[number * NEIGHBOURS : (number + 1) * NEIGHBOURS]
-                self._set_inside(places, own, partial(read, number))
+                for first in range(0, NEIGHBOURS, at_once):
+                    inside, own = operand.inside(*places[first]), range(first, first + at_once)
+                    with nullcontext() if inside is None else b.if_(inside):
+                        for i, value in zip(own, read(number, own), strict=True):
+                            found[number * NEIGHBOURS + i].set(value)
 
         if self._matrix is None:
             bring(lambda number, which: [operand.computed(*vectors[number][i]) for i in which])
@@ -316,23 +321,6 @@ class RoundedTiles:
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
         return [(self._b.add(line, i), term) for i in steps]
-
-    def _set_inside(
-        self,
-        places: Sequence[tuple[Value, Value]],
-        found: Sequence[Variable],
-        read: Callable[[range], Iterable[Value]],
-    ) -> None:
-        """Load four adjacent elements, except those outside the matrix.
-
-        If the row length in memory is a multiple of four, either all of the elements are inside, or none.
-        """
-        count = NEIGHBOURS if self._is_in_fours else 1
-        for first in range(0, NEIGHBOURS, count):
-            inside, own = self._operand.inside(*places[first]), range(first, first + count)
-            with nullcontext() if inside is None else self._b.if_(inside):
-                for i, value in zip(own, read(own), strict=True):
-                    found[i].set(value)
 
 
 def _runs(places: Iterable[int]) -> list[list[int]]:
@@ -386,11 +374,9 @@ class TensorCores(Multiplication):
 
     def multiply(self, left: Pointer, right: Pointer) -> None:
         for step in range(self.tiles[0].steps):
-            columns = [
-                column
-                for pair in range(self.tile.wide // 4)
-                for column in self.tiles[1].factors(right, self._starts[1], pair, step)
-            ]
+            columns: list[list[Value]] = []
+            for pair in range(self.tile.wide // 4):
+                columns += self.tiles[1].factors(right, self._starts[1], pair, step)
             for pair in range(self.tile.high // 2):
                 rows = self.tiles[0].factors(left, self._starts[0], pair, step)
                 own = [row[i] for i in (0, 1) for row in rows]
@@ -399,9 +385,8 @@ class TensorCores(Multiplication):
 
     def _fragment(self, pair: int, number: int) -> list[int]:
         """The positions of a fragment's sums among the thread's sums."""
-        return [
-            (2 * pair + line) * self.tile.wide + NEIGHBOURS * i + number for line in (0, 1) for i in (0, 1)
-        ]
+        lines = [(2 * pair + line) * self.tile.wide for line in (0, 1)]
+        return [line + NEIGHBOURS * i + number for line in lines for i in (0, 1)]
 
     def _add(self, left: list[Value], right: list[Value], places: list[int]) -> None:
         """Add a product to the fragment of sums at these positions."""

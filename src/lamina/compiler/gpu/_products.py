@@ -7,10 +7,10 @@ the last block to finish adds them, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
+from lamina.compiler.gpu._loops import THREADS, DeviceScope, is_done_last
 from lamina.compiler.gpu._multiply import FusedMultiplyAdds, TensorCores
-from lamina.compiler.gpu._reductions import is_done_last
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import Cut, Operand, Part
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
@@ -36,10 +36,9 @@ class _Product:
         self.dtype = self.anchor.dtype
         self.number, self.number_of_part = _tile_and_part(scope, cut)
         self.part = self._part()
-        operands = Operand(self.part, is_left=True), Operand(self.part, is_left=False)
-        self.operands = operands
+        self.operands = Operand(self.part, is_left=True), Operand(self.part, is_left=False)
         way = FusedMultiplyAdds if cut.tile.precision == "float32" else TensorCores
-        self.way = way(self.part, operands)
+        self.way = way(self.part, self.operands)
 
     def _part(self) -> Part:
         b, cut, anchor = self.b, self.cut, self.anchor
@@ -163,14 +162,13 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyA
     """Multiply tile by tile, while the next tile is loaded from memory to registers."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
-    fetched = [[b.variable(value) for value in operand.read(part.begin)] for operand in operands]
+    fetched = [b.variables(operand.read(part.begin)) for operand in operands]
     with b.loop(part.begin, part.end, tile.depth) as start:
         for operand, variables, memory in zip(operands, fetched, memories, strict=True):
-            operand.put([variable.get() for variable in variables], memory)
+            operand.put(variables.get(), memory)
         b.barrier()
         for operand, variables in zip(operands, fetched, strict=True):
-            for variable, value in zip(variables, operand.read(b.add(start, tile.depth)), strict=True):
-                variable.set(value)
+            variables.set(operand.read(b.add(start, tile.depth)))
         way.multiply(*memories)
         b.barrier()
 
@@ -185,13 +183,12 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.index, b.const(0, FLOAT32)
     memories = [b.shared(INT32, part.tile.stages * tiles.words) for tiles in way.tiles]
-    fetched = [[b.variable(zero) for _ in range(tiles.count)] for tiles in way.tiles]
+    fetched = [b.variables([zero] * tiles.count) for tiles in way.tiles]
 
     def fetch(start: Value) -> None:
         with b.if_(b.less(start, part.end)):
             for tiles, variables in zip(way.tiles, fetched, strict=True):
-                for variable, value in zip(variables, tiles.read(start), strict=True):
-                    variable.set(value)
+                variables.set(tiles.read(start))
 
     room = b.variable(b.const(0, narrow))
     fetch(part.begin)
@@ -201,7 +198,7 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
             for memory, tiles in zip(memories, way.tiles, strict=True)
         ]
         for tiles, variables, own in zip(way.tiles, fetched, rooms, strict=True):
-            tiles.put([variable.get() for variable in variables], own)
+            tiles.put(variables.get(), own)
         b.barrier()
         fetch(b.add(start, depth))
         way.multiply(*rooms)
@@ -304,9 +301,8 @@ class _Copied:
         if self._is_aligned is None:
             self._begin(copies, 1)
         else:
-            self._b.if_else(
-                self._is_aligned, lambda: self._begin(copies, _VECTOR), lambda: self._begin(copies, 1)
-            )
+            begin = partial(self._begin, copies)
+            self._b.if_else(self._is_aligned, lambda: begin(_VECTOR), lambda: begin(1))
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, Pointer, Value | None]]:
         """The destination and source of each of this thread's copies, and whether the source is inside the matrix.

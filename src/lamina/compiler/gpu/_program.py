@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from lamina.compiler.emit.pointers import Slot
 from lamina.compiler.emit.reductions import emit_arg
 from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule, Dialect
-from lamina.compiler.gpu._elements import emit_fill, emit_map, emit_scatter
+from lamina.compiler.gpu._loops import (
+    THREADS,
+    DeviceScope,
+    Team,
+    emit_fill,
+    emit_map,
+    emit_results,
+    emit_rows,
+    emit_scatter,
+    team_for,
+)
 from lamina.compiler.gpu._products import emit_product
-from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import LARGE, Cut
-from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
+from lamina.compiler.llvm import BYTE, INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 
 STEP = "step"
 """The argument of a launch with moving pointers: the step's number, to which the number at the base is added."""
-_BYTE = np.dtype(np.int8)
 _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
 
 
@@ -46,51 +52,78 @@ def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
             step = b.add(b.argument(STEP), b.cast(base, INDEX))
             for slot, pointer in pointers.items():
                 stride = schedule.layout.strides[slot.entry]
-                pointers[slot] = b.offset(pointer, b.mul(step, stride), _BYTE) if stride else pointer
-        _emit_groups(b, schedule, schedule.groups(stage), pointers, b.block())
+                pointers[slot] = b.offset(pointer, b.mul(step, stride), BYTE) if stride else pointer
+        _Blocks(b, schedule, pointers, b.block()).emit_groups(schedule.groups(stage))
 
 
-def _emit_groups(
-    b: DeviceBuilder,
-    schedule: Schedule,
-    groups: Sequence[Sequence[Task]],
-    pointers: dict[Slot, Pointer],
-    block: Value,
-) -> None:
-    """Emit each group of tasks for its blocks.
+@dataclass(frozen=True)
+class _Blocks:
+    """The blocks that execute some of a launch's tasks; `block` is the number among them of the emitted block.
 
-    Groups are nested branches with no code after them, as some compilers duplicate code that follows a barrier in a
-    branch.
+    `pointers` are those of the tasks' slots.
     """
-    first, *others = groups
-    if not others:
-        _emit_group(b, schedule, first, pointers, block)
-        return
-    blocks = first[0].how.blocks * len(first)
 
-    def own() -> None:
-        _emit_group(b, schedule, first, pointers, block)
+    b: DeviceBuilder
+    schedule: Schedule
+    pointers: dict[Slot, Pointer]
+    block: Value
 
-    def rest() -> None:
-        _emit_groups(b, schedule, others, pointers, b.sub(block, blocks))
+    def emit_groups(self, groups: Sequence[Sequence[Task]]) -> None:
+        """Emit each group of tasks for its blocks.
 
-    b.if_else(b.less(block, blocks), own, rest)
+        Groups are nested branches with no code after them, as some compilers duplicate code that follows a barrier in a
+        branch.
+        """
+        first, *others = groups
+        if not others:
+            self.emit_group(first)
+            return
+        b, blocks = self.b, first[0].how.blocks * len(first)
+        b.if_else(
+            b.less(self.block, blocks),
+            lambda: self.emit_group(first),
+            lambda: replace(self, block=b.sub(self.block, blocks)).emit_groups(others),
+        )
 
-
-def _emit_group(
-    b: DeviceBuilder, schedule: Schedule, group: Sequence[Task], pointers: dict[Slot, Pointer], block: Value
-) -> None:
-    """Emit the code of equal tasks once; each block selects the pointers of its task."""
-    task = group[0]
-    if len(group) > 1:
-        number = b.divide_positive(block, task.how.blocks)
-        block = b.sub(block, b.mul(number, task.how.blocks))
+    def emit_group(self, group: Sequence[Task]) -> None:
+        """Emit the code of equal tasks once; each block selects the pointers of its task."""
+        task, b = group[0], self.b
+        if len(group) == 1:
+            self.emit_task(task)
+            return
+        number = b.divide_positive(self.block, task.how.blocks)
+        block = b.sub(self.block, b.mul(number, task.how.blocks))
         is_it = [b.equal(number, i) for i in range(1, len(group))]
         pointers = {
-            slots[0]: _chosen(b, is_it, [pointers[slot] for slot in slots])
-            for slots in zip(*map(schedule.task_slots, group), strict=True)
+            slots[0]: _chosen(b, is_it, [self.pointers[slot] for slot in slots])
+            for slots in zip(*map(self.schedule.task_slots, group), strict=True)
         }
-    _emit_task(b, schedule, task, pointers, block)
+        replace(self, pointers=pointers, block=block).emit_task(task)
+
+    def emit_task(self, task: Task) -> None:
+        b, how, scope = self.b, task.how, self.scope(task, task.kernel)
+        if isinstance(how, Cut):
+
+            def then(first_row: Value) -> None:
+                for follower in task.followers:
+                    b.barrier()
+                    team = team_for(follower, self.schedule.limits)
+                    emit_rows(self.scope(task, follower), team, first_row, how.tile.rows)
+
+            emit_product(scope, how, then)
+        elif not isinstance(how, Team):
+            _ELEMENTS[task.kernel.kind](scope)
+        elif task.kernel.is_rowwise and how.parts == 1:
+            emit_rows(scope, how, b.mul(self.block, how.results), how.results)
+        else:
+            emit_results(scope, how)
+
+    def scope(self, task: Task, kernel: Kernel) -> DeviceScope:
+        """The scope of one of a task's kernels."""
+        frame = self.schedule.frame(kernel)
+        own = [self.pointers[slot] for slot in frame.slots[: frame.scratch]]
+        common = [self.pointers[slot] for slot in self.schedule.task_slots(task)[-2:]]
+        return DeviceScope(self.b, self.schedule.plan, kernel, frame, own, self.block, common)
 
 
 def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
@@ -100,40 +133,3 @@ def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer
         if pointer is not pointers[0]:
             found = b.where_address(condition, pointer, found)
     return found
-
-
-def _emit_task(
-    b: DeviceBuilder, schedule: Schedule, task: Task, pointers: dict[Slot, Pointer], block: Value
-) -> None:
-    common: Sequence[Pointer] = [pointers[slot] for slot in schedule.task_slots(task)[-2:]]
-    scope = _scope(b, schedule, task.kernel, pointers, block, common)
-    if isinstance(task.how, Cut):
-        rows = task.how.tile.rows
-
-        def then(first_row: Value) -> None:
-            for follower in task.followers:
-                b.barrier()
-                own = _scope(b, schedule, follower, pointers, block, common)
-                emit_rows(own, team_for(follower, schedule.limits), first_row, rows)
-
-        emit_product(scope, task.how, then)
-    elif isinstance(task.how, Team):
-        if task.kernel.is_rowwise and task.how.parts == 1:
-            emit_rows(scope, task.how, b.mul(block, task.how.results), task.how.results)
-        else:
-            emit_results(scope, task.how)
-    else:
-        _ELEMENTS[task.kernel.kind](scope)
-
-
-def _scope(
-    b: DeviceBuilder,
-    schedule: Schedule,
-    kernel: Kernel,
-    pointers: dict[Slot, Pointer],
-    block: Value,
-    common: Sequence[Pointer],
-) -> DeviceScope:
-    frame = schedule.frame(kernel)
-    own = [pointers[slot] for slot in frame.slots[: frame.scratch]]
-    return DeviceScope(b, schedule.plan, kernel, frame, own, block, common)

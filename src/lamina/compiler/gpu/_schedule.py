@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_text
-from lamina.compiler.gpu._elements import division_of_elements
-from lamina.compiler.gpu._reductions import team_for
-from lamina.compiler.gpu._scope import Division
+from lamina.compiler.gpu._loops import Division, division_of_elements, team_for
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition, Plan, Touch, memory_reads, touches
@@ -152,9 +150,8 @@ class Schedule:
     @cached_property
     def scratch_bytes(self) -> int:
         """The bytes of the whole scratch memory: counters, then partial sums."""
-        return self.counters_bytes + max(
-            (sum(t.how.sums_bytes for t in s.tasks) for s in self.stages), default=0
-        )
+        sums = max((sum(t.how.sums_bytes for t in s.tasks) for s in self.stages), default=0)
+        return self.counters_bytes + sums
 
 
 # --- what waits for what ---------------------------------------------------------------------------------------------
@@ -173,11 +170,8 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
         waits = [i for i, other in enumerate(touched) if _meetings(own, other)]
         level = max((levels[i] + 1 for i in waits), default=0)
         latest = [i for i in waits if levels[i] == level - 1]
-        if (
-            len(latest) == 1
-            and _may_follow(tasks[latest[0]], kernel)
-            and all(x.shares(y) for x, y in _meetings(own, touched[latest[0]]))
-        ):
+        may_follow = len(latest) == 1 and _may_follow(tasks[latest[0]], kernel)
+        if may_follow and all(x.shares(y) for x, y in _meetings(own, touched[latest[0]])):
             tasks[latest[0]].followers.append(kernel)
             touched[latest[0]] += own
             continue

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
+from lamina.compiler.emit.scope import Axis
+from lamina.compiler.gpu._loops import THREADS, DeviceScope, Division
 from lamina.compiler.llvm import FLOAT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node

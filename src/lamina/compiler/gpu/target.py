@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
@@ -14,20 +13,20 @@ import numpy as np
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import Dialect
+from lamina.compiler.gpu._loops import THREADS
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
-from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import computes_operand, cut_for
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import kept
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Graph, Node, Scalar
-from lamina.compiler.passes.plan import Partition, Plan
+from lamina.compiler.passes.plan import Plan
 from lamina.compiler.passes.simplify import scale_products
 from lamina.compiler.program import lower
-from lamina.compiler.target import COMPILED_DTYPES, Lowered, NotForTarget, Program
-from lamina.core.array import Array, Value
+from lamina.compiler.target import COMPILED_DTYPES, Lowered, NotForTarget, Program, Target
+from lamina.core.array import Array
 from lamina.core.lowering import Fill, Movement, Reshape
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.device.interface import Device, DeviceArray, Limits, Module
@@ -83,13 +82,14 @@ class DeviceCode:
         return self.dialect.translate(ir, module.kernels)
 
 
-class GPU:
-    """A device as a target, with one object per device; implements `lamina.compiler.target.Target`."""
+class GPU(Target):
+    """A device as a target, with one object per device.
+
+    Devices don't support independent rows: tiles depend on the number of rows. Each launch divides the work itself.
+    """
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
-    in_strands = False  # its blocks wait for their inputs, not at common barriers
-    stores_transposed = False
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -110,15 +110,8 @@ class GPU:
         device = self.device
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
-    def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """An empty context, since devices don't support independent rows: tiles depend on the number of rows."""
-        return nullcontext()
-
-    computes_operand = staticmethod(computes_operand)
-
-    def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """An empty partition, since each launch divides the work itself."""
-        return Partition("serial")
+    def computes_operand(self, product: Node, operand: Node) -> bool:
+        return computes_operand(product, operand)
 
     def load(self, lowered: Lowered) -> DeviceCode:
         """Compile kernels for the device, or read them from the disk cache, and load them."""
@@ -129,13 +122,8 @@ class GPU:
         return replace(written, module=self.device.load(code))
 
     def _key(self, schedule: Schedule) -> str:
-        parts = [
-            schedule.plan.graph.text(),
-            repr(schedule.layout),
-            repr(self.device.limits),
-            digest_of_primitives(),
-        ]
-        return "\0".join(["gpu", *parts])
+        parts = schedule.plan.graph.text(), repr(schedule.layout), repr(self.device.limits)
+        return "\0".join(["gpu", *parts, digest_of_primitives()])
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
@@ -144,9 +132,6 @@ class GPU:
 
     def from_numpy(self, array: np.ndarray) -> DeviceArray:
         return DeviceArray.of(self.device, array)
-
-    def to_numpy(self, value: Value) -> np.ndarray:
-        return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
         """A description of the tiling of a product, or of the blocks of another kernel."""
@@ -218,10 +203,8 @@ def widen_halves(graph: Graph) -> Graph:
         if isinstance(primitive.lowering, Movement | Reshape | Fill) or not inputs:
             return node.with_inputs(inputs)
         if node.is_op("cast"):
-            (x,) = inputs
-            return (
-                node.with_inputs(inputs) if {x.dtype, node.dtype} <= _FLOATS else _cast(_wide(x), node.dtype)
-            )
+            are_floats = {inputs[0].dtype, node.dtype} <= _FLOATS
+            return node.with_inputs(inputs) if are_floats else _cast(_wide(inputs[0]), node.dtype)
         wide = _typed(primitive, [_wide(x) for x in inputs], node.params, FLOAT32)
         return _cast(wide, node.dtype)
 

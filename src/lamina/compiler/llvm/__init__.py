@@ -36,6 +36,7 @@ from lamina.compiler.llvm._builder import Builder, Variable
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import (
     BOOL,
+    BYTE,
     FLOAT32,
     FLOAT64,
     INDEX,
@@ -48,6 +49,6 @@ from lamina.compiler.llvm.values import (
 )
 
 __all__ = [
-    "BOOL", "FLOAT32", "FLOAT64", "INDEX", "INT32", "UINT64", "Builder", "DType", "Module", "Operand", "Pointer",
-    "Value", "Variable",
+    "BOOL", "BYTE", "FLOAT32", "FLOAT64", "INDEX", "INT32", "UINT64", "Builder", "DType", "Module", "Operand",
+    "Pointer", "Value", "Variable",
 ]  # fmt: skip

@@ -33,6 +33,20 @@ class Variable:
         self._builder.emit(f"store {value.typed}, {self._slot.typed}")
 
 
+class Variables:
+    """Variables that are read and set together."""
+
+    def __init__(self, builder: Builder, initial: Sequence[Value]) -> None:
+        self._variables = [Variable(builder, value) for value in initial]
+
+    def get(self) -> list[Value]:
+        return [variable.get() for variable in self._variables]
+
+    def set(self, values: Sequence[Value]) -> None:
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.set(value)
+
+
 class Builder(Reductions):
     """Writes one function: element operations (inherited; `Mathematics` adds more), control flow and memory."""
 
@@ -103,16 +117,14 @@ class Builder(Reductions):
             values = [Value(self, f"%carried{first}.{n}", x.dtype, x.lanes) for n, x in enumerate(initial)]
             self._lines += [""] * len(values)
             following = list(body(i, values))
-        ends = [
-            f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in zip(initial, following, strict=True)
-        ]
+        both = zip(initial, following, strict=True)
+        ends = [f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in both]
         for n, (value, end) in enumerate(zip(values, ends, strict=True)):
             self._lines[place + n] = f"{value.name} = phi {value.type} {end}"
         if _surely_runs(*self.match(start, stop)):
             return following
-        return [
-            self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in zip(initial, ends, strict=True)
-        ]
+        either = zip(initial, ends, strict=True)
+        return [self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in either]
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
@@ -137,6 +149,10 @@ class Builder(Reductions):
     def variable(self, initial: Value) -> Variable:
         """A variable with an initial value, such as a loop's accumulator."""
         return Variable(self, initial)
+
+    def variables(self, initial: Sequence[Value]) -> Variables:
+        """Several variables, such as the values that a loop carries."""
+        return Variables(self, initial)
 
     def vector_loop(
         self,
@@ -213,13 +229,10 @@ class Builder(Reductions):
             return pointer
         kind = _memory_type(dtype)
         if not isinstance(index, Shifted):
-            return self.once(
-                ("at", pointer.name, index.key, kind),
-                lambda: self._address(f"inbounds {kind}", pointer, index),
-            )
-        start = self.once(  # without the constant it may be outside of the array
-            ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
-        )
+            key = ("at", pointer.name, index.key, kind)
+            return self.once(key, lambda: self._address(f"inbounds {kind}", pointer, index))
+        key = ("at", pointer.name, index.base.key, kind)  # this may be outside of the array
+        start = self.once(key, lambda: self._address(kind, pointer, index.base))
         distance = self.const(index.distance)
         return self.once(("at", start.name, distance.key, kind), lambda: self._address(kind, start, distance))
 
@@ -277,9 +290,8 @@ class Builder(Reductions):
         function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
         address = self.offset(pointer, index, value.dtype)
-        self.emit(
-            f"call void @{function}({value.typed}, {address.typed}, i32 {value.dtype.itemsize}, {mask.typed})"
-        )
+        alignment = f"i32 {value.dtype.itemsize}"
+        self.emit(f"call void @{function}({value.typed}, {address.typed}, {alignment}, {mask.typed})")
 
     def _masked_load(self, pointer: Pointer, dtype: DType, index: Operand, mask: Value, others: str) -> Value:
         lanes = mask.lanes
@@ -313,9 +325,8 @@ class Builder(Reductions):
         if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
             width = lanes if stride == 1 else 1
             return self.splat(self.load(pointer, dtype, index, width), lanes)
-        return self.gather_lanes(
-            [self.load(pointer, dtype, i) for i in self._positions(index, stride, lanes)]
-        )
+        positions = self._positions(index, stride, lanes)
+        return self.gather_lanes([self.load(pointer, dtype, i) for i in positions])
 
     def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
         """Store lanes to elements index, index + stride, …"""

@@ -181,9 +181,8 @@ class Emitter:
             assert source is not None
             return self.extract(source, lanes[0] % first.lanes)
         picks = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
-        return self.result(
-            f"shufflevector {first.typed}, {other}, <{len(lanes)} x i32> <{picks}>", first.dtype, len(lanes)
-        )
+        mask = f"<{len(lanes)} x i32> <{picks}>"
+        return self.result(f"shufflevector {first.typed}, {other}, {mask}", first.dtype, len(lanes))
 
 
 def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
@@ -257,10 +256,8 @@ class Positions(Emitter):
         if not _is_position(y):
             return None
         (base, left), (other, right) = _parts(x), _parts(y)
-        whole = self.once(
-            ("add", base.key, other.key),
-            lambda: self.result(f"add {base.typed}, {other.name}", INDEX),
-        )
+        key = ("add", base.key, other.key)
+        whole = self.once(key, lambda: self.result(f"add {base.typed}, {other.name}", INDEX))
         return self._shifted(whole, left + right)
 
     def position_difference(self, x: Operand, y: Operand) -> Value | None:
@@ -280,17 +277,16 @@ class Positions(Emitter):
         if factor == 1:
             return x
         base, distance = _parts(x)
-        product = self.once(
-            ("mul", base.key, factor), lambda: self.result(f"mul {base.typed}, {factor}", INDEX)
-        )
+        key = ("mul", base.key, factor)
+        product = self.once(key, lambda: self.result(f"mul {base.typed}, {factor}", INDEX))
         return self._shifted(product, distance * factor)
 
     def _shifted(self, x: Value, distance: int) -> Value:
         base, before = _parts(x)
         distance += before
-        return (
-            self.once(("shift", base.key, distance), lambda: self._new(base, distance)) if distance else base
-        )
+        if not distance:
+            return base
+        return self.once(("shift", base.key, distance), lambda: self._new(base, distance))
 
     def _new(self, base: Value, distance: int) -> Shifted:
         name, place = f"%sum{len(self._lines)}", len(self._lines)

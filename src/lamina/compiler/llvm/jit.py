@@ -36,20 +36,14 @@ _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
 
 
+@dataclass(frozen=True, eq=False)
 class CompiledModule:
     """Machine code in memory, which is freed with this object."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        make_ir: MakeIR,
-        tracker: llvm.ResourceTracker,
-        elsewhere: Mapping[str, tuple[CompiledModule, str]],
-    ) -> None:
-        self._machine = machine
-        self._make_ir = make_ir
-        self._tracker = tracker
-        self._elsewhere = elsewhere
+    _machine: Machine
+    _make_ir: MakeIR
+    _tracker: llvm.ResourceTracker
+    _elsewhere: Mapping[str, tuple[CompiledModule, str]]
 
     def address(self, name: str) -> int:
         """The address of a function in this module, or in another module whose functions this module calls."""
@@ -91,7 +85,7 @@ class Fetched:
 
     def linked(
         self,
-        functions: tuple[str, ...],
+        functions: Sequence[str],
         symbols: Mapping[str, int],
         elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     ) -> CompiledModule:
@@ -103,16 +97,11 @@ class Fetched:
         """
         elsewhere = elsewhere or {}
         symbols = {name: module.address(there) for name, (module, there) in elsewhere.items()} | dict(symbols)
-        tracker = _link(self.machine, self.objects, functions, symbols)
+        tracker = link(self.machine, self.objects, functions, symbols)
         return CompiledModule(self.machine, self.make_ir, tracker, elsewhere)
 
 
-def load(
-    machine: Machine,
-    key: str,
-    make_ir: MakeIR,
-    functions: tuple[str, ...] = ("step",),
-) -> CompiledModule:
+def load(machine: Machine, key: str, make_ir: MakeIR, functions: Sequence[str] = ("step",)) -> CompiledModule:
     """Compile a module for this process's CPU, or read its machine code from the disk cache.
 
     `key` identifies everything on which the code depends, except lamina's compiler, LLVM's version and the machine,
@@ -185,11 +174,6 @@ def host_triple() -> str:
     return llvm.get_default_triple()
 
 
-def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
-    """Link an object file into this process. The result maps names to addresses, and keeps the code alive."""
-    return _link(machine, [code], functions, {})
-
-
 _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
 """The modules written as SPIR-V. LLVM's writer keeps pointers into them, and would write invalid modules later if they
 were freed."""
@@ -243,21 +227,16 @@ def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
     threads = get_num_threads()
     team = Team(threads, lambda: _new_target(machine), _cleaned)
     part: list[str] = []
-    lines = 0
 
     def tell(name: str) -> None:
-        nonlocal lines
         part.append(name)
-        lines += made.functions[name].count("\n")
-        if lines >= _PART_LINES and threads > 1:
+        if threads > 1 and sum(made.functions[x].count("\n") for x in part) >= _PART_LINES:
             give()
 
     def give() -> None:
-        nonlocal lines
         if part:
             team.give(made.part(part))
             part.clear()
-            lines = 0
 
     try:
         made.finish(tell)
@@ -319,9 +298,10 @@ def _cleaned(target: llvm.TargetMachine, module: llvm.ModuleRef) -> llvm.ModuleR
     return module
 
 
-def _link(
-    machine: Machine, code: Sequence[bytes], functions: tuple[str, ...], symbols: Mapping[str, int]
+def link(
+    machine: Machine, code: Sequence[bytes], functions: Sequence[str], symbols: Mapping[str, int]
 ) -> llvm.ResourceTracker:
+    """Link object files into this process. The result maps `functions` to addresses, and keeps the code alive."""
     with _compiling:
         library = llvm.JITLibraryBuilder().add_current_process()
         for part in code:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamina.compiler.llvm import _circular_functions as circular
 from lamina.compiler.llvm import _library_functions as library
-from lamina.compiler.llvm import _special_functions as special
 from lamina.compiler.llvm import _vector_math as vector_math
 from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
@@ -30,9 +28,9 @@ class Mathematics(Builder):
 
     exp, expm1, log, log1p = vector_math.exp, vector_math.expm1, vector_math.log, vector_math.log1p
     sin, cos, tan = vector_math.sin, vector_math.cos, vector_math.tan
-    arcsin, arccos, arctan = circular.arcsin, circular.arccos, circular.arctan
+    arcsin, arccos, arctan = vector_math.arcsin, vector_math.arccos, vector_math.arctan
     tanh, sigmoid, sinh, cosh = vector_math.tanh, vector_math.sigmoid, library.sinh, library.cosh
     arcsinh, arccosh, arctanh = library.arcsinh, library.arccosh, library.arctanh
-    log2, log10, cbrt, erf = library.log2, library.log10, library.cbrt, special.erf
-    power, arctan2, hypot = (_matched(f) for f in (library.power, circular.arctan2, library.hypot))
-    erfinv, digamma, gammaln = (_in_float64(f) for f in (special.erfinv, special.digamma, library.gammaln))
+    log2, log10, cbrt, erf = library.log2, library.log10, library.cbrt, library.erf
+    power, arctan2, hypot = (_matched(f) for f in (library.power, vector_math.arctan2, library.hypot))
+    erfinv, digamma, gammaln = (_in_float64(f) for f in (library.erfinv, library.digamma, library.gammaln))

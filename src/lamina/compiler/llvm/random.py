@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lamina.compiler.llvm._builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, FLOAT64, INT32, UINT64, Value
+from lamina.compiler.llvm.values import FLOAT32, FLOAT64, INT32, UINT64, DType, Value
 
 BLOCK = 4
 """64-bit numbers in a block."""
-UINT32 = np.dtype(np.uint32)
+_UINT32: DType = np.dtype(np.uint32)
 
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
@@ -43,14 +43,12 @@ def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> 
 
 def short_philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
     """The same as `philox_block` with a tenth of the code, but slower; for small arrays."""
-    words, keys = [b.variable(word) for word in counter], [b.variable(k) for k in key]
+    words, keys = b.variables(counter), b.variables(key)
     with b.loop(0, _ROUNDS):
-        current = [k.get() for k in keys]
-        for variable, word in zip(words, _round(b, [word.get() for word in words], current), strict=True):
-            variable.set(word)
-        for variable, k in zip(keys, _next_keys(b, current), strict=True):
-            variable.set(k)
-    return [word.get() for word in words]
+        current = keys.get()
+        words.set(_round(b, words.get(), current))
+        keys.set(_next_keys(b, current))
+    return words.get()
 
 
 def _round(b: Builder, words: Sequence[Value], keys: Sequence[Value]) -> list[Value]:
@@ -75,11 +73,26 @@ def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
     ]
 
 
-def uniform_float64(b: Builder, bits: Value) -> Value:
-    """A float64 in [0, 1) from the upper 53 bits, as in `numpy.random.Generator.random`."""
-    return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)
+# --- numbers of a dtype from a block's words; `primitives.random` defines the conversion -----------------------------
 
 
-def uniform_float32(b: Builder, bits: Value) -> Value:
-    """A float32 in [0, 1) from the upper 24 of 32 bits, which as a positive int32 take a single instruction."""
-    return b.mul(b.cast(b.bitcast(b.shift_right(bits, 8), INT32), FLOAT32), 2.0**-24)
+def piece_of(dtype: DType) -> DType:
+    """The integer type into which words are split. A float16 or float32 number is computed from 32 bits."""
+    return dtype if dtype.kind == "u" else UINT64 if dtype == FLOAT64 else _UINT32
+
+
+def numbers_in_block(dtype: DType) -> int:
+    """The number of a dtype's numbers that a block gives."""
+    return BLOCK * UINT64.itemsize // piece_of(dtype).itemsize
+
+
+def uniform(b: Builder, bits: Value, dtype: DType) -> Value:
+    """A float in [0, 1) from the upper bits of a word's piece, as in `numpy.random.Generator.random`, or all bits.
+
+    The upper 24 of 32 bits as a positive int32 take a single instruction.
+    """
+    if dtype.kind == "u":
+        return bits
+    if dtype == FLOAT64:
+        return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)
+    return b.cast(b.mul(b.cast(b.bitcast(b.shift_right(bits, 8), INT32), FLOAT32), 2.0**-24), dtype)

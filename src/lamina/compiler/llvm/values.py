@@ -11,6 +11,7 @@ import numpy as np
 DType = np.dtype[Any]
 
 BOOL: DType = np.dtype(np.bool_)
+BYTE: DType = np.dtype(np.int8)
 INT32: DType = np.dtype(np.int32)
 INDEX: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)

@@ -24,7 +24,7 @@ from lamina.core.lowering import (
     Scatter,
 )
 
-_FEWEST_TRANSPOSED = 4  # rows and columns of a matrix that pay for a copy
+_LEAST_SIDE = 4  # rows and columns of a matrix that pay for a copy
 
 
 @dataclass(eq=False)
@@ -192,11 +192,9 @@ class _Fusion:
         if kernel.spans_rows(node) and not (is_rowwise and kernel.spans_elements(node)):
             return all(self._is_aligned(x, number, rows=True) for x in node.inputs)
         fits = (is_rowwise or kernel.kind in ("product", "map")) and kernel.spans_elements(node)
-        return (
-            fits
-            and isinstance(node.lowering, Elementwise)
-            and all(self._is_aligned(x, number, rows=False) for x in node.inputs)
-        )
+        if not fits or not isinstance(node.lowering, Elementwise):
+            return False
+        return all(self._is_aligned(x, number, rows=False) for x in node.inputs)
 
     def _joins_reduction(self, node: Node) -> bool:
         """Add a reduction to an earlier kernel over the same axes; returns False if there is no such kernel.
@@ -249,11 +247,7 @@ class _Fusion:
 
     def _is_transposed_memory(self, node: Node) -> bool:
         """Whether a node is the transpose of (part of) a matrix in memory, so that its rows are not contiguous."""
-        if (
-            not node.is_op("transpose")
-            or node.params["axes"] != (1, 0)
-            or min(node.shape) < _FEWEST_TRANSPOSED
-        ):
+        if not node.is_op("transpose") or node.params["axes"] != (1, 0) or min(node.shape) < _LEAST_SIDE:
             return False
         (source,) = node.inputs
         while source.is_op("reshape", "slice") and source not in self.home:

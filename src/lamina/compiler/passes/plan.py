@@ -1,15 +1,14 @@
-"""Planning: the place of every stored value, the order of the kernels, and the barriers between them."""
+"""Planning: the place of every stored value, the order of the kernels, their strands, and the barriers between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
-from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
-from lamina.compiler.passes.strands import strands_of
+from lamina.compiler.passes.graph import Graph, Input, Node, Scalar, users_of
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
@@ -40,7 +39,7 @@ class Plan:
     """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
     `held` has, by slot, the offset of each input that is kept transposed, in a common memory of `held_bytes`. `strands`
-    has the index of the end of each strand (see `passes.strands`) in `kernels`. All strands use the same ranges of the
+    has the index of the end of each strand (see `strands_of`) in `kernels`. All strands use the same ranges of the
     arena, so strands that are executed concurrently need separate arenas.
     """
 
@@ -123,9 +122,8 @@ class Access:
     def __and__(self, other: Access) -> Access:
         if self is other:
             return self
-        return _access(
-            self.aligned and other.aligned, self.rows and other.rows, self.columns and other.columns
-        )
+        rows, columns = self.rows and other.rows, self.columns and other.columns
+        return _access(self.aligned and other.aligned, rows, columns)
 
 
 _access = cache(Access)
@@ -354,10 +352,8 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
     Counts only arrays of the kernel's shape.
     """
-    return sum(
-        node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
-        for node in kernel.stores
-    )
+    updated = [n for n in kernel.stores if any(place.kind == "input" for place in places[n])]
+    return sum(node.shape == kernel.domain for node in updated)
 
 
 @dataclass(frozen=True)
@@ -380,12 +376,9 @@ class Touch:
 
     def shares(self, other: Touch) -> bool:
         """Whether in both accesses each worker is limited to the same part of the same array."""
-        return (
-            self.share is not None
-            and self.share == other.share
-            and self.place == other.place
-            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
-        )
+        if self.share is None or self.share != other.share or self.place != other.place:
+            return False
+        return (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
 
 
 def touches(
@@ -399,11 +392,10 @@ def touches(
 
     `reads` are its reads of memory. ``is_shared(node)`` is whether each worker writes only its share of a result.
     """
-    found = [
-        Touch(place, node, True, own if is_shared(node) else None)
-        for node in kernel.stores
-        for place in planned.places[node]
-    ]
+    found: list[Touch] = []
+    for node in kernel.stores:
+        share = own if is_shared(node) else None
+        found += [Touch(place, node, True, share) for place in planned.places[node]]
     for node, access in reads.items():
         mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
         places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else planned.places[node]
@@ -429,3 +421,108 @@ def _barriers(
             since = []
         since += touched
     return barriers
+
+
+# --- strands: independent sets of a step's kernels, such as the networks of an ensemble trained side by side ----------
+#
+# A thread that executes a strand alone waits for no other thread, and finds the previous step's data in its cache.
+
+
+_LEAST_KERNELS = 4
+"""The fewest kernels of a strand: in a shorter strand, threads have little to wait for."""
+_MOST_STRANDS = 64
+"""The most strands, since the code has a separate loop over the steps for each strand."""
+_ALIKE = 0.8
+"""The minimum work of a strand relative to the largest strand, which makes strands take about equally long."""
+
+
+def own_rows(graph: Graph) -> Graph:
+    """Split each gather of rows whose result is read only in disjoint ranges: each reader then gathers its own range.
+
+    So the readers share no memory.
+    """
+    users = users_of(graph.nodes())
+    roots = {*graph.results, *graph.writes.values()}
+    parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
+    made: dict[tuple[Node, int, int], Node] = {}
+
+    def rewritten(node: Node, inputs: list[Node]) -> Node:
+        if not node.inputs or node.inputs[0] not in parted:
+            return node.with_inputs(inputs)
+        rows = (inputs[0], *_rows_of(node))
+        if rows not in made:
+            made[rows] = _taken(*rows)
+        return made[rows]
+
+    return graph.rewritten(rewritten) if parted else graph
+
+
+def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
+    """Whether a node gathers rows of a matrix, and its readers read disjoint ranges of these rows."""
+    if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
+        return False
+    if not readers or not all(map(is_rows, readers)):
+        return False
+    parts = sorted({_rows_of(reader) for reader in readers})
+    return len(parts) > 1 and all(x[1] <= y[0] for x, y in pairwise(parts))
+
+
+def is_rows(node: Node) -> bool:
+    """Whether a node is a range of consecutive rows (first axis) of its input, and so is contiguous in memory."""
+    if not node.is_op("slice") or not node.shape or not node.size:
+        return False
+    return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
+
+
+def _rows_of(node: Node) -> tuple[int, int]:
+    begin = node.params["begin"][0]
+    return begin, begin + node.shape[0]
+
+
+def _taken(take: Node, begin: int, end: int) -> Node:
+    """A node that gathers only the rows `begin` to `end` of the result of `take`."""
+    table, numbers = take.inputs
+    cut = {"begin": (begin,), "end": (end,), "step": (1,)}
+    own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)
+    return Node(take.op, (table, own), take.params, (end - begin, *take.shape[1:]), take.dtype)
+
+
+def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
+    """The kernels of a step, grouped into strands; a single strand unless there are several with similar work.
+
+    `touched` has the mutable memory that each kernel reads or writes.
+    """
+    parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
+    enough = _ALIKE * max((work for work, _ in parts), default=0)
+    strands = [part for work, part in parts if work >= enough]
+    if not 1 < len(strands) <= _MOST_STRANDS or min(map(len, strands)) < _LEAST_KERNELS:
+        return [list(kernels)]
+    if sum(work for work, _ in parts if work < enough) > enough:
+        return [list(kernels)]
+    strands[-1] += [kernel for work, part in parts if work < enough for kernel in part]
+    return strands
+
+
+def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
+    """The kernels, in order, grouped into sets that share no mutable memory."""
+    # Union-find: a root is its own parent.
+    parent: dict[Hashable, Hashable] = {}
+
+    def part_of(thing: Hashable) -> Hashable:
+        while (above := parent.setdefault(thing, thing)) != thing:
+            parent[thing] = parent[above]
+            thing = above
+        return thing
+
+    for kernel in kernels:
+        for memory in touched[kernel]:
+            parent[part_of(memory)] = part_of(kernel)
+    parts: dict[Hashable, list[Kernel]] = {}
+    for kernel in kernels:
+        parts.setdefault(part_of(kernel), []).append(kernel)
+    return list(parts.values())
+
+
+def _work(kernel: Kernel) -> int:
+    """The number of operations of a kernel; storing an element counts as one."""
+    return kernel.flops + sum(node.size for node in kernel.stores)

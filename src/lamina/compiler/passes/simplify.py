@@ -85,14 +85,11 @@ def _is_filled_with(node: Node, number: float) -> bool:
 
 def _neutral(node: Node) -> Node | None:
     """Replace x·1, 1·x and x/1 by x, exactly. (x + 0 is not exactly x, as it turns -0 into 0.)"""
-    if node.is_op("multiply"):
+    if node.is_op("multiply", "divide"):
         x, y = node.inputs
-        if _is_filled_with(y, 1) and x.shape == node.shape:
-            return x
-        if _is_filled_with(x, 1) and y.shape == node.shape:
-            return y
-    if node.is_op("divide") and _is_filled_with(node.inputs[1], 1) and node.inputs[0].shape == node.shape:
-        return node.inputs[0]
+        for other, one in ((x, y), (y, x)) if node.is_op("multiply") else ((x, y),):
+            if _is_filled_with(one, 1) and other.shape == node.shape:
+                return other
     return None
 
 
@@ -148,13 +145,9 @@ def _broadcast_is_implied(node: Node) -> Node | None:
 
 def _whole_assignment(node: Node) -> Node | None:
     """Replace an assignment to the whole array by the new contents."""
-    if (
-        node.is_op("slice_assign")
-        and node.inputs[1].shape == node.shape
-        and all(s == 1 for s in node.params["step"])
-    ):
-        return node.inputs[1]
-    return None
+    if not node.is_op("slice_assign") or node.inputs[1].shape != node.shape:
+        return None
+    return node.inputs[1] if all(s == 1 for s in node.params["step"]) else None
 
 
 # --- products ----------------------------------------------------------------------------------------------------
