@@ -400,6 +400,10 @@ class SeriesColumn(Column):
 
     @cached_property
     def _counts(self) -> list[tuple[object, int]]:
+        if (coded := self._coded) is not None:
+            values, positions = coded
+            counts = np.bincount(positions, minlength=len(values))[: len(values)]
+            return [*zip(values.to_list(), counts.tolist(), strict=True)]
         pairs = self._series.alias("values").value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
