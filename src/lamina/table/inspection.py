@@ -17,7 +17,7 @@ from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
-from lamina.table.kinds import choices_of, judged
+from lamina.table.kinds import choices_of, judged, with_one_sign
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.tables import Table, as_table
@@ -176,9 +176,11 @@ class Look:
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
         self.target_column = column_of_target(table, target)
-        self.target = self._understood_target(task)
         names = [name for name in table.names if name != self.target_name]
-        self.schemas = {name: self._judged(name) for name in names}
+        self.target, *judged = with_one_sign(
+            lambda name: self._understood_target(task) if name is None else self._judged(name), [None, *names]
+        )
+        self.schemas: dict[str, ColumnSchema | str] = dict(zip(names, judged, strict=True))
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
         self._add(total_row(table))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.support.messages import doing
+from lamina.support.messages import being, doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.left_out import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
@@ -24,6 +24,7 @@ from lamina.table.types import (
     Category,
     Choice,
     Composite,
+    Mixed,
     Nominal,
     Number,
     Quantity,
@@ -32,6 +33,10 @@ from lamina.table.types import (
     ordered_by,
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
+from lamina.table.values import number_in
+from lamina.table.written_numbers import SIGN_OF_TABLE, Form
+
+_KeyT = TypeVar("_KeyT", bound=Hashable)
 
 
 def infer(
@@ -80,19 +85,58 @@ def infer(
     _require_size(table)
     choices = choices_of(table, kinds or {})
     column = column_of_target(table, target)
-    found = None if column is None else infer_target(column, task)
     if (total := total_row(table)) is not None:
         warn(total.message)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
+        found = None if column is None else infer_target(column, task)
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
-    else:
-        names = [name for name in table.names if name != own]
-        columns = list[ColumnSchema]()
-        for i, name in enumerate(names):
-            doing(f"recognizing columns: {i} of {len(names)}")
-            columns.append(judged(table.column(name), choices.get(name), table.named, dates))
+        return schema_of(columns, table.rows, named=table.named, target=found)
+    names = [name for name in table.names if name != own]
+
+    def judge(place: int) -> Any:
+        if place < 0:
+            return None if column is None else infer_target(column, task)
+        doing(f"recognizing columns: {place} of {len(names)}")
+        return judged(table.column(names[place]), choices.get(names[place]), table.named, dates)
+
+    found, *columns = with_one_sign(judge, range(-1, len(names)))
     return schema_of(columns, table.rows, named=table.named, target=found)
+
+
+def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[Any]:
+    """The results of `judge`: the schemas of a table's columns, its target, or reasons to refuse a column.
+
+    Where some columns tell the decimal sign of their numbers, and all of these have the same, it is that of the columns
+    that don't: 1,347 beside 28,9 is a little more than 1.
+    """
+    found = {key: judge(key) for key in keys}
+    signs = {sign for one in found.values() if (sign := _sign_told(one))}
+    unsure = [key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by == "custom"]
+    if unsure and len(signs) == 1:
+        with being(SIGN_OF_TABLE, *signs):
+            found |= {key: judge(key) for key in unsure}
+    return [*found.values()]
+
+
+def _form_of(one: Any) -> Form | None:
+    """The format of a column's or target's numbers in texts."""
+    form = one.form if isinstance(one, Target) else getattr(one, "type", None)
+    return form if isinstance(form, Form) and form.like else None
+
+
+def _sign_told(one: Any) -> str:
+    """The decimal sign that a column or target tells; empty if it tells none."""
+    if (form := _form_of(one)) is not None:
+        return form.decimal if form.decimal_by == "column" else ""
+    numbers: list[float | None] = []
+    if isinstance(one, ColumnSchema) and one.categories:
+        numbers = [*map(number_in, one.categories)]
+    elif isinstance(one, Target) or (isinstance(one, ColumnSchema) and isinstance(one.type, Number | Mixed)):
+        number = one.parts[0] if isinstance(one, ColumnSchema) and one.parts else one
+        numbers = [number.low, number.high]
+    fractions = [number % 1 for number in numbers if number is not None]
+    return "." if len(fractions) == len(numbers) and any(fractions) else ""
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:

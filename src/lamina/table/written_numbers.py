@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -358,6 +359,8 @@ class Form:
         below, above: the widths of the closed ranges next to open ranges ("under 18", "65+"), as text; empty without
             open ranges.
         like: an example text.
+        decimal_by: what tells the decimal sign: "column", its own digits; "table", other columns, against custom;
+            "custom", since 1,234 alone does not tell it; empty if no number has a sign.
     """
 
     decimal: str = "."
@@ -370,6 +373,7 @@ class Form:
     below: str = ""
     above: str = ""
     like: str = ""
+    decimal_by: str = ""
 
     def page_form(self) -> dict[str, Any]:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""
@@ -582,7 +586,9 @@ def form_of(counts: Counts) -> Form | None:
     if not written or _are_codes(written):
         return None
     atoms = [(atom, rows) for one, rows in written for atom in (one.low, one.high) if atom is not None]
-    form = _with_unit(Form(decimal=_decimal(atoms), fractions=_has_fractions(atoms)), atoms)
+    decimal, decimal_by = _decimal(atoms)
+    form = Form(decimal=decimal, decimal_by=decimal_by, fractions=_has_fractions(atoms))
+    form = _with_unit(form, atoms)
     if form is None:
         return None
     form = _with_ranges(form, written)
@@ -621,8 +627,12 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
     return grouped > 1 and len(lengths) == 1 and lengths.pop() > 8
 
 
-def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
-    """The decimal sign, inferred from a column's digits."""
+SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="")
+"""The decimal sign that a table's columns agree on, for columns whose digits don't tell theirs; empty: none."""
+
+
+def _decimal(atoms: Iterable[tuple[Atom, int]]) -> tuple[str, str]:
+    """The decimal sign of a column's digits, and what tells it; see `Form.decimal_by`."""
     votes: Counter[str] = Counter()
     groups: Counter[str] = Counter()  # ambiguous signs: the only one, before three digits
     whole = money = 0
@@ -643,8 +653,10 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
         else:
             whole += rows
     if votes:
-        return "." if votes["."] >= votes[","] else ","
-    return "," if groups["."] and not groups[","] and (whole or money) else "."
+        return "." if votes["."] >= votes[","] else ",", "column"
+    custom = "," if groups["."] and not groups[","] and (whole or money) else "."
+    sign = (SIGN_OF_TABLE.get() or custom) if groups else custom
+    return sign, "table" if sign != custom else "custom" if groups else ""
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
@@ -757,6 +769,8 @@ def described(form: Form) -> str:
         what += f" in {form.measure}"
     elif "," in form.like and form.decimal == "," and not form.ranges:
         what += " with decimal commas"
+    if form.decimal_by == "table":
+        what += f" (decimal {'point' if form.decimal == '.' else 'comma'} as in other columns)"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
 
 

@@ -221,8 +221,8 @@ class DelimitedFile:
         """The file's content after the header, in blocks that end at the end of a record."""
         skip = self.dialect.skip
         rest = b""
-        # Larger blocks are parsed more quickly, but take memory that a stream lacks. Still larger ones are slower, as the
-        # C library would ask the system for each block's memory anew.
+        # Larger blocks are parsed more quickly, but take memory that a stream lacks. Still larger ones are slower, as
+        # the C library would ask the system for each block's memory anew.
         size = _dialect.CHUNK * (2 if self.source.held else 1)
         for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
             skipped = min(skip, len(chunk))
