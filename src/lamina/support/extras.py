@@ -15,6 +15,7 @@ EXTRAS = {
     "scikit-learn": "sklearn",
     "polars": "table",
     "narwhals": "table",
+    "scipy": "table",
     "jinja2": "table",
     "backports.zstd": "table",
     "python-calamine": "table",

@@ -342,7 +342,11 @@ class SeriesColumn(Column):
 
     @cached_property
     def _distinct(self) -> int:
-        return int(self._series.alias("values").n_unique())
+        values = self._series.alias("values")
+        # Codes, which are wanted later, are only slower for texts that hardly repeat.
+        if 2 * values.head(10 * FEW).n_unique() < min(len(values), 10 * FEW) and (coded := self._coded):
+            return len(coded[0]) + bool(values.null_count())
+        return int(values.n_unique())
 
     def coded(self) -> tuple[list[Any], np.ndarray] | None:
         coded = self._coded

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -78,10 +78,10 @@ class Text(Composite):
         return found if any(isinstance(part.type, Number) for part in found.parts) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        counts: dict[str, int] = {}
-        for value, count in column.value_counts():
+        pairs, missing = column.value_counts(), column.missing()
+        counts = cast("dict[str, int]", dict(pairs)) if column.storage == "text" else {}
+        for value, count in pairs if not counts else ():  # of several types, some of which have the same name
             counts[value_name(value)] = counts.get(value_name(value), 0) + count
-        missing = column.missing()
         if len(counts) < 2:
             return Category().learn(column, named)
         rows = sum(counts.values())
