@@ -422,3 +422,12 @@ def test_the_decimal_sign_of_the_user_counts(tmp_path):
     )
     frame = read_files(tmp_path / "data.csv", ReadOptions(decimal=","))
     assert infer(frame, "price")["weight"].high == 3.125
+
+
+def test_columns_that_are_recognized_again_are_warned_of_once():
+    frame = pl.DataFrame(
+        {name: [*values, "oops" if name == "weight" else "2"] for name, values in GERMAN.items()}
+    )
+    with pytest.warns(DataWarning) as said:
+        assert infer(frame, "price")["weight"].parts[0].high == 3.125
+    assert len(said) == 1

@@ -12,7 +12,7 @@ from lamina.errors import DataError
 from lamina.support.messages import being, doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.left_out import total_row
-from lamina.table.messages import as_kind, closest, is_on_command_line, warn
+from lamina.table.messages import as_kind, closest, is_on_command_line, said_once, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import column_of_target, infer_target
@@ -110,13 +110,16 @@ def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[
     Where some columns tell the decimal sign of their numbers, and all of these have the same, it is that of the columns
     that don't: 1,347 beside 28,9 is a little more than 1.
     """
-    found = {key: judge(key) for key in keys}
-    signs = {sign for one in found.values() if (sign := _sign_told(one))}
-    unsure = [key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by == "custom"]
-    if unsure and len(signs) == 1:
-        with being(SIGN_OF_TABLE, *signs):
-            found |= {key: judge(key) for key in unsure}
-    return [*found.values()]
+    with said_once():
+        found = {key: judge(key) for key in keys}
+        signs = {sign for one in found.values() if (sign := _sign_told(one))}
+        unsure = [
+            key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by == "custom"
+        ]
+        if unsure and len(signs) == 1:
+            with being(SIGN_OF_TABLE, *signs):
+                found |= {key: judge(key) for key in unsure}
+        return [*found.values()]
 
 
 def _form_of(one: Any) -> Form | None:
@@ -129,14 +132,14 @@ def _sign_told(one: Any) -> str:
     """The decimal sign that a column or target tells; empty if it tells none."""
     if (form := _form_of(one)) is not None:
         return form.decimal if form.decimal_by == "column" else ""
-    numbers: list[float | None] = []
     if isinstance(one, ColumnSchema) and one.categories:
-        numbers = [*map(number_in, one.categories)]
-    elif isinstance(one, Target) or (isinstance(one, ColumnSchema) and isinstance(one.type, Number | Mixed)):
-        number = one.parts[0] if isinstance(one, ColumnSchema) and one.parts else one
-        numbers = [number.low, number.high]
-    fractions = [number % 1 for number in numbers if number is not None]
-    return "." if len(fractions) == len(numbers) and any(fractions) else ""
+        has_points = any("." in name for name in one.categories)
+        return "." if has_points and all(number_in(name) is not None for name in one.categories) else ""
+    if isinstance(one, ColumnSchema) and isinstance(one.type, Number | Mixed):
+        one = [*one.parts, one][0]
+    elif not isinstance(one, Target):
+        return ""
+    return "." if any(limit is not None and limit % 1 for limit in (one.low, one.high)) else ""
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
