@@ -278,7 +278,7 @@ class TextEncoder:
             counts: maps each text to its number of rows in the table.
             numbers: the maximum number of features.
         """
-        texts = _chosen(sorted(counts))
+        texts = chosen(sorted(counts))
         rows_of = np.array([counts[text] for text in texts], np.float64)
         hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts])
         different, places = np.unique(hashes, return_inverse=True)
@@ -341,8 +341,8 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return order[np.sort(first)[:_MOST_TOKENS]]
 
 
-def _chosen(texts: list[str]) -> list[str]:
-    """The texts from which the encoder learns: all, or an evenly spaced subset if there are very many."""
+def chosen(texts: list[str]) -> list[str]:
+    """The sorted texts from which an encoder learns: all, or an evenly spaced subset if there are very many."""
     points = sum(min(len(text), LONGEST_TEXT) for text in texts)
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]

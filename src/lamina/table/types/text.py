@@ -15,7 +15,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
-from lamina.table.ngrams import TextEncoder
+from lamina.table.ngrams import TextEncoder, chosen
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -84,6 +84,7 @@ class Text(Composite):
             counts[value_name(value)] = counts.get(value_name(value), 0) + count
         if len(counts) < 2:
             return Category().learn(column, named)
+        counts = {text: counts[text] for text in sorted(counts)}
         rows = sum(counts.values())
         most = len(counts) // _TEXTS_A_NUMBER if 2 * len(counts) <= rows else rows // _ROWS_A_NUMBER
         encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, most)))
@@ -188,9 +189,12 @@ def _is_of_words(candidate: Candidate) -> bool:
 def _numbers(
     name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
 ) -> Iterator[ColumnSchema]:
-    """The schemas of the numeric parts; the first part also flags missing texts."""
-    encoded = encoder.encode(list(counts))
-    rows = np.array(list(counts.values()))
+    """The schemas of the numeric parts, with the ranges of the texts that the encoder learned from.
+
+    The first part also flags missing texts. The texts in `counts` are sorted.
+    """
+    texts = chosen([*counts])
+    encoded, rows = encoder.encode(texts), np.array([counts[text] for text in texts])
     for j, values in enumerate(encoded.T):
         part = f"{name}: text {j + 1}"
         mean = float(np.average(values, weights=rows)) if named else None
