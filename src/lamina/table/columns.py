@@ -425,15 +425,10 @@ class SeriesColumn(Column):
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
         if (coded := self.coded()) is not None:
             return np.array([*map(function, coded[0])], dtype)[coded[1]]
-        values = self._series.alias("values").unique().to_list()
-        results = [function(value) for value in values]
-        return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
-        return cast(
-            np.ndarray,
-            self._series.alias("values")
-            .replace_strict(values, results, return_dtype=return_dtype)
-            .to_numpy(),
-        )
+        series, return_dtype = self._series.alias("values"), nw.Int32 if dtype is np.int32 else nw.Float64
+        values = series.unique().to_list()
+        found = series.replace_strict(values, [*map(function, values)], return_dtype=return_dtype)
+        return cast(np.ndarray, found.to_numpy())
 
 
 _ISO_PARTS = (
@@ -485,10 +480,8 @@ def _storage(dtype: Any) -> Storage:
         "time": (nw.Time,),
         "duration": (nw.Duration,),
     }
-    for storage, types in kinds.items():
-        if dtype in types:
-            return storage
-    return "other"
+    found: list[Storage] = [storage for storage, types in kinds.items() if dtype in types]
+    return found[0] if found else "other"
 
 
 class ArrayColumn(Column):
@@ -565,7 +558,12 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
-        objects = _in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
+        objects = [
+            value
+            if is_missing(value) or _storage_of_value(value) != "other" or (text := as_text(value)) is None
+            else text
+            for value in objects
+        ]
         storage = storage_of_values(objects)
     elif values.dtype == object:
         return values, storage
@@ -702,18 +700,6 @@ def import_narwhals() -> Any:
     import narwhals
 
     return narwhals
-
-
-def _in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """The values as a list, converted to text by `as_text` where possible.
-
-    Values for which `is_plain` is true are unchanged.
-    """
-    texts: list[Any] = []
-    for value in values:
-        text = None if is_plain(value) else as_text(value)
-        texts.append(value if text is None else text)
-    return texts
 
 
 def as_text(value: Any) -> str | None:

@@ -491,7 +491,8 @@ def _ratio(unit: str, form: Form) -> float | None:
     """
     mine, theirs = _size(form.measure), _size(unit)
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
-        mine, theirs = ((base, own * size) for (base, size), own in map(_in_dimension, (mine, theirs)))
+        both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
+        mine, theirs = ((base, own * size) for (base, size), own in both)
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
 
@@ -502,11 +503,6 @@ def _size(unit: str) -> tuple[str, float] | None:
         return found
     metric = _UNITS.get(unit)
     return metric and (metric[0], 10.0 ** metric[1])
-
-
-def _in_dimension(size: tuple[str, float]) -> tuple[tuple[str, float], float]:
-    """The base of a base unit's dimension with its size in that, and the size in the base unit."""
-    return _DIMENSIONS.get(size[0], (size[0], 1.0)), size[1]
 
 
 def _value(atom: Atom, form: Form) -> float | None:

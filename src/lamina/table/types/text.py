@@ -93,16 +93,9 @@ class Text(Composite):
             *_frequent(column.name, counts, missing),
         ]
         if not parts:
-            return ColumnSchema(column.name, Identifier(), column.type_name, missing)
-        learned, reason = replace(self, typical=_typical(counts)), f"{len(counts):,} different texts"
-        return ColumnSchema(
-            column.name,
-            learned,
-            column.type_name,
-            missing,
-            reason=reason,
-            parts=tuple(parts),
-            arrays=vars(encoder),
+            return Identifier().schema_of(column)
+        return replace(self, typical=_typical(counts)).schema_of(
+            column, reason=f"{len(counts):,} different texts", parts=tuple(parts), arrays=vars(encoder)
         )
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
