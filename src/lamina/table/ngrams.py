@@ -12,7 +12,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -343,7 +343,7 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def chosen(texts: list[str]) -> list[str]:
     """The sorted texts from which an encoder learns: all, or an evenly spaced subset if there are very many."""
-    points = sum(min(len(text), LONGEST_TEXT) for text in texts)
+    points = sum(map(min, map(len, texts), repeat(LONGEST_TEXT)))
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
 
