@@ -109,7 +109,8 @@ class DelimitedFile:
         texts = [name for name, kind in types.items() if kind == pl.String]
         kept, self._kept = self._kept, None
         # The texts of a block's numbers are not kept.
-        if kept is not None and all(frame.schema[name] == pl.String for frame, _ in kept for name in texts):
+        wanted = dict.fromkeys(texts, pl.String())
+        if kept is not None and all(wanted.items() <= frame.schema.items() for frame, _ in kept):
             while kept:
                 frame, is_plain = kept.pop(0)
                 yield from typed(frame, types, *options, is_plain=is_plain).iter_slices(rows)

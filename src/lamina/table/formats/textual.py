@@ -93,7 +93,8 @@ def cleaned(
     if texts and not is_plain:
         frame = stripped(frame, texts, missing)
         numbers |= _numbers(frame, [name for name in texts if name in seen], decimal)
-    parsed = {name: found for name, found in numbers.items() if frame.schema[name] == pl.String}
+    kinds = frame.schema  # which polars makes anew each time
+    parsed = {name: found for name, found in numbers.items() if kinds[name] == pl.String}
     for name in _may_have_thousands(parsed, frame, decimal):
         if have_thousands(frame[name].drop_nulls().unique().to_list()):
             del numbers[name]
