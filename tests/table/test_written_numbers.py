@@ -377,9 +377,9 @@ def test_columns_that_tell_no_decimal_sign_have_that_of_the_others(way, tmp_path
     schema = way(pl.DataFrame(GERMAN), tmp_path)
     weight, target = schema["weight"], schema.target
     assert (weight.low, weight.high) == (1.02, 3.125)
-    assert weight.reason == "numbers with decimal commas (decimal comma as in other columns), 1,020 → 1.02"
+    assert weight.reason == "numbers with decimal commas as in other columns, 1,020 → 1.02"
     assert (target.low, target.high) == (1.347, 4.9)
-    assert target.reason.startswith("numbers with decimal commas (decimal comma as in other columns), ")
+    assert target.reason.startswith("numbers with decimal commas as in other columns, ")
     again = Schema.from_dict(schema.to_dict())
     row = pl.DataFrame(
         {"weight": ["1,500", "12,5"], "length": ["1,500", "2"]}

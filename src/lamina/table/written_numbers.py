@@ -766,7 +766,8 @@ def described(form: Form) -> str:
     elif "," in form.like and form.decimal == "," and not form.ranges:
         what += " with decimal commas"
     if form.decimal_by == "table":
-        what += f" (decimal {'point' if form.decimal == '.' else 'comma'} as in other columns)"
+        with_sign = f" with decimal {'points' if form.decimal == '.' else 'commas'}"
+        what = f"{what.removesuffix(with_sign)}{with_sign} as in other columns"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
 
 
