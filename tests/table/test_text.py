@@ -12,6 +12,7 @@ from any_texts import sentences
 import lamina
 from lamina.errors import DataError
 from lamina.export import describe
+from lamina.table import ngrams
 from lamina.table.columns import ArrayColumn
 from lamina.table.encode import TableEncoder
 from lamina.table.inspection import Look
@@ -91,6 +92,20 @@ def test_texts_that_differ_have_a_number_per_hundred_rows():
     assert len([part for part in seen(twice).parts if not part.categories]) == len(set(twice)) // 10
     often = [f"{first} {last}-{other}" for first in FIRST for last in LAST for other in LAST] * 3
     assert len(infer(pl.DataFrame({"c": often}))["c"].parts) == 30
+
+
+def test_ranges_are_of_the_texts_that_were_learned_from(monkeypatch):
+    monkeypatch.setattr(ngrams, "_MOST_TEXTS", 100)
+    texts = sentences(300)
+    column = infer(pl.DataFrame({"a": texts, "x": range(len(texts))}))["a"]
+    different = sorted(set(texts))
+    seen = different[:: -(-len(different) // 100)]
+    numbers = column.type.encoder(column).encode(seen)
+    part = column.parts[0]
+    assert (part.low, part.high) == (numbers[:, 0].min(), numbers[:, 0].max())
+    np.testing.assert_allclose(
+        part.mean, np.repeat(numbers[:, 0], [texts.count(text) for text in seen]).mean()
+    )
 
 
 def test_missing_and_unseen_values(recwarn):

@@ -13,11 +13,16 @@ from scipy import constants
 
 from lamina.errors import DataError
 from lamina.table.check import check
+from lamina.table.columns import as_column
+from lamina.table.inspection import Look
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
+from lamina.table.options import ReadOptions
+from lamina.table.read import read as read_files
 from lamina.table.schema import Schema
 from lamina.table.stream import _summaries
 from lamina.table.stream.statistics import TableStatistics
+from lamina.table.target import target_values
 from lamina.table.types import Category, WrittenNumber
 from lamina.table.types.base import type_from_dict
 from lamina.table.written_numbers import described, form_of, number_of
@@ -340,3 +345,99 @@ def test_a_target_of_money_is_a_regression():
     statistics.update(frame)
     assert statistics.schema().target.form == target.form
     assert statistics.moments().high == target.high
+
+
+# --- the decimal sign of a table -------------------------------------------------------------------------------------
+
+GERMAN = {
+    "weight": ["1,347", "2,250", "1,985", "3,125", "1,020", "2,875"] * 5,
+    "length": ["28,9", "30,1", "27,5", "31,25", "29", "28"] * 5,
+    "price": ["1,347", "2,510", "2,155", "4,900", "3,005", "1,999"] * 5,
+}
+
+
+def schema_of_frame(frame, _folder):
+    return infer(frame, "price")
+
+
+def schema_of_file(frame, folder):
+    frame.write_csv(folder / "data.csv", separator=";")
+    return infer(read_files(folder / "data.csv"), "price")
+
+
+def schema_of_stream(frame, _folder):
+    parts = [TableStatistics(frame.schema, "price", first=first) for first in (0, 7)]
+    parts[0].update(frame[:7])
+    parts[1].update(frame[7:])
+    parts[0].merge(parts[1])
+    return parts[0].schema()
+
+
+def schema_of_inspection(frame, _folder):
+    return Look(frame, "price").schema
+
+
+ways = pytest.mark.parametrize(
+    "way", [schema_of_frame, schema_of_file, schema_of_stream, schema_of_inspection]
+)
+
+
+@ways
+def test_columns_that_tell_no_decimal_sign_have_that_of_the_others(way, tmp_path):
+    schema = way(pl.DataFrame(GERMAN), tmp_path)
+    weight, target = schema["weight"], schema.target
+    assert (weight.low, weight.high) == (1.02, 3.125)
+    assert weight.reason == "numbers with decimal commas as in other columns, 1,020 → 1.02"
+    assert (target.low, target.high) == (1.347, 4.9)
+    assert target.reason.startswith("numbers with decimal commas as in other columns, ")
+    again = Schema.from_dict(schema.to_dict())
+    row = pl.DataFrame(
+        {"weight": ["1,500", "12,5"], "length": ["1,500", "2"]}
+    )  # which tells less than training did
+    new = check(again, row)
+    assert new.column("weight").numbers().tolist() == [1.5, 12.5]
+    assert new.column("length").numbers().tolist() == [1.5, 2]
+    assert target_values(again.target, as_column(["1,250", "2,000"])).tolist() == [1.25, 2]
+
+
+@ways
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"length": ["28.9", "30.1", "27.5", "31.25", "29", "28"] * 5},  # tells points
+        {"size": ["28.9", "30.1", "27.5", "31.25", "29", "28"] * 5},  # contradicts
+        {"length": ["28", "30", "27", "31", "29", "33"] * 5},  # tells nothing
+        {
+            "length": ["24.12.2024", "25.12.2024", "1.1.2025", "2.1.2025", "3.1.2025", "4.1.2025"] * 5
+        },  # no numbers
+        {"length": ["1,5,7", "2,6", "3,8", "1,7,9", "2,5,8", "1,2"] * 5},  # lists
+    ],
+)
+def test_where_the_others_do_not_agree_a_comma_is_between_thousands(way, other, tmp_path):
+    schema = way(pl.DataFrame(GERMAN | other), tmp_path)
+    assert schema["weight"].high == 3125
+    assert (schema.target.low, schema.target.high) == (1347, 4900)
+    assert "other columns" not in schema["weight"].reason + schema.target.reason
+
+
+def test_a_target_tells_the_decimal_sign_of_columns():
+    schema = infer(pl.DataFrame(GERMAN), "length")
+    assert schema["weight"].high == 3.125
+    assert schema.target.high == 31.25
+
+
+def test_the_decimal_sign_of_the_user_counts(tmp_path):
+    pl.DataFrame(GERMAN | {"size": ["28.9", "3.5", "1", "2", "3", "4"] * 5}).write_csv(
+        tmp_path / "data.csv", separator=";"
+    )
+    frame = read_files(tmp_path / "data.csv", ReadOptions(decimal=","))
+    assert infer(frame, "price")["weight"].high == 3.125
+
+
+def test_columns_that_are_recognized_again_are_warned_of_once():
+    frame = pl.DataFrame(
+        {name: [*values, "oops" if name == "weight" else "2"] for name, values in GERMAN.items()}
+    )
+    with pytest.warns(DataWarning) as said:
+        assert infer(frame, "price")["weight"].parts[0].high == 3.125
+    assert len(said) == 1

@@ -20,7 +20,7 @@ from lamina.mxnet.symbol.checking import (
     check_symbolic_forward,
     simple_forward,
 )
-from lamina.mxnet.util import setenv  # noqa: F401 - MXNet has it here, too
+from lamina.mxnet.util import setenv as setenv  # MXNet has it here, too
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform

@@ -150,7 +150,9 @@ def _decimals(value: float) -> str:
     return f"{round(value, places) + 0.0:,.{places}f}"
 
 
-def compared(metrics: Mapping[str, _Metrics]) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
+def compared(
+    metrics: Mapping[str, Mapping[str, float | None]],
+) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
     """The column titles and the rows of a table that compares models by their metrics.
 
     Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.

@@ -13,7 +13,7 @@ from lamina.errors import LaminaError, MissingPackageError
 
 _PACKAGES = {
     "sklearn": "scikit-learn",
-    "table": "polars narwhals jinja2 backports.zstd python-calamine",
+    "table": "polars narwhals scipy jinja2 backports.zstd python-calamine",
     "plot": "matplotlib pillow",
     "onnx": "onnx",
     "distill": "onnxruntime",

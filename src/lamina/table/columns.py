@@ -342,7 +342,11 @@ class SeriesColumn(Column):
 
     @cached_property
     def _distinct(self) -> int:
-        return int(self._series.alias("values").n_unique())
+        values = self._series.alias("values")
+        # Codes, which are wanted later, are only slower for texts that hardly repeat.
+        if 2 * values.head(10 * FEW).n_unique() < min(len(values), 10 * FEW) and (coded := self._coded):
+            return len(coded[0]) + bool(values.null_count())
+        return int(values.n_unique())
 
     def coded(self) -> tuple[list[Any], np.ndarray] | None:
         coded = self._coded
@@ -400,6 +404,10 @@ class SeriesColumn(Column):
 
     @cached_property
     def _counts(self) -> list[tuple[object, int]]:
+        if (coded := self._coded) is not None:
+            values, positions = coded
+            counts = np.bincount(positions, minlength=len(values))[: len(values)]
+            return [*zip(values.to_list(), counts.tolist(), strict=True)]
         pairs = self._series.alias("values").value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
@@ -417,15 +425,10 @@ class SeriesColumn(Column):
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
         if (coded := self.coded()) is not None:
             return np.array([*map(function, coded[0])], dtype)[coded[1]]
-        values = self._series.alias("values").unique().to_list()
-        results = [function(value) for value in values]
-        return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
-        return cast(
-            np.ndarray,
-            self._series.alias("values")
-            .replace_strict(values, results, return_dtype=return_dtype)
-            .to_numpy(),
-        )
+        series, return_dtype = self._series.alias("values"), nw.Int32 if dtype is np.int32 else nw.Float64
+        values = series.unique().to_list()
+        found = series.replace_strict(values, [*map(function, values)], return_dtype=return_dtype)
+        return cast(np.ndarray, found.to_numpy())
 
 
 _ISO_PARTS = (
@@ -477,10 +480,8 @@ def _storage(dtype: Any) -> Storage:
         "time": (nw.Time,),
         "duration": (nw.Duration,),
     }
-    for storage, types in kinds.items():
-        if dtype in types:
-            return storage
-    return "other"
+    found: list[Storage] = [storage for storage, types in kinds.items() if dtype in types]
+    return found[0] if found else "other"
 
 
 class ArrayColumn(Column):
@@ -557,7 +558,12 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
-        objects = _in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
+        objects = [
+            value
+            if is_missing(value) or _storage_of_value(value) != "other" or (text := as_text(value)) is None
+            else text
+            for value in objects
+        ]
         storage = storage_of_values(objects)
     elif values.dtype == object:
         return values, storage
@@ -694,18 +700,6 @@ def import_narwhals() -> Any:
     import narwhals
 
     return narwhals
-
-
-def _in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """The values as a list, converted to text by `as_text` where possible.
-
-    Values for which `is_plain` is true are unchanged.
-    """
-    texts: list[Any] = []
-    for value in values:
-        text = None if is_plain(value) else as_text(value)
-        texts.append(value if text is None else text)
-    return texts
 
 
 def as_text(value: Any) -> str | None:

@@ -394,10 +394,8 @@ class TableEncoder:
 
     def checked_codes(self, numbers: np.ndarray, codes: np.ndarray) -> Coded | Encoded:
         """The same as `coded` for the arguments of `transform_coded`."""
-        is_traceable = self._is_traceable
-        return (
-            self._without_infinity(numbers, codes) if is_traceable else self.transform_coded(numbers, codes)
-        )
+        encode = self._without_infinity if self._is_traceable else self.transform_coded
+        return encode(numbers, codes)
 
     @property
     def _is_traceable(self) -> bool:

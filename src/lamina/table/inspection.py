@@ -18,7 +18,7 @@ from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
-from lamina.table.kinds import choices_of, judged, targets_of
+from lamina.table.kinds import choices_of, judged, targets_of, with_one_sign
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.tables import Table, as_table
@@ -175,10 +175,17 @@ class Look:
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
         self.target_column = column_of_target(table, target)
-        self.target = self._understood_target(task)
         names = [name for name in table.names if name != self.target_name]
         self.refused: dict[str, str] = {}
-        self.schemas = {name: self._judged(name) for name in names}
+
+        def judge(name: str | None) -> Any:
+            if name is not None:
+                return self._judged(name)
+            self.target = self._understood_target(task)
+            return self.target
+
+        _, *found = with_one_sign(judge, [None, *names])
+        self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
         self._add(total_row(table))

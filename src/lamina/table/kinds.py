@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.support.messages import doing
+from lamina.support.messages import being, doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.left_out import total_row
-from lamina.table.messages import as_kind, closest, is_on_command_line, warn
+from lamina.table.messages import as_kind, closest, is_on_command_line, said_once, warn
 from lamina.table.ngram_targets import standardized
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import column_of_target, infer_target, target_values
-from lamina.table.types import Boolean, Category, Composite, Nominal, Number, Quantity, Text, ordered_by
+from lamina.table.types import (
+    Boolean,
+    Category,
+    Composite,
+    Mixed,
+    Nominal,
+    Number,
+    Quantity,
+    Text,
+    ordered_by,
+)
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice
 from lamina.table.types.calendar import intervals_between
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
+from lamina.table.values import number_in
+from lamina.table.written_numbers import SIGN_OF_TABLE, Form
+
+_KeyT = TypeVar("_KeyT", bound=Hashable)
 
 
 def infer(
@@ -73,26 +87,71 @@ def infer(
     _require_size(table)
     choices = choices_of(table, kinds or {})
     column = column_of_target(table, target)
-    found = None if column is None else infer_target(column, task)
-    if column is not None and found is not None:
-        targets = partial(targets_of, found, column)
     if (total := total_row(table)) is not None:
         warn(total.message)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
+        found = None if column is None else infer_target(column, task)
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
-    else:
-        names = [name for name in table.names if name != own]
-        columns = list[ColumnSchema]()
-        for i, name in enumerate(names):
-            doing(f"recognizing columns: {i} of {len(names)}")
-            columns.append(judged(table.column(name), choices.get(name), table.named, dates, targets))
+        return schema_of(columns, table.rows, named=table.named, target=found)
+    names = [name for name in table.names if name != own]
+
+    def judge(place: int) -> Any:
+        nonlocal targets
+        if place < 0:
+            if column is None:
+                return None
+            found = infer_target(column, task)
+            targets = partial(targets_of, found, column)
+            return found
+        doing(f"recognizing columns: {place} of {len(names)}")
+        return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
+
+    found, *columns = with_one_sign(judge, range(-1, len(names)))
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
 def targets_of(target: Target, column: Column) -> np.ndarray:
     """The target of each row as regressions need it, see `standardized`."""
     return standardized(target_values(target, column), len(target.classes) or None)
+
+
+def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[Any]:
+    """The results of `judge`: the schemas of a table's columns, its target, or reasons to refuse a column.
+
+    Where some columns tell the decimal sign of their numbers, and all of these have the same, it is that of the columns
+    that don't: 1,347 beside 28,9 is a little more than 1.
+    """
+    with said_once():
+        found = {key: judge(key) for key in keys}
+        signs = {sign for one in found.values() if (sign := _sign_told(one))}
+        unsure = [
+            key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by == "custom"
+        ]
+        if unsure and len(signs) == 1:
+            with being(SIGN_OF_TABLE, *signs):
+                found |= {key: judge(key) for key in unsure}
+        return [*found.values()]
+
+
+def _form_of(one: Any) -> Form | None:
+    """The format of a column's or target's numbers in texts."""
+    form = one.form if isinstance(one, Target) else getattr(one, "type", None)
+    return form if isinstance(form, Form) and form.like else None
+
+
+def _sign_told(one: Any) -> str:
+    """The decimal sign that a column or target tells; empty if it tells none."""
+    if (form := _form_of(one)) is not None:
+        return form.decimal if form.decimal_by == "column" else ""
+    if isinstance(one, ColumnSchema) and one.categories:
+        has_points = any("." in name for name in one.categories)
+        return "." if has_points and all(number_in(name) is not None for name in one.categories) else ""
+    if isinstance(one, ColumnSchema) and isinstance(one.type, Number | Mixed):
+        one = [*one.parts, one][0]
+    elif not isinstance(one, Target):
+        return ""
+    return "." if any(limit is not None and limit % 1 for limit in (one.low, one.high)) else ""
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:

@@ -57,7 +57,7 @@ def said_once() -> Generator[None]:
 
     Several steps of a call may check the same data.
     """
-    with being(_SAID, set[str]()):
+    with being(_SAID, {*(_SAID.get() or ())}):
         yield
 
 

@@ -10,12 +10,14 @@ All steps are arithmetic on code points; JavaScript (``types/text.js``) and mach
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
+
+from lamina.support.extras import require
 
 GRAM_SEED, PRIME = np.uint32(2166136261), np.uint32(16777619)
 """FNV-1a's constants, applied to code points instead of bytes."""
@@ -35,6 +37,9 @@ LONGEST_TEXT = 1 << 14
 _NARROW = 0x3040
 """All spaces and punctuation are below this code point."""
 
+_FIRST_WIDE = 0x2E80
+"""The first code point that is an ideograph, kana or emoji."""
+
 _MOST_TOKENS = 1 << 14
 """Maximum number of tokens; with 30 float16 weights per token, they take 1 MB."""
 
@@ -51,9 +56,6 @@ _MOST_LEARNED = 1 << 21
 
 _BLOCK = 1 << 15
 """Number of code points encoded at once."""
-
-_ENTRIES = 1 << 12
-"""Entries of a sparse matrix multiplied at once, whose products fit a processor's cache."""
 
 _STEPS = 4
 """Steps of the subspace iteration; components differ from exact ones by a thousandth."""
@@ -102,12 +104,16 @@ def _points(texts: Sequence[str]) -> np.ndarray:
 
 def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The value of the mask `flags` for each code point; False for code points beyond the mask's end."""
+    if points.max(initial=0) < _NARROW:  # of most texts
+        return flags.take(points)
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
 def _are_wide(points: np.ndarray) -> np.ndarray:
     """Whether code points are ideographs, kana or emoji."""
-    are_of_east_asia = ((points >= 0x2E80) & (points < 0xAC00)) | ((points >= 0xF900) & (points < 0xFB00))
+    are_of_east_asia = ((points >= _FIRST_WIDE) & (points < 0xAC00)) | (
+        (points >= 0xF900) & (points < 0xFB00)
+    )
     return are_of_east_asia | (points >= 0x1F000)
 
 
@@ -127,7 +133,7 @@ def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: n
 
 
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The hash of each token in the texts, uint32, and the index of the token's text, int64.
+    """The hash of each token in the texts, uint32, and the index of the token's text, int32.
 
     The order of the tokens is arbitrary.
 
@@ -136,16 +142,18 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     array([4, 2])
     """
     points = _points(texts)
-    owners = np.cumsum(points == 0) - 1
+    owners = np.cumsum(points == 0, dtype=np.int32) - 1
     spaces = _any_of(_SPACES, points)
+    points = np.where(spaces, np.uint32(32), points)
     kept = ~spaces
     kept[1:] |= ~spaces[:-1]  # keeps one of several spaces
     kept[0] = True
-    points, owners, spaces = np.where(spaces, np.uint32(32), points)[kept], owners[kept], spaces[kept]
+    if not kept.all():
+        points, owners, spaces = points[kept], owners[kept], spaces[kept]
     found = [*_grams(points, spaces), _words(points), *_wide(points)]
     hashes = np.concatenate([hashes for hashes, _ in found])
     # A token's second code point is in its text; its first may be the space before the text.
-    return _mixed(hashes), owners[np.concatenate([at for _, at in found])]
+    return _mixed(hashes), owners.take(np.concatenate([at for _, at in found]))
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:
@@ -158,18 +166,14 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
 
     The n-grams have no space inside.
     """
-    count = len(points)
-    for size in (3, 4):
-        if count < size:
-            return
-        starts = count - size + 1
-        hashes, inside = np.full(starts, GRAM_SEED), np.ones(starts, bool)
-        for k in range(size):
-            hashes = (hashes ^ points[k : k + starts]) * PRIME
-            if 0 < k < size - 1:
-                inside &= ~spaces[k : k + starts]
-        at = np.flatnonzero(inside)
-        yield hashes[at], at + 1
+    hashes, inside = np.full(len(points), GRAM_SEED), np.True_
+    for size in (1, 2, 3, 4):
+        hashes = (hashes[: len(points) - size + 1] ^ points[size - 1 :]) * PRIME
+        if size > 2:
+            inside = inside & ~spaces[size - 2 : -1]
+            at = np.flatnonzero(inside)
+            yield hashes.take(at), at + 1
+            inside = inside[:-1]
 
 
 def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,6 +186,8 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The hashes of ideographs, kana and emoji, first single, then in pairs, and the indices of their starts."""
+    if points.max(initial=0) < _FIRST_WIDE:
+        return
     wide = _are_wide(points)
     single = np.flatnonzero(wide)
     pairs = np.flatnonzero(wide[1:] & wide[:-1])
@@ -194,86 +200,43 @@ def _firsts(ordered: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([[len(ordered) > 0], ordered[1:] != ordered[:-1]]))
 
 
-@dataclass(frozen=True)
-class _Sparse:
-    """A sparse matrix in row order, which stores only nonzero entries, and no empty rows.
+def _counting(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
+    """A matrix of this shape that counts how often each (row, column) pair occurs, a SciPy CSR array of float64."""
+    require("encoding texts", "scipy")
+    from scipy.sparse import csr_array
 
-    Attributes:
-        rows: the indices of the stored rows.
-        starts: the index of the first entry of each stored row.
-        columns, values: the column and the float64 value of each entry.
-    """
+    bits = shape[1].bit_length()
+    # Keys of half the size are sorted in half the time.
+    dtype = np.int32 if shape[0] < 1 << (31 - bits) else np.int64
+    keys = (rows.astype(dtype) << bits) | columns.astype(dtype)
+    keys.sort()
+    first = _firsts(keys)
+    counts = np.diff(first, append=len(keys)).astype(np.float64)
+    keys = keys[first]
+    starts = np.searchsorted(keys, np.arange(shape[0] + 1, dtype=dtype) << bits)
+    places = (keys & ((1 << bits) - 1)).astype(np.int32)
+    arrays: Any = counts, places, starts.astype(np.int32)
+    return csr_array(arrays, shape=shape)
 
-    rows: np.ndarray
-    starts: np.ndarray
-    columns: np.ndarray
-    values: np.ndarray
 
-    @classmethod
-    def of_entries(cls, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> _Sparse:
-        """A matrix with these entries, which are sorted by row."""
-        starts = _firsts(rows)
-        return cls(rows[starts], starts, columns, values)
+def _scaled(matrix: Any, by_entry: np.ndarray) -> Any:
+    """The CSR array with each entry multiplied by the entry's factor."""
+    return type(matrix)((matrix.data * by_entry, matrix.indices, matrix.indptr), shape=matrix.shape)
 
-    @classmethod
-    def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
-        """A matrix of `width` columns that counts how often each (row, column) pair occurs."""
-        bits = width.bit_length()
-        # Keys of half the size are sorted in half the time.
-        is_small = int(rows.max(initial=0)) < 1 << (31 - bits)
-        keys = (rows.astype(np.int32 if is_small else np.int64) << bits) | columns.astype(np.int32)
-        keys.sort()
-        first = _firsts(keys)
-        values = np.diff(first, append=len(keys)).astype(np.float64)
-        keys = keys[first]
-        return cls.of_entries(keys >> bits, keys & ((1 << bits) - 1), values)
 
-    def scaled(self, by_entry: np.ndarray) -> _Sparse:
-        """The matrix with each entry multiplied by the entry's factor in `by_entry`."""
-        return replace(self, values=self.values * by_entry)
+def _lengths(matrix: Any) -> np.ndarray:
+    """The Euclidean norm of each row of a CSR array; 1 for a row without entries."""
+    lengths, starts = np.ones(matrix.shape[0]), matrix.indptr[:-1]
+    present = np.diff(matrix.indptr) > 0
+    if present.any():
+        lengths[present] = np.sqrt(np.add.reduceat(matrix.data**2, starts[present]))
+    return lengths
 
-    def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
-        """A matrix of the columns with the indices `kept`, in this order.
 
-        `width` is this matrix's number of columns.
-        """
-        places = np.full(width, -1)
-        places[kept] = np.arange(len(kept))
-        columns = places[self.columns]
-        entries = columns >= 0
-        return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
-
-    def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """The elements of `by_row`, an element per stored row, repeated for each entry of the row."""
-        return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
-
-    def lengths(self) -> np.ndarray:
-        """The Euclidean norm of each stored row."""
-        return np.sqrt(np.add.reduceat(self.values**2, self.starts)) if len(self.starts) else np.zeros(0)
-
-    def transposed(self) -> _Sparse:
-        order = np.argsort(self.columns, kind="stable")
-        return _Sparse.of_entries(self.columns[order], self.of_rows(self.rows)[order], self.values[order])
-
-    def times(self, dense: np.ndarray, count: int) -> np.ndarray:
-        """The product with a dense matrix, float64 (count, columns of `dense`).
-
-        `count` is this matrix's number of rows. The entries of a row are summed in order, independently of other rows.
-        """
-        product = np.zeros((count, dense.shape[1]))
-        stops = np.append(self.starts, len(self.values))
-        firsts = _firsts(stops[:-1] // _ENTRIES)
-        for first, last in pairwise([*firsts.tolist(), len(self.starts)]):
-            part = slice(stops[first], stops[last])
-            terms, values = dense.take(self.columns[part], axis=0), self.values[part]
-            others = np.flatnonzero(values != 1)  # few, if values are counts
-            if 2 * len(others) < len(values):
-                terms[others] *= values[others, None]
-            else:
-                terms *= values[:, None]
-            begins = self.starts[first:last] - stops[first]
-            product[self.rows[first:last]] = np.add.reduceat(terms, begins, axis=0)
-        return product
+def _tf_idf(counts: Any, idf: np.ndarray, sizes: np.ndarray | float = 1.0) -> Any:
+    """The counts of tokens times `idf`, in rows whose Euclidean norms are `sizes`; rows without tokens stay zero."""
+    weighted = _scaled(counts, idf[counts.indices])
+    return _scaled(weighted, np.repeat(sizes / _lengths(weighted), np.diff(weighted.indptr)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,19 +270,17 @@ class TextEncoder:
             counts: maps each text to its number of rows in the table.
             numbers: the maximum number of features.
         """
-        texts = _chosen(sorted(counts))
+        texts = chosen(sorted(counts))
         rows_of = np.array([counts[text] for text in texts], np.float64)
         hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts])
         different, places = np.unique(hashes, return_inverse=True)
-        found = _Sparse.counting(owners, places, len(different))
-        rows_with = np.bincount(found.columns, found.of_rows(rows_of[found.rows]), minlength=len(different))
-        kept = _kept(different, rows_with)
-        found = found.of_columns(kept, len(different))
-        texts_with = np.bincount(found.columns, minlength=len(kept))
+        found = _counting(owners, places, (len(texts), len(different)))
+        rows_of_entries = np.repeat(rows_of, np.diff(found.indptr))
+        kept = _kept(different, np.bincount(found.indices, rows_of_entries, minlength=len(different)))
+        found = found[:, kept]
+        texts_with = np.bincount(found.indices, minlength=len(kept))
         idf = (np.log((1 + len(texts)) / (1 + texts_with)) + 1).astype(np.float32)
-        weighted = found.scaled(idf[found.columns])
-        weighted = weighted.scaled(weighted.of_rows(np.sqrt(rows_of[weighted.rows]) / weighted.lengths()))
-        components = _right_singular_vectors(weighted, len(texts), len(kept), numbers)
+        components = _right_singular_vectors(_tf_idf(found, idf, np.sqrt(rows_of)), numbers)
         return cls(different[kept], idf, (idf[:, None] * components).astype(np.float16))
 
     @property
@@ -335,9 +296,8 @@ class TextEncoder:
         weights = self.weights.astype(np.float64)
         encoded = np.empty((len(texts), weights.shape[1]))
         for first, last, found in self._counted(texts):
-            sums = found.times(weights, last - first)
-            sums[found.rows] /= found.scaled(self.idf[found.columns]).lengths()[:, None]
-            encoded[first:last] = sums
+            lengths = _lengths(_scaled(found, self.idf[found.indices]))
+            np.divide(found @ weights, lengths[:, None], out=encoded[first:last])
         return encoded
 
     def matrix(self, texts: Sequence[str]) -> Any:
@@ -347,24 +307,22 @@ class TextEncoder:
         """
         from scipy.sparse import csr_array, vstack
 
-        parts = []
-        for first, last, found in self._counted(texts):
-            weighted = found.scaled(self.idf[found.columns])
-            weighted = weighted.scaled(weighted.of_rows(1 / weighted.lengths()))
-            places = weighted.of_rows(weighted.rows), weighted.columns
-            parts.append(csr_array((weighted.values, places), shape=(last - first, len(self.hashes))))
-        return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
+        parts = [_tf_idf(found, self.idf) for _, _, found in self._counted(texts)]
+        return vstack([csr_array((0, len(self.hashes))), *parts], format="csr")
 
-    def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
+    def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, Any]]:
         """The start and end of each block of texts, and the counts of known tokens in its texts."""
-        table = np.full(1 << _TABLE_BITS, -1, np.int32)
+        table = np.zeros(1 << _TABLE_BITS, np.int32)  # a hash of another place is not that of the first token
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):
             hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts[first:last]])
-            places = table[hashes >> _SHIFT]
-            known = np.flatnonzero(places >= 0)
-            known = known[self.hashes[places[known]] == hashes[known]]
-            yield first, last, _Sparse.counting(owners[known], places[known], len(self.hashes))
+            places = table.take(hashes >> _SHIFT)
+            known = np.flatnonzero(self.hashes.take(places) == hashes) if len(self.hashes) else places[:0]
+            yield (
+                first,
+                last,
+                _counting(owners.take(known), places.take(known), (last - first, len(self.hashes))),
+            )
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -375,9 +333,9 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return order[np.sort(first)[:_MOST_TOKENS]]
 
 
-def _chosen(texts: list[str]) -> list[str]:
-    """The texts from which the encoder learns: all, or an evenly spaced subset if there are very many."""
-    points = sum(min(len(text), LONGEST_TEXT) for text in texts)
+def chosen(texts: list[str]) -> list[str]:
+    """The sorted texts from which an encoder learns: all, or an evenly spaced subset if there are very many."""
+    points = sum(map(min, map(len, texts), repeat(LONGEST_TEXT)))
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
 
@@ -388,35 +346,24 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     return pairwise([*_firsts(points // _BLOCK).tolist(), len(texts)])
 
 
-def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
-    """The first `count` right singular vectors as columns; fewer if the rank is lower.
+def _right_singular_vectors(matrix: Any, count: int) -> np.ndarray:
+    """The first `count` right singular vectors of a CSR array as columns; fewer if the rank is lower.
 
     They are computed by subspace iteration. The largest entry of each vector is positive.
     """
-    if not len(matrix.values):
+    rows, columns = matrix.shape
+    if not matrix.nnz:
         return np.zeros((columns, 0))
     width = min(count + _SPARE, columns, rows)
-    product, across = _product(matrix, rows, columns), _product(matrix.transposed(), columns, rows)
     places = np.arange(columns * width, dtype=np.uint32)
     basis = _mixed(places * PRIME ^ GRAM_SEED).reshape(columns, width) / 2.0**31 - 1
     for _ in range(_STEPS):
-        basis = _orthonormal(across(product(basis)))
-    image = product(basis)
+        basis = _orthonormal(matrix.T @ (matrix @ basis))
+    image = matrix @ basis
     _, axes = np.linalg.eigh(_products(image))
     vectors = np.einsum("ij,jk->ik", basis, axes[:, ::-1][:, :count])
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return vectors * np.where(largest < 0, -1, 1)
-
-
-def _product(matrix: _Sparse, rows: int, columns: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The product with a dense matrix, by SciPy if it is there, which takes half the time."""
-    try:
-        from scipy.sparse import csr_array
-    except ImportError:
-        return lambda dense: matrix.times(dense, rows)
-    places = matrix.of_rows(matrix.rows), matrix.columns
-    found: Any = csr_array((matrix.values, places), shape=(rows, columns))
-    return lambda dense: found @ dense
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:

@@ -56,10 +56,16 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
 
 
 def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """The parts below each other; each loses its columns, so that memory holds a single column twice."""
-    names = parts[0].columns
-    columns = [pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names]
-    return pl.DataFrame(columns)
+    """The parts below each other; each loses its columns, so that memory holds a single column twice.
+
+    Texts stay in parts, as nothing needs them side by side.
+    """
+    kinds = parts[0].schema.items()
+    columns = (
+        pl.concat([part.drop_in_place(name) for part in parts], rechunk=kind != pl.String)
+        for name, kind in kinds
+    )
+    return pl.DataFrame([*columns])
 
 
 @timed_parts("reading")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -363,6 +364,8 @@ class Form:
         below, above: the widths of the closed ranges next to open ranges ("under 18", "65+"), as text; empty without
             open ranges.
         like: an example text.
+        decimal_by: what tells the decimal sign: "column", its own digits; "table", other columns, against custom;
+            "custom", since 1,234 alone does not tell it; empty if no number has a sign.
     """
 
     decimal: str = "."
@@ -375,6 +378,7 @@ class Form:
     below: str = ""
     above: str = ""
     like: str = ""
+    decimal_by: str = ""
 
     def page_form(self) -> dict[str, Any]:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""
@@ -492,7 +496,8 @@ def _ratio(unit: str, form: Form) -> float | None:
     """
     mine, theirs = _size(form.measure), _size(unit)
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
-        mine, theirs = ((base, own * size) for (base, size), own in map(_in_dimension, (mine, theirs)))
+        both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
+        mine, theirs = ((base, own * size) for (base, size), own in both)
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
 
@@ -503,11 +508,6 @@ def _size(unit: str) -> tuple[str, float] | None:
         return found
     metric = _UNITS.get(unit)
     return metric and (metric[0], 10.0 ** metric[1])
-
-
-def _in_dimension(size: tuple[str, float]) -> tuple[tuple[str, float], float]:
-    """The base of a base unit's dimension with its size in that, and the size in the base unit."""
-    return _DIMENSIONS.get(size[0], (size[0], 1.0)), size[1]
 
 
 def _value(atom: Atom, form: Form) -> float | None:
@@ -587,7 +587,9 @@ def form_of(counts: Counts) -> Form | None:
     if not written or _are_codes(written) or _are_times(counts):
         return None
     atoms = [(atom, rows) for one, rows in written for atom in (one.low, one.high) if atom is not None]
-    form = _with_unit(Form(decimal=_decimal(atoms), fractions=_has_fractions(atoms)), atoms)
+    decimal, decimal_by = _decimal(atoms)
+    form = Form(decimal=decimal, decimal_by=decimal_by, fractions=_has_fractions(atoms))
+    form = _with_unit(form, atoms)
     if form is None:
         return None
     form = _with_ranges(form, written)
@@ -626,6 +628,10 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
     return grouped > 1 and len(lengths) == 1 and lengths.pop() > 8
 
 
+SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="")
+"""The decimal sign that a table's columns agree on, for columns whose digits don't tell theirs; empty: none."""
+
+
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
     pairs = [(text, rows) for text, rows in counts if text != "24:00"]
@@ -634,8 +640,8 @@ def _are_times(counts: Counts) -> bool:
     return all(text.count(":") == 1 for text, _ in others) and not (others and told)
 
 
-def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
-    """The decimal sign, inferred from a column's digits."""
+def _decimal(atoms: Iterable[tuple[Atom, int]]) -> tuple[str, str]:
+    """The decimal sign of a column's digits, and what tells it; see `Form.decimal_by`."""
     votes: Counter[str] = Counter()
     groups: Counter[str] = Counter()  # ambiguous signs: the only one, before three digits
     whole = money = 0
@@ -656,8 +662,10 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
         else:
             whole += rows
     if votes:
-        return "." if votes["."] >= votes[","] else ","
-    return "," if groups["."] and not groups[","] and (whole or money) else "."
+        return "." if votes["."] >= votes[","] else ",", "column"
+    custom = "," if groups["."] and not groups[","] and (whole or money) else "."
+    sign = (SIGN_OF_TABLE.get() or custom) if groups else custom
+    return sign, "table" if sign != custom else "custom" if groups else ""
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
@@ -770,6 +778,9 @@ def described(form: Form) -> str:
         what += f" in {form.measure}"
     elif "," in form.like and form.decimal == "," and not form.ranges:
         what += " with decimal commas"
+    if form.decimal_by == "table":
+        with_sign = f" with decimal {'points' if form.decimal == '.' else 'commas'}"
+        what = f"{what.removesuffix(with_sign)}{with_sign} as in other columns"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
 
 

@@ -117,7 +117,7 @@ class BlockedProduct(ProductCode):
         """The panels of B, in place, that are multiplied at once: more for a single row, to read B in its order."""
         blocking, shape = self.blocking, self.shape
         reads_in_order = shape.rows == 1 and blocking.is_whole and not blocking.packs_right
-        if not reads_in_order or self.b.module.machine.vector_registers < _MANY_REGISTERS:
+        if not reads_in_order or shape.machine.vector_registers < _MANY_REGISTERS:
             return 1
         return min(_ROW_VECTORS, -(-shape.columns // self.b.lanes(self.dtype))) // shape.tile.vectors
 

@@ -100,9 +100,7 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
         raise ValueError(
             f"{name} has version {version} of the .npy format, which is only for records; save plain arrays"
         )
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
+    read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
     shape, _, dtype = read_header(file)
     if dtype.kind not in "biufcSUMm" or not dtype.itemsize or dtype.hasobject:
         raise ValueError(f"{name} has values of type {dtype}; numbers, dates and texts can be read")

@@ -73,7 +73,7 @@ class DelimitedFile:
         # polars compares each field with each such text, so that it gets only those that columns of numbers have.
         self._of_numbers = {text for text in self._missing if _is_number(text)}
         self._others = set[str]()  # columns that were integers in a block's first rows only
-        self._kept: list[pl.DataFrame] | None = None
+        self._kept: list[tuple[pl.DataFrame, bool]] | None = None  # the blocks, and whether they are plain
         self.lines: LineNumbers | None = None
         self._told = False
         self._whole = False  # whether all lines are known to be records with all their fields
@@ -88,7 +88,7 @@ class DelimitedFile:
             DataError: the file is invalid; see `_records`.
         """
         types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
-        kept: list[pl.DataFrame] | None = []
+        kept: list[tuple[pl.DataFrame, bool]] | None = []
         quoted = set[str]()
         for records, line, is_plain in self._records():
             frame, found = self._inferred(records, line, is_plain)
@@ -96,7 +96,8 @@ class DelimitedFile:
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            kept = [*kept, frame] if kept is not None and (self.source.held or not kept) else None
+            is_kept = kept is not None and (self.source.held or not kept)
+            kept = [*kept, (frame, is_plain)] if kept is not None and is_kept else None
         # In a text column, quoted texts such as "" are values.
         types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
         self._kept = kept
@@ -108,14 +109,17 @@ class DelimitedFile:
         texts = [name for name, kind in types.items() if kind == pl.String]
         kept, self._kept = self._kept, None
         # The texts of a block's numbers are not kept.
-        if kept is not None and all(frame.schema[name] == pl.String for frame in kept for name in texts):
+        wanted = dict.fromkeys(texts, pl.String())
+        if kept is not None and all(wanted.items() <= frame.schema.items() for frame, _ in kept):
             while kept:
-                yield from typed(kept.pop(0), types, *options).iter_slices(rows)
+                frame, is_plain = kept.pop(0)
+                yield from typed(frame, types, *options, is_plain=is_plain).iter_slices(rows)
             return
         for records, line, is_plain in self._records():
             frame = self._parse(records, line, types, is_plain=is_plain)
             try:
-                table = typed(frame if is_plain else stripped(frame, texts, self._missing), types, *options)
+                frame = frame if is_plain else stripped(frame, texts, self._missing)
+                table = typed(frame, types, *options, is_plain=is_plain)
             except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
                 table = typed(stripped(frame, frame.columns, self._missing), types, *options)
             yield from table.iter_slices(rows)
@@ -218,8 +222,9 @@ class DelimitedFile:
         """The file's content after the header, in blocks that end at the end of a record."""
         skip = self.dialect.skip
         rest = b""
-        # Larger blocks are parsed more quickly, but take memory that a stream lacks.
-        size = _dialect.CHUNK * (4 if self.source.held else 1)
+        # Larger blocks are parsed more quickly, but take memory that a stream lacks. Still larger ones are slower, as
+        # the C library would ask the system for each block's memory anew.
+        size = _dialect.CHUNK * (2 if self.source.held else 1)
         for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
             skipped = min(skip, len(chunk))
             skip -= skipped
@@ -240,7 +245,7 @@ class DelimitedFile:
         """
         quote = (self.dialect.quote or "").encode()
         end = block.rfind(b"\n") + 1
-        if not quote:
+        if not quote or quote not in block:  # which is quicker to tell than to count
             return end
         before = block.count(quote, 0, end)
         while end and before % 2:

@@ -93,7 +93,8 @@ def cleaned(
     if texts and not is_plain:
         frame = stripped(frame, texts, missing)
         numbers |= _numbers(frame, [name for name in texts if name in seen], decimal)
-    parsed = {name: found for name, found in numbers.items() if frame.schema[name] == pl.String}
+    kinds = frame.schema  # which polars makes anew each time
+    parsed = {name: found for name, found in numbers.items() if kinds[name] == pl.String}
     for name in _may_have_thousands(parsed, frame, decimal):
         if have_thousands(frame[name].drop_nulls().unique().to_list()):
             del numbers[name]
@@ -203,10 +204,18 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
 
 
 def typed(
-    frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
+    frame: pl.DataFrame,
+    types: Mapping[str, pl.DataType],
+    decimal: str,
+    missing: Collection[str],
+    *,
+    is_plain: bool = False,
 ) -> pl.DataFrame:
-    """A frame of texts and numbers, converted to the types that `cleaned` found, and in the order of `types`."""
-    quoted = _with_quoted(frame)
+    """A frame of texts and numbers, converted to the types that `cleaned` found, and in the order of `types`.
+
+    For `is_plain`, see `cleaned`.
+    """
+    quoted = [] if is_plain else _with_quoted(frame)
     if quoted:
         texts = [name for name in quoted if types.get(name) == pl.String]
         frame = _unquoted(frame, [name for name in quoted if name not in texts], missing)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lamina.errors import DataError
 from lamina.support.lazily import pl
 from lamina.table.columns import Column, as_column
-from lamina.table.kinds import judged, kind_of_no_column, schema_of
+from lamina.table.kinds import judged, kind_of_no_column, schema_of, with_one_sign
 from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
@@ -17,7 +17,7 @@ from lamina.table.target import infer_target, infinite_target, no_target_error
 from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
-from lamina.table.written_numbers import number_in_form
+from lamina.table.written_numbers import Form, number_in_form
 
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
@@ -80,6 +80,7 @@ class TableStatistics:
             for name, kind in types.items()
         }
         self._order = Order()
+        self._form: Form | None = None  # of the target's texts
 
     def _require_columns(self) -> None:
         names = [*self.types]
@@ -143,16 +144,17 @@ class TableStatistics:
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
             raise DataError(f"the table has {rows}; training needs at least 2")
-        target = None if self.target is None else self._target(self._columns[self.target])
-        columns = [self._judged(name) for name in self.types if name != self.target]
+        target, *columns = with_one_sign(
+            lambda name: self._target() if name == self.target else self._judged(str(name)),
+            dict.fromkeys([self.target, *self.types]),
+        )
+        self._form = target and target.form
         return schema_of(columns, self.rows, named=self.named, target=target)
 
     def moments(self) -> Moments:
-        """The range, mean and spread of a numeric target."""
+        """The range, mean and spread of a numeric target, after `schema`."""
         assert self.target is not None
-        column = self._columns[self.target]
-        form = infer_target(column, self.task).form
-        return column.number_moments(lambda text: number_in_form(text, form))
+        return self._columns[self.target].number_moments(lambda text: number_in_form(text, self._form))
 
     @property
     def is_in_runs(self) -> bool:
@@ -230,7 +232,10 @@ class TableStatistics:
         mean = numbers.mean if self.named else None
         return replace(found, missing=self.rows - numbers.count, mean=mean)
 
-    def _target(self, column: SummaryColumn) -> Target:
+    def _target(self) -> Target | None:
+        if self.target is None:
+            return None
+        column = self._columns[self.target]
         if column.storage == "number" and column.moments.infinite is not None:
             raise infinite_target(column, column.moments.infinite)
         target = infer_target(column, self.task)

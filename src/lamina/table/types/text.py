@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
 from lamina.table.ngram_targets import codes_tell
-from lamina.table.ngrams import TextEncoder
+from lamina.table.ngrams import TextEncoder, chosen
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -87,12 +87,13 @@ class Text(Composite):
         return found if any(isinstance(part.type, Number) for part in found.parts) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        counts: dict[str, int] = {}
-        for value, count in column.value_counts():
+        pairs, missing = column.value_counts(), column.missing()
+        counts = cast("dict[str, int]", dict(pairs)) if column.storage == "text" else {}
+        for value, count in pairs if not counts else ():  # of several types, some of which have the same name
             counts[value_name(value)] = counts.get(value_name(value), 0) + count
-        missing = column.missing()
         if len(counts) < 2:
             return Category().learn(column, named)
+        counts = {text: counts[text] for text in sorted(counts)}
         rows = sum(counts.values())
         most = len(counts) // _TEXTS_A_NUMBER if 2 * len(counts) <= rows else rows // _ROWS_A_NUMBER
         encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, most)))
@@ -195,9 +196,12 @@ def _is_of_words(candidate: Candidate) -> bool:
 def _numbers(
     name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
 ) -> Iterator[ColumnSchema]:
-    """The schemas of the numeric parts; the first part also flags missing texts."""
-    encoded = encoder.encode(list(counts))
-    rows = np.array(list(counts.values()))
+    """The schemas of the numeric parts, with the ranges of the texts that the encoder learned from.
+
+    The first part also flags missing texts. The texts in `counts` are sorted.
+    """
+    texts = chosen([*counts])
+    encoded, rows = encoder.encode(texts), np.array([counts[text] for text in texts])
     for j, values in enumerate(encoded.T):
         part, absent = f"{name}: text {j + 1}", 0 if j else missing
         low, high = float(values.min()), float(values.max())
