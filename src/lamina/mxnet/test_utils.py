@@ -20,7 +20,7 @@ from lamina.mxnet.symbol.checking import (
     check_symbolic_forward,
     simple_forward,
 )
-from lamina.mxnet.util import setenv as setenv  # MXNet has it here, too
+from lamina.mxnet.util import setenv
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
@@ -33,7 +33,7 @@ __all__ = [
     "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr", "environment",
     "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
     "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample", "random_uniform_arrays",
-    "retry", "same", "set_default_context", "simple_forward",
+    "retry", "same", "set_default_context", "setenv", "simple_forward",
 ]  # fmt: skip
 
 

@@ -175,6 +175,7 @@ class Look:
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
         self.target_column = column_of_target(table, target)
+        self.target: Target | None = None
         names = [name for name in table.names if name != self.target_name]
         self.refused: dict[str, str] = {}
 
