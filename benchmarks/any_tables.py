@@ -92,7 +92,7 @@ def measure(key: dict[str, Any], one: Split) -> Iterator[dict[str, Any]]:
         model = CONTESTANTS[key["variant"]](one, {}, key["seed"])
         spent = time.process_time() - begin
         if one.is_classification:
-            loss = loss_of(one, model.predict_proba(one.X_test), [*map(str, model.classes_)])
+            loss = loss_of(one, model.predict_proba(one.X_test), model.classes_.astype(str))
         else:
             loss = loss_of(one, model.predict(one.X_test)) / float(np.std(one.y_test))
     except Exception as error:  # whatever it is: the table was not learned
