@@ -34,6 +34,7 @@ _SHARE_OF_GAP = 2.0**-10  # tolerance of a value, as a share of its distance to 
 _ROUNDING = 2.0**-20  # minimum relative tolerance of a value: eight steps of float32
 _LEAST_TOLERANCE = 2.0**-40  # its reciprocal is a float32 in the whole encoded range
 _INTERACTS = 8.0  # minimum `interaction` of a column of labels
+_FEWEST_LABELS = 20  # with `_KNOWN_ROWS` rows each; of fewer, two or three values decide
 _MOST_PRODUCTS = 128  # products of a target and another input that are examined
 _COPIES = 0.95  # correlation with a column that others don't tell more about
 _GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
@@ -342,7 +343,8 @@ def interaction(
     (0, 39)
     """
     classes = int(target.max(initial=0)) + 1 if target.ndim == 1 else 0
-    if len(np.unique(values)) <= _FEWEST or classes > _MOST_PRODUCTS:
+    _, rows = np.unique(values, return_counts=True)
+    if np.count_nonzero(rows >= _KNOWN_ROWS) < _FEWEST_LABELS or classes > _MOST_PRODUCTS:
         return 0.0
     wanted = np.eye(classes)[target.astype(np.intp)] if classes else target
     scaled = (values - values.mean()) / values.std()
@@ -359,14 +361,17 @@ def interaction(
 
 
 def _others(data: Data, rows: np.ndarray) -> np.ndarray:
-    """The inputs that columns may interact with, standardized: numbers, and indicators of few categories."""
+    """The inputs that columns may interact with: numbers, and indicators of few categories.
+
+    They are standardized, and at most 3 in magnitude, as products of outliers would look like labels.
+    """
     columns = [data.numeric[rows].astype(np.float64)]
     for codes in () if data.codes is None else data.codes[rows].T:
         if codes.max(initial=0) < _FEWEST:
             columns.append(np.eye(_FEWEST)[codes])
     found = np.concatenate(columns, axis=1)
     spread = found.std(axis=0)
-    return ((found - found.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
+    return np.clip((found - found.mean(axis=0)) / np.where(spread > 0, spread, 1), -3, 3)[:, spread > 0]
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
