@@ -306,7 +306,7 @@ def _roughness(
     bends: bool,
     count: int = 1,
 ) -> np.ndarray:
-    """The `roughness` for each of `count` targets, (count,), of which each has as many columns in `_groups`' means."""
+    """The `roughness` for each of `count` targets, (count,), whose columns in `_groups`' means are adjacent."""
     counts, means, within = grouped
     if len(counts) < 3 and bends:
         return np.zeros(count)

@@ -24,7 +24,7 @@ _ROWS = 4096
 _TELLING = 0.05
 """Minimum share of the target's variance that codes predict out of fold; those of shuffled targets reach 0.02."""
 _SPARSE = 2
-"""The numbers in codes count rows if there are at most so many possible numbers for each row."""
+"""The numbers in codes count rows if the range has at most this many numbers for each row."""
 _NUMBERED = lazily(r"(.*?)([0-9]{1,15})([^0-9]*)", re.DOTALL)
 
 

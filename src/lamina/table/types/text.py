@@ -89,7 +89,7 @@ class Text(Composite):
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         pairs, missing = column.value_counts(), column.missing()
         counts = cast("dict[str, int]", dict(pairs)) if column.storage == "text" else {}
-        for value, count in pairs if not counts else ():  # of several types, some of which have the same name
+        for value, count in pairs if not counts else ():  # values of several types may have the same name
             counts[value_name(value)] = counts.get(value_name(value), 0) + count
         if len(counts) < 2:
             return Category().learn(column, named)
