@@ -21,6 +21,7 @@ from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.search.trial import known_score
 from lamina.estimators.settings import settings_of
 from lamina.runs import evaluation, figures, wording
 from lamina.runs.data import Part, Prepared
@@ -258,7 +259,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     lines, best = search["lines"], search["best"]
     score, sign = _score(findings)
     name = _loss_name(findings) if score == "loss" else score
-    ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
+    ranked = sorted(lines, key=lambda line: (-line["share"], -known_score(line["score"])))
     averaged = sum(bool(line["share"]) for line in lines)
     shown = ranked[: averaged + _MOST_TRIALS]
     names = wording.settings_that_differ(shown)
@@ -277,13 +278,8 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         drawing.draw(figures.search, lines, best, name, sign)
         half = (best[0][0] + best[-1][0]) / 2
         found["half"] = half, [value for seconds, value in best if seconds <= half][-1]
-        found["alone"] = max(lines, key=lambda line: _known(line["score"]))
+        found["alone"] = max(lines, key=lambda line: known_score(line["score"]))
     return found
-
-
-def _known(score: float | None) -> float:
-    """The score as a sort key, −∞ if it is None."""
-    return -np.inf if score is None else score
 
 
 def _learning(findings: Findings, drawing: _Figures) -> dict[str, Any]:

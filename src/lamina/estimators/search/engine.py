@@ -118,7 +118,6 @@ class Search:
         self._waiting: dict[int, Trial] = {}  # trained trials that wait for earlier ones
         self._cut: list[Trial] = []
         self._begun: set[int] = set()
-        self._average: Average | None = None
         self._diverged: NonFiniteLossError | None = None
         self._board: Blackboard | None = None
         self._device = str(cpu())  # if an earlier run has trained all trials
@@ -128,16 +127,12 @@ class Search:
     @property
     def best_score(self) -> float | None:
         """The score of the current ensemble."""
-        return self._best and self._best.score
+        return self._average.best and self._average.best.score
 
     @property
     def shares(self) -> Mapping[int, float]:
         """The share of each trial in the current ensemble."""
-        return {} if self._average is None else self._average.shares
-
-    @property
-    def _best(self) -> Best | None:
-        return None if self._average is None else self._average.best
+        return self._average.shares
 
     @cached_property
     def fingerprint(self) -> str:
@@ -228,7 +223,7 @@ class Search:
                 self._tell("on_search_begin")
                 with suppress(TimeIsOver):
                     self._train_all()
-                if self._best is None and self._diverged is not None:
+                if self._average.best is None and self._diverged is not None:
                     raise self._diverged
                 self._end_waiting()
                 self._measure_blend()
@@ -238,10 +233,8 @@ class Search:
         finally:  # the best average so far is kept after Ctrl-C, too
             with eager(), cpu():
                 self._end_waiting()
-                if self._best is not None:
-                    learn(
-                        self._estimator, self._shared, self._best, self.trials, self._device, in_time=in_time
-                    )
+                if (best := self._average.best) is not None:
+                    learn(self._estimator, self._shared, best, self.trials, self._device, in_time=in_time)
                     self._estimator.blend_score_ = self.blend_score
             self._tell("on_search_end", error)
         self._say_if_late()
@@ -311,8 +304,7 @@ class Search:
 
     def _try(self, number: int) -> None:
         """Train trial `number` in this process; the ensemble is updated whenever the trial may improve it."""
-        tried, average = self._plan.configuration(number), self._average
-        assert average is not None
+        tried = self._plan.configuration(number)
         training = training_of(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
             self._curves(self._plan.compared(tried)), partial(self._on_epoch, number), self._of_trials,
@@ -325,7 +317,7 @@ class Search:
         finally:
             self._device = getattr(tried.estimator, "device_", str(cpu()))
             trial = training.result()
-            if trial is None and not self._best and not self._diverged:
+            if trial is None and not self._average.best and not self._diverged:
                 trial = training.unmeasured()
             if trial is not None:
                 self._have_one(trial)
@@ -427,7 +419,7 @@ class Search:
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
         learned = [trial for trial in ended if len(trial.outputs)]
-        if learned and self._average is not None:
+        if learned:
             self._average.offer(*learned)
         for trial in ended:
             self._add(dataclasses.replace(trial, earlier=()))
@@ -441,7 +433,6 @@ class Search:
 
     def _offer(self, trial: Trial) -> bool:
         """Offer a trial in its current state for the ensemble; return whether the ensemble improved."""
-        assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
         self._budget.note("end", self._budget.seconds() - began)
@@ -452,13 +443,11 @@ class Search:
 
         The search then has a result.
         """
-        assert self._average is not None
-        if self._best is None and not trial.is_failure:
+        if self._average.best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _measure_blend(self) -> None:
         """Measure the gain of linear models and boosted trees beside networks, in a share of the search's time."""
-        assert self._average is not None
         seconds, shared = _BLEND_SHARE * self.seconds(), self._shared
         if self.limit is not None:
             seconds = min(seconds, self.limit - self.seconds())
@@ -483,7 +472,6 @@ class Search:
 
         The arrays of trials that can no longer be chosen for the ensemble are freed.
         """
-        assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
         if keep and trial.complete:
@@ -589,17 +577,11 @@ def learn(
     estimator.n_iter_ = len(main.losses)
     estimator.t_ = len(main.losses) * main.settings["rows"]
     estimator.device_ = device
-    shares = best.by_number()
+    shares, names = best.by_number(), ("number", "score", "seconds", "complete", "predicting")
     estimator.trials_ = [
-        {
-            **{
-                name: getattr(trial, name)
-                for name in ("number", "score", "seconds", "complete", "predicting")
-            },
-            "settings": dict(trial.settings),
-            "epochs": len(trial.losses),
-            "share": shares.get(trial.number, 0.0),
-        }
+        {name: getattr(trial, name) for name in names}
+        | {"settings": dict(trial.settings), "epochs": len(trial.losses)}
+        | {"share": shares.get(trial.number, 0.0)}
         for trial in trials
     ]
     estimator._keep_held_out(shared.held_out)

@@ -42,14 +42,10 @@ class Plan:
     def bare(self, **settings: Any) -> Any:
         """A copy of the user's estimator with these settings, but without a search."""
         given = self._estimator.get_params(deep=False)
-        given |= {
-            "preset": "default",
-            "time_limit": None,
-            "trials": None,
-            "candidates": None,
-            "callbacks": None,
-        }
-        return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
+        given |= dict.fromkeys(("time_limit", "trials", "candidates", "callbacks"))
+        return type(self._estimator)(
+            **{**given, "preset": "default", "n_jobs": 1, "verbose": False, **settings}
+        )
 
     def configuration(self, number: int) -> Configuration:
         """The configuration of trial `number`."""

@@ -136,6 +136,15 @@ class TrialRun:
         self._begun = self.budget.seconds()
         self._kept: Trial | None = None
 
+    def _made(self, score: float, outputs: np.ndarray, **values: Any) -> Trial:
+        """A trial with this score, these outputs for held-out rows, and these values of other attributes."""
+        ended, shared = self.budget.seconds(), self.shared
+        factor = self.tried.estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0
+        return Trial(
+            self.tried.number, self.tried.settings, score, ended - self._begun, ended,
+            factor=factor, outputs=outputs, **values,
+        )  # fmt: skip
+
 
 class TrialTraining(TrialRun, Observer):
     """The training of a trial's networks."""
@@ -297,20 +306,8 @@ class TrialTraining(TrialRun, Observer):
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:
-        estimator, shared = self.tried.estimator, self.shared
-        network = estimator.fitted_.network
-        return Trial(
-            number=self.tried.number,
-            settings=self.tried.settings,
-            score=float(score),
-            seconds=self.budget.seconds() - self._begun,
-            ended=self.budget.seconds(),
-            epochs=self.settings.epochs,
-            best_epoch=epoch,
-            complete=self._is_complete,
-            factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
-            outputs=outputs,
-            architecture=network.architecture,
-            members=len(network.members),
-            state=state,
-        )
+        network = self.tried.estimator.fitted_.network
+        return self._made(
+            float(score), outputs, epochs=self.settings.epochs, best_epoch=epoch, complete=self._is_complete,
+            architecture=network.architecture, members=len(network.members), state=state,
+        )  # fmt: skip

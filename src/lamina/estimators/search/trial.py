@@ -79,6 +79,11 @@ def named(settings: Mapping[str, Any]) -> str:
     return settings.get("candidate") or f"network ({settings['preset']})"
 
 
+def known_score(score: float | None) -> float:
+    """The score; −∞ for None, since any score is better."""
+    return -np.inf if score is None else score
+
+
 BLEND = "linear", "boosting"
 """The models whose gain is measured after a search with networks alone."""
 
@@ -126,7 +131,7 @@ def leaderboard(
     return [
         whole,
         *([] if blend is None else [others]),
-        *sorted(lines, key=lambda one: -np.inf if one["score"] is None else one["score"], reverse=True),
+        *sorted(lines, key=lambda one: known_score(one["score"]), reverse=True),
     ]
 
 
