@@ -5,7 +5,7 @@ It depends only on the trial's number, the seed and the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from lamina.estimators.declaring import CANDIDATES
@@ -29,7 +29,7 @@ class Plan:
     """
 
     def __init__(
-        self, estimator: Any, seed: int, rows: int, members: int, stored: Sequence[Trial] = ()
+        self, estimator: Any, seed: int, rows: int, members: int, stored: Iterable[Trial] = ()
     ) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
         more = space.MORE_OPENINGS if members <= space.FEW_MEMBERS else ()

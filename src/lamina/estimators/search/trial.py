@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -224,10 +224,10 @@ class OtherSearchError(DataError):
 class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
-    def load(self, fingerprint: str) -> Sequence[Trial]:
+    def load(self, fingerprint: str) -> Iterable[Trial]:
         """The trials of an earlier run of the same search, by number; [] without an earlier run.
 
-        After parallel training, numbers may be missing.
+        They are iterated over several times. After parallel training, numbers may be missing.
 
         Raises:
             OtherSearchError: the stored trials are from another search.
