@@ -19,6 +19,7 @@ import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.inputs import is_frame, values_of
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import known_score
@@ -366,10 +367,9 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
-    intervals = () if held_out is None else measured.intervals
-    if intervals:
-        drawing.draw(figures.coverage, intervals, len(measured.rows))
-    return {"intervals": intervals, "held_out": 0 if held_out is None else len(held_out)}
+    if measured.intervals:
+        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
+    return {"intervals": measured.intervals, "held_out": len(held_out or ())}
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
@@ -504,13 +504,10 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
-    if hasattr(X, "tocsr"):
-        dense = X.toarray()
-    elif isinstance(X, np.ndarray | list | tuple):
-        dense = np.asarray(X)
-    else:
+    if is_frame(X):
         return import_narwhals().from_native(X, eager_only=True).to_polars()
-    return pl.DataFrame({name: dense[:, i] for i, name in enumerate(names)})
+    values = values_of(X)
+    return pl.DataFrame({name: values[:, i] for i, name in enumerate(names)})
 
 
 def _target(name: str, estimator: Any, values: np.ndarray) -> Target:

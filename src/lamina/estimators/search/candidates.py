@@ -112,7 +112,7 @@ class CandidateTraining(TrialRun):
 
         Fits follow until the score no longer improves, or the time is over.
         """
-        judge, y, weights = self.tried.judge(self.shared), self.shared.y, self.shared.weights
+        judge, y, weights = self.shared.judge(self.tried.estimator), self.shared.y, self.shared.weights
         stages = _STAGES.get(self.tried.candidate or "", partial(_trees, self.tried.candidate))
         members, seed = [*self._members()], int(self.rng.integers(2**31))
         best: tuple[float, int, Stage] | None = None

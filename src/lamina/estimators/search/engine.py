@@ -19,7 +19,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -211,10 +211,8 @@ class Search:
             return False
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
-        measuring, judging = plan.bare(**as_it_is), plan.bare()
-        self._loss = plan.bare(**as_it_is, scoring=None)
-        for one in (measuring, judging, self._loss):
-            one.fitted_ = FittedModel(encoder, None, target)  # pyright: ignore[reportArgumentType] - only the target
+        judges = plan.bare(**as_it_is), plan.bare(), plan.bare(**as_it_is, scoring=None)
+        measuring, judging, self._loss = map(self._shared.judge, judges)
         self._average = Average(self._shared, measuring, judging, lambda: self._tell("on_new_best"))
         error: BaseException | None = None
         try:
@@ -254,7 +252,7 @@ class Search:
                 )
             )
 
-    def _go_on_from(self, stored: Sequence[Trial]) -> None:
+    def _go_on_from(self, stored: Iterable[Trial]) -> None:
         for trial in stored:
             self.earlier_seconds = max(self.earlier_seconds, trial.ended)
             self._waiting[trial.number] = trial
@@ -284,11 +282,8 @@ class Search:
 
     def _fits_another(self) -> bool:
         """Whether another trial is requested, and enough time is left to start it."""
-        if self.most_trials is not None and len(self.trials) >= self.most_trials:
-            return False
-        if not self.trials:
-            return True
-        return self._budget.has(self._start())
+        is_wanted = len(self.trials) < (self.most_trials or sys.maxsize)
+        return is_wanted and (not self.trials or self._budget.has(self._start()))
 
     def _start(self) -> float:
         """The time needed to start a trial, in seconds.
@@ -320,7 +315,6 @@ class Search:
             if trial is None and not self._average.best and not self._diverged:
                 trial = training.unmeasured()
             if trial is not None:
-                self._have_one(trial)
                 self._add(trial, keep=True)
 
     # --- parallel trials -----------------------------------------------------------------------------------------
@@ -409,9 +403,7 @@ class Search:
             for stage in (*trial.earlier, trial):
                 if len(stage.outputs) and self._offer(stage):
                     kept = stage
-            chosen = trial.as_in(kept or trial)
-            self._have_one(chosen)
-            self._add(chosen, keep=not again or bool(trial.earlier))
+            self._add(trial.as_in(kept or trial), keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
         """Add the interrupted and the waiting trials in their current state, at the end of the search."""
@@ -438,14 +430,6 @@ class Search:
         self._budget.note("end", self._budget.seconds() - began)
         return is_better
 
-    def _have_one(self, trial: Trial) -> None:
-        """Make `trial` the ensemble if there is no ensemble yet.
-
-        The search then has a result.
-        """
-        if self._average.best is None and not trial.is_failure:
-            self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
-
     def _measure_blend(self) -> None:
         """Measure the gain of linear models and boosted trees beside networks, in a share of the search's time."""
         seconds, shared = _BLEND_SHARE * self.seconds(), self._shared
@@ -468,10 +452,12 @@ class Search:
         self.blend_score = self._average.score_with(others, self._loss)
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial.
+        """Add a finished trial; it becomes the ensemble if there is none yet, so that the search has a result.
 
         The arrays of trials that can no longer be chosen for the ensemble are freed.
         """
+        if self._average.best is None and not trial.is_failure:
+            self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
         if keep and trial.complete:
@@ -513,10 +499,11 @@ class Lines(SearchObserver):
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         best, left = search.best_score, search.left()
+        settings = ", ".join(f"{name}={value!r}" for name, value in trial.settings.items())
         whole = "" if best is None else f", ensemble {self._sign * best:.4f}"
         rest = "" if left is None else f", {max(left, 0):.0f} s left"
         print(
-            f"trial {trial.number}: {_described(trial.settings)}: validation {self._name} "
+            f"trial {trial.number}: {settings}: validation {self._name} "
             f"{self._sign * trial.score:.4f}{whole}, {trial.seconds:.1f} s{rest}",
             flush=True,
         )
@@ -525,10 +512,6 @@ class Lines(SearchObserver):
         if search.best_score is not None and search.blend_score is not None:
             shown = self._name, self._sign
             print(blend_said(search.best_score, search.blend_score, shown, f"candidates={BLEND}"), flush=True)
-
-
-def _described(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
 def learn(

@@ -66,6 +66,11 @@ class Shared:
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
+    def judge(self, estimator: Any) -> Any:
+        """Make an estimator ready to score and calibrate outputs; return it."""
+        estimator.fitted_ = FittedModel(self.encoder, None, self.target)  # pyright: ignore[reportArgumentType] - only the target
+        return estimator
+
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """At most `count` random rows of each member."""
         if count >= min(map(len, self.train)):
@@ -94,11 +99,6 @@ class Configuration:
     def candidate(self) -> str | None:
         """The kind of model, e.g. "linear" or "boosting", if the trial does not train a network; otherwise None."""
         return self.settings.get("candidate")
-
-    def judge(self, shared: Shared) -> Any:
-        """The configuration's estimator, ready to score and calibrate outputs."""
-        self.estimator.fitted_ = FittedModel(shared.encoder, None, shared.target)  # pyright: ignore[reportArgumentType]
-        return self.estimator
 
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
@@ -175,14 +175,9 @@ class TrialTraining(TrialRun, Observer):
         if not self.budget.has(0):
             raise TimeIsOver
         with estimator._on_device(len(self._train[0]) * settings.epochs) as network:
+            observers = [*self.observers, self]
             training: Loop = estimator._training_of(
-                network,
-                self._train,
-                self.shared.held_out,
-                self._judged,
-                settings,
-                self.rng,
-                [*self.observers, self],
+                network, self._train, self.shared.held_out, self._judged, settings, self.rng, observers
             )
             self._training = training
             try:
