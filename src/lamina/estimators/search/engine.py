@@ -246,10 +246,8 @@ class Search:
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
-                UserWarning(
-                    f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={round(limit, 1)}: "
-                    "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
-                )
+                f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={round(limit, 1)}: "
+                "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
             )
 
     def _go_on_from(self, stored: Iterable[Trial]) -> None:
@@ -533,10 +531,8 @@ def learn(
         limit = estimator.time_limit
         now = "" if limit is None else f"; give the search more time (now time_limit={limit!r})"
         messages.warn(
-            UserWarning(
-                "the search ended before an epoch of the first network was complete, so that the network has hardly "
-                f"learned anything{now}"
-            )
+            "the search ended before an epoch of the first network was complete, so that the network has hardly "
+            f"learned anything{now}"
         )
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target)
     estimator.best_validation_score_ = best.score
