@@ -767,11 +767,11 @@ ADDED["what a search tries"] = Addition(
                 '_STAGES = {"linear"',
                 """
 def _mean(shared, members, _seed, _budget):
-    networks = []
-    for member in members:
-        arrays = {"weight0": np.zeros((member.inputs.shape[1], 1)), "bias0": member.columns.mean(axis=0)}
-        networks.append(_network(shared, member, arrays))
-    yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
+    arrays = [
+        {"weight0": np.zeros((member.inputs.shape[1], 1)), "bias0": member.wanted.mean(axis=0)}
+        for member in members
+    ]
+    yield _stage(shared, members, arrays)
 
 
 """,

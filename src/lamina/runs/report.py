@@ -87,8 +87,8 @@ def findings_of(
     `closing` limits the time for computing the importance of columns.
     """
     model, most_rows = trained.model, MOST_ROWS
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+    # The warnings are about held-out values that training rows lack.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         tell("measuring the network and the baselines")
         measured = evaluation.measure(model, prepared)
         tell("measuring the importance of columns")

@@ -57,8 +57,8 @@ def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
     """Compute the baselines' outputs before the search, so that their duration need not be estimated."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+    # The warnings are about held-out values that training rows lack.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         return baseline_outputs(estimator, encoder, encoder.schema, prepared, prepared.judged[1])
 
 

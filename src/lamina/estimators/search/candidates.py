@@ -156,8 +156,7 @@ class CandidateTraining(TrialRun):
         shared = self.shared
         for part in shared.train:
             step = -(-len(part) * len(shared.encoder.numeric_names) // _MOST_VALUES) or 1
-            rows = part.chosen()
-            rows = np.arange(len(part))[::step] if isinstance(rows, slice) else rows[::step]
+            rows = part.some(slice(None, None, step)).chosen()
             wanted = part.target[rows]
             weights = None if part.weights is None else part.weights[rows]
             means, inputs = list[np.ndarray](), [np.asarray(part.numeric[rows], np.float32)]

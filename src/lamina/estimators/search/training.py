@@ -51,10 +51,7 @@ class Shared:
     ) -> Shared:
         """The common data, with a sample of the held-out rows if there are many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
-        some = [
-            part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
-            for part in held_out
-        ]
+        some = [part if part.rows is None else part.some(slice(None, None, each)) for part in held_out]
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
@@ -75,8 +72,7 @@ class Shared:
         """At most `count` random rows of each member."""
         if count >= min(map(len, self.train)):
             return self.train
-        few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
-        return [dataclasses.replace(part, rows=rows) for part, rows in zip(self.train, few, strict=True)]
+        return [dataclasses.replace(part, rows=np.sort(part.shuffled(rng)[:count])) for part in self.train]
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,7 @@ class ChapterNetwork:
         self.widths = [self.sizes]  # of the only network, in the form of `Ensemble.widths`
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
-            self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
-        for parameter in self.parameters.values():
+            self.parameters[name] = parameter = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
             parameter.attach_grad()
             unwatch(parameter)
         self.position = 0  # steps done
