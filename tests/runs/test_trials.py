@@ -47,9 +47,8 @@ def test_trials_come_back_in_order_whichever_there_are(tmp_path):
     os.remove(files / "00002.safetensors")
     (files / "notes.safetensors").write_text("another's")
     trials = TrialFolder(tmp_path).load("a")
-    assert [one.number for one in trials] == [0, 1, 3]
-    assert trials[-1].ended == 5.5
-    assert [one.number for one in trials[:2]] == [0, 1]
+    for _ in range(2):
+        assert [(one.number, one.ended) for one in trials] == [(0, 2.5), (1, 3.5), (3, 5.5)]
 
 
 def staged(number=0):

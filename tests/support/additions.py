@@ -590,8 +590,8 @@ ADDED["an option of `lamina train`"] = Addition(
                 '    raw: Annotated[bool, option("Do not scale numbers.", False)] = False\n',
             ),
             (
-                "            time=self.time,\n",
-                "            first=self.first,\n            raw=self.raw or None,\n",
+                "        return super().said() | said(data=",
+                '        parts |= {"first": self.first, "raw": self.raw or None}\n',
             ),
         ],
         "src/lamina/runs/data.py": [
@@ -632,7 +632,7 @@ ADDED["an option of several commands"] = Addition(
         ],
         "src/lamina/cli/_use_table.py": [
             (
-                '    as_json: Annotated[bool, typer.Option("--json", help="One',
+                '    as_json: Annotated[bool, option("One JSON object."',
                 "    remark: options.RemarkOption = None,\n",
             ),
             ("    reading = files.said()\n", "    remark and print(remark)\n"),
@@ -659,7 +659,7 @@ ADDED["a kind of file that holds a model"] = Addition(
     {
         "src/lamina/runs/run_folder.py": [
             (
-                "    file = _existing(path)\n    with open_tensors(file) as opened:\n        metadata",
+                "    file = _existing(path)\n    details: dict",
                 """
     if path.suffix == ".gz":
         import gzip
@@ -692,7 +692,7 @@ command("inspect", "packed.safetensors.gz")
 ADDED["a fact in a run's report"] = Addition(
     {
         "src/lamina/runs/report.py": [
-            ('        "advice": findings.advice,', '        "rate": _rate(findings, drawing),\n'),
+            ('        "baselines": _baselines(findings),', '        "rate": _rate(findings, drawing),\n'),
             (
                 "def _score(findings",
                 """
@@ -729,7 +729,7 @@ assert "epochs a second" in page and "<figcaption>All epochs" in page
 ADDED["an optional package"] = Addition(
     {
         "pyproject.toml": [("shap = [", 'arrow = ["pyarrow>=18"]\n')],
-        "src/lamina/support/extras.py": [('    "shap": "shap",', '    "pyarrow": "arrow",\n')],
+        "src/lamina/support/extras.py": [('    "shap": "shap",', '    "arrow": "pyarrow",\n')],
     },
     """
 from lamina.errors import MissingPackageError
@@ -767,11 +767,11 @@ ADDED["what a search tries"] = Addition(
                 '_STAGES = {"linear"',
                 """
 def _mean(shared, members, _seed, _budget):
-    networks = []
-    for member in members:
-        arrays = {"weight0": np.zeros((member.inputs.shape[1], 1)), "bias0": member.columns.mean(axis=0)}
-        networks.append(_network(shared, member, arrays))
-    yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
+    arrays = [
+        {"weight0": np.zeros((member.inputs.shape[1], 1)), "bias0": member.wanted.mean(axis=0)}
+        for member in members
+    ]
+    yield _stage(shared, members, arrays)
 
 
 """,
@@ -866,7 +866,7 @@ ADDED["a part of the estimators' network"] = Addition(
         ],
         "src/lamina/estimators/persistence.py": [
             ('10"\n"""The ``format``', "1"),
-            ("_WITHOUT_DIGEST = (", '_EARLIER["lamina estimator 10"] = Content\n'),
+            ("_WITHOUT_DIGEST = (", '_FORMATS["lamina estimator 110"] = file_schema.Content\n'),
         ],
     },
     """

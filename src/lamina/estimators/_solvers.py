@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lamina.core.state import call_each_step
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer.adam import adam_step, bias_correction
+from lamina.optimizer.adam import adam_step, corrections
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.muon import muon_step
 from lamina.optimizer.optimizer import State, Stepped
@@ -35,12 +34,8 @@ class Solver:
 
 
 def _adam(settings: Settings, steps: Callable[[], int]) -> Callable[..., Stepped]:
-    betas = first, second = settings.beta_1, settings.beta_2
-    correction = (
-        call_each_step(lambda: bias_correction(first, steps())),
-        call_each_step(lambda: bias_correction(second, steps())),
-    )
-    return partial(adam_step, betas=betas, epsilon=settings.epsilon, correction=correction)
+    betas = settings.beta_1, settings.beta_2
+    return partial(adam_step, betas=betas, epsilon=settings.epsilon, correction=corrections(betas, steps))
 
 
 def _sgd(settings: Settings, _steps: Callable[[], int]) -> Callable[..., Stepped]:

@@ -232,10 +232,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         chosen = self._decided_by(target, outputs, wanted, weights)
         if chosen.threshold is None:
             messages.warn(
-                UserWarning(
-                    f"threshold={self.threshold!r}: the validation rows are all of one class, or all have probability "
-                    "0 of the positive class, so no threshold could be chosen; the likelier class is predicted"
-                )
+                f"threshold={self.threshold!r}: the validation rows are all of one class, or all have probability "
+                "0 of the positive class, so no threshold could be chosen; the likelier class is predicted"
             )
         return chosen
 

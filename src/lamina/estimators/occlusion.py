@@ -123,8 +123,8 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
         different, where = distinct_values(table.column(name))
         return DistinctColumn(name, different, where[rows])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about texts that training did not have
+    # The warnings are about texts that training did not have.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         found = predicted(fitted, fitted.encode(Table(table.names, len(rows), of_rows, named=table.named)))
     changes = iter(found[owners] - found[table.rows :])
     return [{word: _plain(next(changes)) for word in different} for different in words]

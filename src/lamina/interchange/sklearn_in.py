@@ -211,8 +211,7 @@ class _Steps:
         for row, (column, value) in enumerate(changes):
             columns[column][row] = value
         rows: Any = np.stack(columns, axis=1) if self._names is None else _frame(self._names, columns)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about unknown categories
+        with warnings.catch_warnings(action="ignore"):  # about unknown categories
             found = rows if self._steps is None else self._steps.transform(rows)
         return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
@@ -295,11 +294,9 @@ class _FirstLayer:
             found[j] = self._category(j, found[j], values)
         if self._unlike:
             messages.warn(
-                UserWarning(
-                    f"values that training did not have count as missing; in columns "
-                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing values, so its "
-                    "predictions differ"
-                )
+                f"values that training did not have count as missing; in columns "
+                f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing values, so its "
+                "predictions differ"
             )
         numbers = [j for j in range(columns) if j not in known]
         for start in range(0, len(numbers), _AT_ONCE):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lamina.core.state import call_each_step
 from lamina.nd.arithmetic import maximum, minimum
 from lamina.nd.elementwise import abs, sqrt
 from lamina.nd.lookup import where
@@ -25,6 +27,12 @@ def bias_correction(beta: float, t: int) -> float:
     2.0
     """
     return 1.0 / (1.0 - beta**t)
+
+
+def corrections(betas: Pair, steps: Callable[[], int]) -> Pair:
+    """The `bias_correction` of both means at each step of a compiled function; `steps` returns the step's number."""
+    first, second = (call_each_step(lambda beta=beta: bias_correction(beta, steps())) for beta in betas)
+    return first, second
 
 
 def _mean(mean: NDArray, x: NDArray, beta: float) -> NDArray:

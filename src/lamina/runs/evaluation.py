@@ -62,8 +62,7 @@ def baseline_outputs(
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
     inputs: Any = vstack([*_designs(encoder, schema, train.frame[some])], format="csr")
     wanted, new = train.target[some], _designs(encoder, schema, judged.frame)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a baseline that has not quite converged
+    with warnings.catch_warnings(action="ignore"):  # about a baseline that has not quite converged
         if task == "classification":
             linear = _logistic(inputs, wanted, new, prepared, estimator)
             shares = np.bincount(train.target, minlength=classes) / len(train)

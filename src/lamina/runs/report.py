@@ -19,8 +19,10 @@ import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.inputs import is_frame, values_of
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.search.trial import known_score
 from lamina.estimators.settings import settings_of
 from lamina.runs import evaluation, figures, wording
 from lamina.runs.data import Part, Prepared
@@ -85,8 +87,8 @@ def findings_of(
     `closing` limits the time for computing the importance of columns.
     """
     model, most_rows = trained.model, MOST_ROWS
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+    # The warnings are about held-out values that training rows lack.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         tell("measuring the network and the baselines")
         measured = evaluation.measure(model, prepared)
         tell("measuring the importance of columns")
@@ -258,7 +260,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     lines, best = search["lines"], search["best"]
     score, sign = _score(findings)
     name = _loss_name(findings) if score == "loss" else score
-    ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
+    ranked = sorted(lines, key=lambda line: (-line["share"], -known_score(line["score"])))
     averaged = sum(bool(line["share"]) for line in lines)
     shown = ranked[: averaged + _MOST_TRIALS]
     names = wording.settings_that_differ(shown)
@@ -277,13 +279,8 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         drawing.draw(figures.search, lines, best, name, sign)
         half = (best[0][0] + best[-1][0]) / 2
         found["half"] = half, [value for seconds, value in best if seconds <= half][-1]
-        found["alone"] = max(lines, key=lambda line: _known(line["score"]))
+        found["alone"] = max(lines, key=lambda line: known_score(line["score"]))
     return found
-
-
-def _known(score: float | None) -> float:
-    """The score as a sort key, −∞ if it is None."""
-    return -np.inf if score is None else score
 
 
 def _learning(findings: Findings, drawing: _Figures) -> dict[str, Any]:
@@ -370,10 +367,9 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
-    intervals = () if held_out is None else measured.intervals
-    if intervals:
-        drawing.draw(figures.coverage, intervals, len(measured.rows))
-    return {"intervals": intervals, "held_out": 0 if held_out is None else len(held_out)}
+    if measured.intervals:
+        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
+    return {"intervals": measured.intervals, "held_out": len(held_out or ())}
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
@@ -508,13 +504,10 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
-    if hasattr(X, "tocsr"):
-        dense = X.toarray()
-    elif isinstance(X, np.ndarray | list | tuple):
-        dense = np.asarray(X)
-    else:
+    if is_frame(X):
         return import_narwhals().from_native(X, eager_only=True).to_polars()
-    return pl.DataFrame({name: dense[:, i] for i, name in enumerate(names)})
+    values = values_of(X)
+    return pl.DataFrame({name: values[:, i] for i, name in enumerate(names)})
 
 
 def _target(name: str, estimator: Any, values: np.ndarray) -> Target:

@@ -13,11 +13,11 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast, overload
+from typing import Annotated, Any, cast
 
 import msgspec
 import numpy as np
@@ -57,8 +57,8 @@ def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
     """Compute the baselines' outputs before the search, so that their duration need not be estimated."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+    # The warnings are about held-out values that training rows lack.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         return baseline_outputs(estimator, encoder, encoder.schema, prepared, prepared.judged[1])
 
 
@@ -325,7 +325,6 @@ _FORMAT = "lamina trial 2"
 _KNOWN = ("lamina trial 1", _FORMAT)  # format 1 had no earlier stages
 _OUTPUTS, _NETWORK = "outputs", "network."
 _ARRAYS = (_OUTPUTS, "state")
-_OF_STAGES = ("score", "best_epoch", "factor")
 _MOST_STAGES = 16
 
 _FIELDS = [field.name for field in dataclasses.fields(Trial)]
@@ -367,20 +366,24 @@ class TrialFolder:
         self._fingerprint = fingerprint
         found = (self.run / TRIALS).glob("*.safetensors")
         files = {int(file.stem): file for file in found if file.stem.isdecimal()}
-        trials = StoredTrials([files[number] for number in sorted(files)])
-        for said in map(trials.said, range(len(trials))):
-            if said.fingerprint != fingerprint:
+        paths = [files[number] for number in sorted(files)]
+        for path in paths:
+            with _opened(path) as (said, _):
+                is_other = said.fingerprint != fingerprint
+            if is_other:
                 raise OtherSearchError(
                     f"the rows or the settings differ from those at the start of the search in {self.run}, so it "
                     "can't be resumed; start a new search with another --out"
                 )
-        return trials
+        return StoredTrials(paths)
 
     def save(self, trial: Trial) -> None:
         """Save a trial; if that fails, e.g. for lack of space, warn that the trial may be lost."""
         said = {name: getattr(trial, name) for name in _FIELDS}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
-        said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
+        said["earlier"] = [
+            {name: getattr(stage, name) for name in _Stage.__struct_fields__} for stage in trial.earlier
+        ]
         text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})
         arrays: dict[str, np.ndarray] = {}
         for i, stage in enumerate((trial, *trial.earlier)):
@@ -397,52 +400,37 @@ class TrialFolder:
         return self.run / TRIALS / f"{number:05}.safetensors"
 
 
-class StoredTrials(Sequence[Trial]):
-    """A sequence of trials, in the order of their numbers; each access reads a file."""
+class StoredTrials(Iterable[Trial]):
+    """Trials in the order of their numbers; each iteration reads the files anew, one at a time."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
 
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def said(self, at: int) -> Any:
-        """The values of the trial at position `at`, without its arrays.
-
-        Raises:
-            DataError: the file is damaged, or its trial's number differs from its name.
-        """
-        with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
-            return _said(file, self._files[at])
-
-    @overload
-    def __getitem__(self, at: int) -> Trial: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Trial]: ...
-    def __getitem__(self, at: int | slice) -> Trial | list[Trial]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(len(self))[at]]
-        path = self._files[at]
-        with _with_advice(path), open_tensors(path) as file, file.converted():
-            return _trial(_said(file, path), file)
+    def __iter__(self) -> Iterator[Trial]:
+        for path in self._files:
+            with _opened(path) as (said, file):
+                trial = _trial(said, file)
+            yield trial
 
 
 @contextmanager
-def _with_advice(file: Path) -> Generator[None]:
-    """Extend a `DataError` about a trial's file by advice: delete the file to train the trial again."""
+def _opened(path: Path) -> Generator[tuple[Any, TensorFile]]:
+    """Open a trial's file; the values are the trial's JSON values, and the file.
+
+    Raises:
+        DataError: the file is damaged, or its trial's number differs from its name; the message has the advice to
+            delete the file.
+    """
     try:
-        yield
+        with open_tensors(path) as file, file.converted():
+            if file.metadata.get("format") not in _KNOWN or not file.is_signed:
+                raise file.damaged("it is not a trial, or has lost its digest")
+            said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
+            if said.number != int(path.stem):
+                raise file.damaged(f"it contains trial {said.number}, not the trial in its name")
+            yield said, file
     except DataError as error:
-        raise DataError(f"{error}; delete {file.name} to train its trial again") from error
-
-
-def _said(file: TensorFile, path: Path) -> Any:
-    if file.metadata.get("format") not in _KNOWN or not file.is_signed:
-        raise file.damaged("it is not a trial, or has lost its digest")
-    said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
-    if said.number != int(path.stem):
-        raise file.damaged(f"it contains trial {said.number}, not the trial in its name")
-    return said
+        raise DataError(f"{error}; delete {path.name} to train its trial again") from error
 
 
 def _trial(said: Any, file: TensorFile) -> Trial:
@@ -467,7 +455,7 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     earlier = [
         dataclasses.replace(
             trial,
-            **{name: getattr(stage, name) for name in _OF_STAGES},
+            **msgspec.structs.asdict(stage),
             outputs=arrays[f"{prefix}{_OUTPUTS}"],
             state=part_of(arrays, f"{prefix}{_NETWORK}"),
         )

@@ -177,9 +177,8 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
         fit_streamed(estimator, prepared.streamed, validation)
         return
     table = prepared.train.frame.drop(named(target))
-    with warnings.catch_warnings():
-        # Warnings about the whole table were given already.
-        warnings.simplefilter("ignore", DataWarning)
+    # Warnings about the whole table were given already.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         schema = relearned(prepared.schema, table)
         groups, time = marks_of(table, prepared.schema, prepared.group, prepared.time)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation, groups, time)
@@ -190,8 +189,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     from lamina.estimators.base import encoder_of
 
     table = prepared.train.frame.drop(named(prepared.target.name))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         schema = relearned(prepared.schema, table)
         return encoder_of(schema, settings_of(estimator)).fit(table)
 

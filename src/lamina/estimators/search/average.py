@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search.training import Shared
-from lamina.estimators.search.trial import Trial
+from lamina.estimators.search.trial import Trial, known_score
 from lamina.estimators.targets import Classes
 
 _ROUNDS = 20
@@ -186,7 +186,7 @@ class Average:
         (gain, more), error = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1)[0] / np.sqrt(_FOLDS)
         squares = not isinstance(self._shared.target, Classes)  # and not their root
         is_worth = gain > max(error, -(1 + squares) * _LEAST_GAIN * score(loss, whole, slice(None)))
-        return _known(self.best.score) + float(more) if is_worth and more > 0 else None
+        return known_score(self.best.score) + float(more) if is_worth and more > 0 else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
         """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials.
@@ -241,7 +241,7 @@ def _is_default(trial: Trial) -> bool:
 
 
 def _worth(best: Best) -> tuple[int, float]:
-    return sum(map(_is_default, best.trials)), _known(best.score)
+    return sum(map(_is_default, best.trials)), known_score(best.score)
 
 
 def _shares(counts: Sequence[int]) -> list[float]:
@@ -250,11 +250,6 @@ def _shares(counts: Sequence[int]) -> list[float]:
 
 def _ranked(trials: Iterable[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda one: (-one.score, one.number))
-
-
-def _known(score: float | None) -> float:
-    """The score; −∞ for None, since any score is better."""
-    return -np.inf if score is None else score
 
 
 def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:

@@ -68,14 +68,12 @@ class _Member:
 
     Attributes:
         inputs: the numeric inputs and the mean targets of the row's codes, (rows, features), float32.
-        columns: the encoded target as a matrix, (rows, columns).
         wanted: the encoded target.
         weights: row weights, or None.
         means: the mean targets of the codes of each code column, (codes, means) each.
     """
 
     inputs: np.ndarray
-    columns: np.ndarray
     wanted: np.ndarray
     weights: np.ndarray | None
     means: Sequence[np.ndarray]
@@ -114,7 +112,7 @@ class CandidateTraining(TrialRun):
 
         Fits follow until the score no longer improves, or the time is over.
         """
-        judge, y, weights = self.tried.judge(self.shared), self.shared.y, self.shared.weights
+        judge, y, weights = self.shared.judge(self.tried.estimator), self.shared.y, self.shared.weights
         stages = _STAGES.get(self.tried.candidate or "", partial(_trees, self.tried.candidate))
         members, seed = [*self._members()], int(self.rng.integers(2**31))
         best: tuple[float, int, Stage] | None = None
@@ -137,12 +135,9 @@ class CandidateTraining(TrialRun):
         return self._kept
 
     def _failure(self) -> Trial:
-        ended, outputs = self.budget.seconds(), self.shared.target.outputs
-        return Trial(
-            number=self.tried.number, settings=self.tried.settings, score=-np.inf, seconds=ended - self._begun,
-            ended=ended, epochs=0, best_epoch=0, complete=True, outputs=np.empty((0, outputs), np.float32),
-            architecture=_architecture(self.shared, 1),
-        )  # fmt: skip
+        outputs = np.empty((0, self.shared.target.outputs), np.float32)
+        architecture = _architecture(self.shared, 1)
+        return self._made(-np.inf, outputs, epochs=0, best_epoch=0, complete=True, architecture=architecture)
 
     def _trial(self, score: float, number: int, stage: Stage) -> Trial:
         members, shared = stage.members(), self.shared
@@ -150,23 +145,19 @@ class CandidateTraining(TrialRun):
         own_outputs(network, [part.some(slice(_COMPILED_BLOCK)) for part in shared.held_out])  # compiles
         begun = self.budget.seconds()
         outputs = own_outputs(network, shared.held_out)
-        ended = self.budget.seconds()
-        return Trial(
-            number=self.tried.number, settings=self.tried.settings, score=score, seconds=ended - self._begun,
-            ended=ended, epochs=planned(self.tried, shared), best_epoch=number, complete=True,
-            scores=self._scores, factor=self.tried.estimator._factor(outputs, shared.y, shared.weights),
-            outputs=outputs, architecture=network.architecture, members=len(members), state=network.state(),
-            predicting=1000 * (ended - begun) * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
+        took = (self.budget.seconds() - begun) * (len(members) if len(shared.held_out) > 1 else 1)
+        return self._made(
+            score, outputs, epochs=planned(self.tried, shared), best_epoch=number, complete=True,
+            scores=self._scores, architecture=network.architecture, members=len(members), state=network.state(),
+            predicting=1000 * took / len(outputs),
         )  # fmt: skip
 
     def _members(self) -> Iterator[_Member]:
         shared = self.shared
         for part in shared.train:
             step = -(-len(part) * len(shared.encoder.numeric_names) // _MOST_VALUES) or 1
-            rows = part.chosen()
-            rows = np.arange(len(part))[::step] if isinstance(rows, slice) else rows[::step]
+            rows = part.some(slice(None, None, step)).chosen()
             wanted = part.target[rows]
-            columns = wanted[:, None] if wanted.ndim == 1 else wanted
             weights = None if part.weights is None else part.weights[rows]
             means, inputs = list[np.ndarray](), [np.asarray(part.numeric[rows], np.float32)]
             for j, count in enumerate(shared.encoder.cardinalities):
@@ -175,7 +166,7 @@ class CandidateTraining(TrialRun):
                 table, own = _mean_targets(part.codes[rows, j], count, targets, weights, self.rng)
                 means.append(table)
                 inputs.append(own)
-            yield _Member(np.concatenate(inputs, axis=1), columns, wanted, weights, means)
+            yield _Member(np.concatenate(inputs, axis=1), wanted, weights, means)
 
 
 def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
@@ -238,14 +229,23 @@ def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **p
     return Network.from_state(_architecture(shared, means, **parts), found)
 
 
-def _outputs(networks: Sequence[Network], held_out: Sequence[Data]) -> np.ndarray:
-    """The outputs of each member for its held-out rows, concatenated.
+def _stage(
+    shared: Shared, members: Sequence[_Member], arrays: Sequence[dict[str, np.ndarray]], **parts: Any
+) -> Stage:
+    """The members as networks with these arrays, and their outputs."""
+    networks = [_network(shared, *pair, **parts) for pair in zip(members, arrays, strict=True)]
+    pairs = zip(networks, _held_out(shared, members), strict=True)
+    return Stage(_together(shared, [_computed(*pair) for pair in pairs]), networks.copy)
 
-    If there is only a single part, the result is the mean over the members.
-    """
-    if len(held_out) == 1:
-        return np.mean([_computed(network, held_out[0]) for network in networks], axis=0)
-    return np.concatenate([_computed(*pair) for pair in zip(networks, held_out, strict=True)])
+
+def _held_out(shared: Shared, members: Sequence[_Member]) -> Sequence[Data]:
+    """The held-out rows of each member; they have an `eval_set` in common."""
+    return [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1)
+
+
+def _together(shared: Shared, outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """The members' outputs for their held-out rows, concatenated; for rows in common, the mean over the members."""
+    return np.mean(outputs, axis=0) if len(shared.held_out) == 1 else np.concatenate(outputs)
 
 
 def _computed(network: Network, part: Data) -> np.ndarray:
@@ -272,11 +272,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
         weights = None if member.weights is None else member.weights[::step]
         rows.append(Data(x, None, member.wanted[::step], weights))
     for of_members in lines(shared.target, rows, inputs):
-        networks = [
-            _network(shared, member, _of_line(line, count), skip=True)
-            for member, line in zip(members, of_members, strict=True)
-        ]
-        yield Stage(_outputs(networks, shared.held_out), networks.copy)
+        yield _stage(shared, members, [_of_line(line, count) for line in of_members], skip=True)
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
@@ -296,7 +292,7 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
     rng, kept = np.random.default_rng(seed), min(_NEAR_ROWS, *(len(member.inputs) for member in members))
     chosen = [np.sort(rng.permutation(len(member.inputs))[:kept]) for member in members]
     for k in _NEIGHBOURS:
-        networks: list[Network] = []
+        arrays: list[dict[str, np.ndarray]] = []
         for member, rows in zip(members, chosen, strict=True):
             x = member.inputs[rows].astype(np.float64)
             squares = (x**2).sum(axis=1)
@@ -306,12 +302,11 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
             said = _indicators_of_all(shared.target, member.wanted[rows])
             center = said.mean(axis=0)
             log_weights = 0 if member.weights is None else np.log(np.maximum(member.weights[rows], 1e-9))
-            arrays = {
+            arrays.append({
                 "running.rows": 2 * x.T / width, "running.nearness": log_weights - squares / width,
                 "weight0": said - center, "bias0": center,
-            }  # fmt: skip
-            networks.append(_network(shared, member, arrays, near=kept))
-        yield Stage(_outputs(networks, shared.held_out), networks.copy)
+            })  # fmt: skip
+        yield _stage(shared, members, arrays, near=kept)
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
@@ -333,7 +328,7 @@ def _trees(
     library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
 ) -> Iterator[Stage]:
     """Boosted trees with an increasing number of rounds, until the time is over."""
-    pairs = zip(members, [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1), strict=True)
+    pairs = zip(members, _held_out(shared, members), strict=True)
     grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
     done, seconds = 0, _SECONDS_A_VALUE * members[0].inputs.size
     while done < _MOST_ROUNDS:
@@ -345,9 +340,8 @@ def _trees(
             one.grow(rounds)
             seconds = (budget.seconds() - begun) * 1.5
         done += rounds
-        outputs = [one.outputs() for one in grown]
-        together = np.mean(outputs, axis=0) if len(shared.held_out) == 1 else np.concatenate(outputs)
-        yield Stage(together.astype(np.float32), partial(_networks, grown, done))
+        outputs = _together(shared, [one.outputs() for one in grown])
+        yield Stage(outputs.astype(np.float32), partial(_networks, grown, done))
 
 
 def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
@@ -407,7 +401,8 @@ def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
     Several classes share a model; each label or number has a separate model.
     """
     is_classification = isinstance(target, Classes)
-    x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
+    x, weights, absent = member.inputs, member.weights, np.zeros(0)
+    columns = member.wanted.reshape(len(x), -1)
     if is_classification and not target.multilabel:
         absent = np.setdiff1d(np.arange(target.outputs), columns)
     if len(absent):  # a class without rows gets a row of hardly any weight

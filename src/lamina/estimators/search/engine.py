@@ -19,7 +19,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -118,7 +118,6 @@ class Search:
         self._waiting: dict[int, Trial] = {}  # trained trials that wait for earlier ones
         self._cut: list[Trial] = []
         self._begun: set[int] = set()
-        self._average: Average | None = None
         self._diverged: NonFiniteLossError | None = None
         self._board: Blackboard | None = None
         self._device = str(cpu())  # if an earlier run has trained all trials
@@ -128,16 +127,12 @@ class Search:
     @property
     def best_score(self) -> float | None:
         """The score of the current ensemble."""
-        return self._best and self._best.score
+        return self._average.best and self._average.best.score
 
     @property
     def shares(self) -> Mapping[int, float]:
         """The share of each trial in the current ensemble."""
-        return {} if self._average is None else self._average.shares
-
-    @property
-    def _best(self) -> Best | None:
-        return None if self._average is None else self._average.best
+        return self._average.shares
 
     @cached_property
     def fingerprint(self) -> str:
@@ -216,10 +211,8 @@ class Search:
             return False
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
-        measuring, judging = plan.bare(**as_it_is), plan.bare()
-        self._loss = plan.bare(**as_it_is, scoring=None)
-        for one in (measuring, judging, self._loss):
-            one.fitted_ = FittedModel(encoder, None, target)  # pyright: ignore[reportArgumentType] - only the target
+        judges = plan.bare(**as_it_is), plan.bare(), plan.bare(**as_it_is, scoring=None)
+        measuring, judging, self._loss = map(self._shared.judge, judges)
         self._average = Average(self._shared, measuring, judging, lambda: self._tell("on_new_best"))
         error: BaseException | None = None
         try:
@@ -228,7 +221,7 @@ class Search:
                 self._tell("on_search_begin")
                 with suppress(TimeIsOver):
                     self._train_all()
-                if self._best is None and self._diverged is not None:
+                if self._average.best is None and self._diverged is not None:
                     raise self._diverged
                 self._end_waiting()
                 self._measure_blend()
@@ -238,10 +231,8 @@ class Search:
         finally:  # the best average so far is kept after Ctrl-C, too
             with eager(), cpu():
                 self._end_waiting()
-                if self._best is not None:
-                    learn(
-                        self._estimator, self._shared, self._best, self.trials, self._device, in_time=in_time
-                    )
+                if (best := self._average.best) is not None:
+                    learn(self._estimator, self._shared, best, self.trials, self._device, in_time=in_time)
                     self._estimator.blend_score_ = self.blend_score
             self._tell("on_search_end", error)
         self._say_if_late()
@@ -255,13 +246,11 @@ class Search:
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
-                UserWarning(
-                    f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={round(limit, 1)}: "
-                    "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
-                )
+                f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={round(limit, 1)}: "
+                "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
             )
 
-    def _go_on_from(self, stored: Sequence[Trial]) -> None:
+    def _go_on_from(self, stored: Iterable[Trial]) -> None:
         for trial in stored:
             self.earlier_seconds = max(self.earlier_seconds, trial.ended)
             self._waiting[trial.number] = trial
@@ -291,11 +280,8 @@ class Search:
 
     def _fits_another(self) -> bool:
         """Whether another trial is requested, and enough time is left to start it."""
-        if self.most_trials is not None and len(self.trials) >= self.most_trials:
-            return False
-        if not self.trials:
-            return True
-        return self._budget.has(self._start())
+        is_wanted = len(self.trials) < (self.most_trials or sys.maxsize)
+        return is_wanted and (not self.trials or self._budget.has(self._start()))
 
     def _start(self) -> float:
         """The time needed to start a trial, in seconds.
@@ -311,8 +297,7 @@ class Search:
 
     def _try(self, number: int) -> None:
         """Train trial `number` in this process; the ensemble is updated whenever the trial may improve it."""
-        tried, average = self._plan.configuration(number), self._average
-        assert average is not None
+        tried = self._plan.configuration(number)
         training = training_of(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
             self._curves(self._plan.compared(tried)), partial(self._on_epoch, number), self._of_trials,
@@ -325,10 +310,9 @@ class Search:
         finally:
             self._device = getattr(tried.estimator, "device_", str(cpu()))
             trial = training.result()
-            if trial is None and not self._best and not self._diverged:
+            if trial is None and not self._average.best and not self._diverged:
                 trial = training.unmeasured()
             if trial is not None:
-                self._have_one(trial)
                 self._add(trial, keep=True)
 
     # --- parallel trials -----------------------------------------------------------------------------------------
@@ -417,9 +401,7 @@ class Search:
             for stage in (*trial.earlier, trial):
                 if len(stage.outputs) and self._offer(stage):
                     kept = stage
-            chosen = trial.as_in(kept or trial)
-            self._have_one(chosen)
-            self._add(chosen, keep=not again or bool(trial.earlier))
+            self._add(trial.as_in(kept or trial), keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
         """Add the interrupted and the waiting trials in their current state, at the end of the search."""
@@ -427,7 +409,7 @@ class Search:
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
         learned = [trial for trial in ended if len(trial.outputs)]
-        if learned and self._average is not None:
+        if learned:
             self._average.offer(*learned)
         for trial in ended:
             self._add(dataclasses.replace(trial, earlier=()))
@@ -441,24 +423,13 @@ class Search:
 
     def _offer(self, trial: Trial) -> bool:
         """Offer a trial in its current state for the ensemble; return whether the ensemble improved."""
-        assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
         self._budget.note("end", self._budget.seconds() - began)
         return is_better
 
-    def _have_one(self, trial: Trial) -> None:
-        """Make `trial` the ensemble if there is no ensemble yet.
-
-        The search then has a result.
-        """
-        assert self._average is not None
-        if self._best is None and not trial.is_failure:
-            self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
-
     def _measure_blend(self) -> None:
         """Measure the gain of linear models and boosted trees beside networks, in a share of the search's time."""
-        assert self._average is not None
         seconds, shared = _BLEND_SHARE * self.seconds(), self._shared
         if self.limit is not None:
             seconds = min(seconds, self.limit - self.seconds())
@@ -479,11 +450,12 @@ class Search:
         self.blend_score = self._average.score_with(others, self._loss)
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial.
+        """Add a finished trial; it becomes the ensemble if there is none yet, so that the search has a result.
 
         The arrays of trials that can no longer be chosen for the ensemble are freed.
         """
-        assert self._average is not None
+        if self._average.best is None and not trial.is_failure:
+            self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
         if keep and trial.complete:
@@ -525,10 +497,11 @@ class Lines(SearchObserver):
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         best, left = search.best_score, search.left()
+        settings = ", ".join(f"{name}={value!r}" for name, value in trial.settings.items())
         whole = "" if best is None else f", ensemble {self._sign * best:.4f}"
         rest = "" if left is None else f", {max(left, 0):.0f} s left"
         print(
-            f"trial {trial.number}: {_described(trial.settings)}: validation {self._name} "
+            f"trial {trial.number}: {settings}: validation {self._name} "
             f"{self._sign * trial.score:.4f}{whole}, {trial.seconds:.1f} s{rest}",
             flush=True,
         )
@@ -537,10 +510,6 @@ class Lines(SearchObserver):
         if search.best_score is not None and search.blend_score is not None:
             shown = self._name, self._sign
             print(blend_said(search.best_score, search.blend_score, shown, f"candidates={BLEND}"), flush=True)
-
-
-def _described(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
 def learn(
@@ -562,10 +531,8 @@ def learn(
         limit = estimator.time_limit
         now = "" if limit is None else f"; give the search more time (now time_limit={limit!r})"
         messages.warn(
-            UserWarning(
-                "the search ended before an epoch of the first network was complete, so that the network has hardly "
-                f"learned anything{now}"
-            )
+            "the search ended before an epoch of the first network was complete, so that the network has hardly "
+            f"learned anything{now}"
         )
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target)
     estimator.best_validation_score_ = best.score
@@ -589,17 +556,11 @@ def learn(
     estimator.n_iter_ = len(main.losses)
     estimator.t_ = len(main.losses) * main.settings["rows"]
     estimator.device_ = device
-    shares = best.by_number()
+    shares, names = best.by_number(), ("number", "score", "seconds", "complete", "predicting")
     estimator.trials_ = [
-        {
-            **{
-                name: getattr(trial, name)
-                for name in ("number", "score", "seconds", "complete", "predicting")
-            },
-            "settings": dict(trial.settings),
-            "epochs": len(trial.losses),
-            "share": shares.get(trial.number, 0.0),
-        }
+        {name: getattr(trial, name) for name in names}
+        | {"settings": dict(trial.settings), "epochs": len(trial.losses)}
+        | {"share": shares.get(trial.number, 0.0)}
         for trial in trials
     ]
     estimator._keep_held_out(shared.held_out)

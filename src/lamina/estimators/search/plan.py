@@ -5,7 +5,7 @@ It depends only on the trial's number, the seed and the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from lamina.estimators.declaring import CANDIDATES
@@ -29,7 +29,7 @@ class Plan:
     """
 
     def __init__(
-        self, estimator: Any, seed: int, rows: int, members: int, stored: Sequence[Trial] = ()
+        self, estimator: Any, seed: int, rows: int, members: int, stored: Iterable[Trial] = ()
     ) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
         more = space.MORE_OPENINGS if members <= space.FEW_MEMBERS else ()
@@ -42,14 +42,10 @@ class Plan:
     def bare(self, **settings: Any) -> Any:
         """A copy of the user's estimator with these settings, but without a search."""
         given = self._estimator.get_params(deep=False)
-        given |= {
-            "preset": "default",
-            "time_limit": None,
-            "trials": None,
-            "candidates": None,
-            "callbacks": None,
-        }
-        return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
+        given |= dict.fromkeys(("time_limit", "trials", "candidates", "callbacks"))
+        return type(self._estimator)(
+            **{**given, "preset": "default", "n_jobs": 1, "verbose": False, **settings}
+        )
 
     def configuration(self, number: int) -> Configuration:
         """The configuration of trial `number`."""

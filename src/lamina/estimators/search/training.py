@@ -51,10 +51,7 @@ class Shared:
     ) -> Shared:
         """The common data, with a sample of the held-out rows if there are many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
-        some = [
-            part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
-            for part in held_out
-        ]
+        some = [part if part.rows is None else part.some(slice(None, None, each)) for part in held_out]
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
@@ -66,12 +63,16 @@ class Shared:
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
+    def judge(self, estimator: Any) -> Any:
+        """Make an estimator ready to score and calibrate outputs; return it."""
+        estimator.fitted_ = FittedModel(self.encoder, None, self.target)  # pyright: ignore[reportArgumentType] - only the target
+        return estimator
+
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """At most `count` random rows of each member."""
         if count >= min(map(len, self.train)):
             return self.train
-        few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
-        return [dataclasses.replace(part, rows=rows) for part, rows in zip(self.train, few, strict=True)]
+        return [dataclasses.replace(part, rows=np.sort(part.shuffled(rng)[:count])) for part in self.train]
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,6 @@ class Configuration:
     def candidate(self) -> str | None:
         """The kind of model, e.g. "linear" or "boosting", if the trial does not train a network; otherwise None."""
         return self.settings.get("candidate")
-
-    def judge(self, shared: Shared) -> Any:
-        """The configuration's estimator, ready to score and calibrate outputs."""
-        self.estimator.fitted_ = FittedModel(shared.encoder, None, shared.target)  # pyright: ignore[reportArgumentType]
-        return self.estimator
 
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
@@ -136,6 +132,15 @@ class TrialRun:
         self._begun = self.budget.seconds()
         self._kept: Trial | None = None
 
+    def _made(self, score: float, outputs: np.ndarray, **values: Any) -> Trial:
+        """A trial with this score, these outputs for held-out rows, and these values of other attributes."""
+        ended, shared = self.budget.seconds(), self.shared
+        factor = self.tried.estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0
+        return Trial(
+            self.tried.number, self.tried.settings, score, ended - self._begun, ended,
+            factor=factor, outputs=outputs, **values,
+        )  # fmt: skip
+
 
 class TrialTraining(TrialRun, Observer):
     """The training of a trial's networks."""
@@ -166,14 +171,9 @@ class TrialTraining(TrialRun, Observer):
         if not self.budget.has(0):
             raise TimeIsOver
         with estimator._on_device(len(self._train[0]) * settings.epochs) as network:
+            observers = [*self.observers, self]
             training: Loop = estimator._training_of(
-                network,
-                self._train,
-                self.shared.held_out,
-                self._judged,
-                settings,
-                self.rng,
-                [*self.observers, self],
+                network, self._train, self.shared.held_out, self._judged, settings, self.rng, observers
             )
             self._training = training
             try:
@@ -297,20 +297,8 @@ class TrialTraining(TrialRun, Observer):
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:
-        estimator, shared = self.tried.estimator, self.shared
-        network = estimator.fitted_.network
-        return Trial(
-            number=self.tried.number,
-            settings=self.tried.settings,
-            score=float(score),
-            seconds=self.budget.seconds() - self._begun,
-            ended=self.budget.seconds(),
-            epochs=self.settings.epochs,
-            best_epoch=epoch,
-            complete=self._is_complete,
-            factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
-            outputs=outputs,
-            architecture=network.architecture,
-            members=len(network.members),
-            state=state,
-        )
+        network = self.tried.estimator.fitted_.network
+        return self._made(
+            float(score), outputs, epochs=self.settings.epochs, best_epoch=epoch, complete=self._is_complete,
+            architecture=network.architecture, members=len(network.members), state=state,
+        )  # fmt: skip

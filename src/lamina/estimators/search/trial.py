@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -79,6 +79,11 @@ def named(settings: Mapping[str, Any]) -> str:
     return settings.get("candidate") or f"network ({settings['preset']})"
 
 
+def known_score(score: float | None) -> float:
+    """The score; −∞ for None, since any score is better."""
+    return -np.inf if score is None else score
+
+
 BLEND = "linear", "boosting"
 """The models whose gain is measured after a search with networks alone."""
 
@@ -126,7 +131,7 @@ def leaderboard(
     return [
         whole,
         *([] if blend is None else [others]),
-        *sorted(lines, key=lambda one: -np.inf if one["score"] is None else one["score"], reverse=True),
+        *sorted(lines, key=lambda one: known_score(one["score"]), reverse=True),
     ]
 
 
@@ -219,10 +224,10 @@ class OtherSearchError(DataError):
 class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
-    def load(self, fingerprint: str) -> Sequence[Trial]:
+    def load(self, fingerprint: str) -> Iterable[Trial]:
         """The trials of an earlier run of the same search, by number; [] without an earlier run.
 
-        After parallel training, numbers may be missing.
+        They are iterated over several times. After parallel training, numbers may be missing.
 
         Raises:
             OtherSearchError: the stored trials are from another search.

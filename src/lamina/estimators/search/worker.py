@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,9 +162,7 @@ def train(job: Job, shared: Shared) -> Outcome:
         stages.append(stage)
         return False
 
-    with ExitStack() as stack:
-        for context in (eager(), cpu(), _without_ctrl_c(job.process)):
-            stack.enter_context(context)
+    with eager(), cpu(), _without_ctrl_c(job.process):
         training = training_of(
             shared, job.tried, np.random.default_rng([job.seed, number]), budget, offer, job.others,
             partial(board.tell, number),

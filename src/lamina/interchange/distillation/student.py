@@ -324,11 +324,9 @@ def _out_of_fold(
             and limit.used + (limit.used - begin) / max(done, 1) > _TEACHERS_SHARE * limit.seconds
         ):
             messages.warn(
-                UserWarning(
-                    f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}; the "
-                    "student learns the teacher's own predictions, which are overconfident on the training rows; give "
-                    "more time, or folds=0"
-                )
+                f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}; the "
+                "student learns the teacher's own predictions, which are overconfident on the training rows; give "
+                "more time, or folds=0"
             )
             return teacher
         found.refits.append((teacher.refit(_picked(X, seen[:, None]), y[seen]), unseen))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from lamina.core.state import call_each_step
 from lamina.device.context import Context
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer.adam import adam_step, bias_correction
+from lamina.optimizer.adam import adam_step, corrections
 from lamina.optimizer.optimizer import write
 from lamina.primitives.random import generator
 from lamina.support.schedules import one_cycle
@@ -80,8 +80,7 @@ class ChapterNetwork:
         self.widths = [self.sizes]  # of the only network, in the form of `Ensemble.widths`
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
-            self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
-        for parameter in self.parameters.values():
+            self.parameters[name] = parameter = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
             parameter.attach_grad()
             unwatch(parameter)
         self.position = 0  # steps done
@@ -95,11 +94,14 @@ class ChapterNetwork:
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
         """Class scores before the softmax, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
+        return self._scores(X, lambda linear: nd.maximum(linear, nd.zeros_like(linear)))
+
+    def _scores(self, X: NDArray, activated: Callable[[NDArray], NDArray]) -> NDArray:
+        """The class scores, where `activated` returns a hidden layer's activations."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
-            linear = self._linear(h, layer)
-            h = nd.maximum(linear, nd.zeros_like(linear))
+            h = activated(self._linear(h, layer))
         return self._linear(h, last)
 
     def _linear(self, h: NDArray, layer: int) -> NDArray:
@@ -320,14 +322,10 @@ class AugmentedNetwork(ChapterNetwork):
         `lr` is the schedule's peak learning rate.
         """
         rate = lr * call_each_step(self._next_rate)
-        first, second = _BETAS
-        correction = (
-            call_each_step(lambda: bias_correction(first, self.position)),
-            call_each_step(lambda: bias_correction(second, self.position)),
-        )
+        correction = corrections(_BETAS, lambda: self.position)
         adam = partial(adam_step, rate=rate, betas=_BETAS, epsilon=_EPSILON, correction=correction)
         with autograd.record():
-            loss = nd.mean(self.losses(self._forward(X), labels))
+            loss = nd.mean(self.losses(self._scores(X, self._dropped), labels))
         loss.backward()
         for name, parameter in self.parameters.items():
             gradient = parameter.grad
@@ -336,14 +334,10 @@ class AugmentedNetwork(ChapterNetwork):
             write(parameter, moments, adam(parameter, gradient, moments))
         return loss
 
-    def _forward(self, X: NDArray) -> NDArray:
-        """The class scores (rows, classes), with dropout after each hidden layer."""
-        last = len(self.sizes) - 1
-        h = X.astype(np.float32) / 255
-        for layer in range(1, last):
-            h = nd.relu(self._linear(h, layer))
-            h = nd.Dropout(h, self.dropout) if self.dropout else h
-        return self._linear(h, last)
+    def _dropped(self, linear: NDArray) -> NDArray:
+        """A hidden layer's activations in training, with dropout."""
+        h = nd.relu(linear)
+        return nd.Dropout(h, self.dropout) if self.dropout else h
 
     def _next_rate(self) -> float:
         """Advance the schedule by a step; return this step's factor on the peak learning rate."""

@@ -36,8 +36,7 @@ def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int
     from PIL import Image, UnidentifiedImageError
 
     # Pillow warns of odd metadata, and of sizes, which this function checks itself.
-    with untrusted(f"{os.fspath(name)} is not a readable picture"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with untrusted(f"{os.fspath(name)} is not a readable picture"), warnings.catch_warnings(action="ignore"):
         Image.init()
         kinds = [kind for kind in _KINDS if kind in Image.OPEN]
         try:
