@@ -30,10 +30,6 @@ COMPILED_DTYPES = frozenset(
 """The dtypes with which generated code computes."""
 
 
-class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """Raised for a call that the compiled step can't execute, for example if a written array overlaps another."""
-
-
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
     """Raised by `Target.load`, with the reason, for a graph that the target can't compute."""
 

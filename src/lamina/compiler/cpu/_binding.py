@@ -23,10 +23,11 @@ from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
-from lamina.compiler.target import BoundStep, Overlap, Program
+from lamina.compiler.target import BoundStep, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient, renew, require_numbers
 from lamina.core.interrupts import Change, Turn
+from lamina.core.lowering import Overlap
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.state import state

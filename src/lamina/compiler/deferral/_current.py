@@ -222,14 +222,16 @@ class Sequence:
         return True
 
 
-def place_of(inputs: Items[Any]) -> Context | None:
-    """The context of the inputs, or None for the CPU. Raises `Unfit` if the inputs are on several devices."""
+def place_of(inputs: Items[Any], result: Context | None = None) -> Context | None:
+    """The context of the inputs, or None for the CPU.
+
+    Raises `Unfit` if the inputs, or they and the context `result`, are on several devices.
+    """
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
-    place = None if contexts[0].is_host else contexts[0]
-    for context in contexts:
-        if (None if context.is_host else context) is not place:
-            raise Unfit
-    return place
+    places = {None if context.is_host else context for context in (*contexts, result or contexts[0])}
+    if len(places) > 1:
+        raise Unfit
+    return places.pop()
 
 
 def _is_private(x: Array) -> bool:

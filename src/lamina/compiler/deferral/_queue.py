@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as Items
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lamina.compiler import compilation_enabled
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, products_of
@@ -22,14 +23,11 @@ from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change, interrupts_later, make
 from lamina.core.keys import Unfit, frozen
+from lamina.core.lowering import Overlap, Uncompilable
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, pending, state
 from lamina.core.tape import backward_now
 from lamina.errors import DeviceError
-
-if TYPE_CHECKING:
-    from lamina.compiler.front.graphs import Uncompilable
-    from lamina.compiler.target import Overlap
 
 _OFTEN = 2  # times that a sequence is observed before it is deferred
 _LONGEST = 1024  # events in a sequence; then it is searched for repetitions
@@ -173,10 +171,9 @@ class DeferralQueue:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:
             self._credit -= _SHORT
-        if end.ends == _OFTEN and self._path_to(end).is_worthwhile:
-            with interrupts_later():  # also for the import of the compiler
-                if _compiles():
-                    self._warm_up(end)
+        if end.ends == _OFTEN and self._path_to(end).is_worthwhile and compilation_enabled():
+            with interrupts_later():
+                self._warm_up(end)
         if self._entries > _MOST_ENTRIES:
             self._forget_what_is_rare()
 
@@ -202,13 +199,13 @@ class DeferralQueue:
             try:
                 debt.run_compiled()
                 how = "compiled"
-            except (_overlap(), MemoryError) as reason:
+            except (Overlap, MemoryError) as reason:
                 how += f", since {reason}"
             except DeviceError as error:
                 debt.lose(error)
                 self._pay(debt)
                 raise
-            except _uncompilable() as reason:
+            except Uncompilable as reason:
                 path.is_compilable = False
                 path.end.cool_down()
                 how += f", since {reason.what} {reason.why}"
@@ -282,8 +279,8 @@ class DeferralQueue:
             self.end()
             return self.bind(primitive, inputs, params)
         try:
-            place = place_of(inputs)
-            if primitive.lowering is None or _leaves(place, params):
+            place = place_of(inputs, params.get("context"))
+            if primitive.lowering is None:
                 raise Unfit
             if self._is_elsewhere(place):
                 return self.bind(primitive, inputs, params)
@@ -301,9 +298,7 @@ class DeferralQueue:
         entry = self._known(now, key, inputs)
         if entry is None:
             operands = now.new_operands(inputs)
-            output = len(now.values)
-            entry = Applied(before, primitive, params, operands, output, state.recording)
-            entry.learn(out, inputs)
+            entry = Applied(before, primitive, params, operands, inputs, out, len(now.values))
             self._remember(key, entry, place)
         now.place(out)
         self._step_on(now, entry)
@@ -484,30 +479,3 @@ class DeferralQueue:
         """Stop recording operators for a while, since nothing repeats and recording takes time."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
-
-
-def _leaves(place: Any, params: dict[str, Any]) -> bool:
-    """Whether an operator's result is on another device than its inputs."""
-    context = params.get("context")
-    return context is not None and place is not (None if context.is_host else context)
-
-
-# The compiler's exceptions are imported only when something is raised: even a repeated import takes time.
-
-
-def _overlap() -> type[Overlap]:
-    from lamina.compiler.target import Overlap
-
-    return Overlap
-
-
-def _uncompilable() -> type[Uncompilable]:
-    from lamina.compiler.front.graphs import Uncompilable
-
-    return Uncompilable
-
-
-def _compiles() -> bool:
-    from lamina.compiler import compilation_enabled
-
-    return compilation_enabled()

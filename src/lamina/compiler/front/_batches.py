@@ -13,8 +13,8 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.target import Overlap
 from lamina.core.array import Array
+from lamina.core.lowering import Overlap
 from lamina.core.state import state
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd.facade import Facade, plain, shown

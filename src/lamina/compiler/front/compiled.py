@@ -31,15 +31,14 @@ from lamina.compiler.front._capture import (
     Capture,
     Captured,
     FoundOutside,
-    Uncompilable,
     context_of,
     on_device,
     tracing,
 )
 from lamina.compiler.front._walk import Guards, StandsFor
-from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.interrupts import compiling
+from lamina.core.lowering import Overlap, Uncompilable
 from lamina.core.precision import Precision
 from lamina.core.state import state
 from lamina.core.timings import timed

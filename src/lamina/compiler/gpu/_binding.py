@@ -10,9 +10,10 @@ import numpy as np
 
 from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._loops import THREADS
-from lamina.compiler.target import BoundStep, Overlap, Program
+from lamina.compiler.target import BoundStep, Program
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.interrupts import Change, Turn, make
+from lamina.core.lowering import Overlap
 from lamina.core.ownership import bind_buffer, release_buffers
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
