@@ -372,12 +372,8 @@ class HybridBlock(Block):
     """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
     """The precision of the block's matrix products; see `hybridize`."""
-
-    def __init__(
-        self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
-    ) -> None:
-        self._compiled: tuple[str, Callable[..., Any]] | None = None
-        super().__init__(prefix, params, **unknown)
+    _compiled: tuple[str, Callable[..., Any]] | None = None
+    """The compiled form of the method with this name; see `_compiled_as`."""
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child; it must be a `HybridBlock`, since all children are compiled together."""

@@ -27,14 +27,7 @@ from lamina.compiler.front._arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front._capture import (
-    Capture,
-    Captured,
-    FoundOutside,
-    context_of,
-    on_device,
-    tracing,
-)
+from lamina.compiler.front._capture import Capture, Captured, FoundOutside, context_of, on_device, tracing
 from lamina.compiler.front._walk import Guards, StandsFor
 from lamina.core.array import Array
 from lamina.core.interrupts import compiling

@@ -72,7 +72,9 @@ class Binding(BoundStep):
             self.arrays[slot] = array
         self._bind_arrays(steps)
         memory = self._memory
-        memory.write_numbers(self._packed(numbers))
+        cells, scalars = np.zeros(len(numbers), np.uint64), self.program.graph.scalars
+        self._fill(cells, numbers, scalars, range(len(scalars)))
+        memory.write_numbers(cells)
         results = [
             DeviceArray.empty(self.device, lead + node.shape, node.dtype)
             for node in self.program.graph.results
@@ -183,18 +185,6 @@ class Binding(BoundStep):
         regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self.bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
         return regions | self._memory.regions()
-
-    def _packed(self, values: Sequence[float]) -> np.ndarray:
-        """The scalar inputs of all steps, each in 8 bytes. Raises `Overlap` for an integer beyond 64 bits."""
-        scalars = self.program.graph.scalars
-        cells = np.zeros(len(values), np.uint64)
-        views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
-        for i, value in enumerate(values):
-            try:
-                views[i % len(scalars)][i] = value
-            except OverflowError:
-                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
-        return cells
 
 
 class _StepMemory:
