@@ -195,9 +195,7 @@ class Sequence:
                 leaves[i] = x
                 continue
             node = x._node
-            if node is None or node.order in seen:
-                continue
-            if node.inputs is None and node.freed < used_by:
+            if node is None or node.order in seen or (node.inputs is None and node.freed < used_by):
                 continue
             seen.add(node.order)
             if node.inputs is None or node.primitive.lowering is None or self.position_of(x) not in self.made:
@@ -236,9 +234,7 @@ def place_of(inputs: Items[Any], result: Context | None = None) -> Context | Non
 
 def _is_private(x: Array) -> bool:
     """Whether only lamina's arrays refer to an array's memory, which therefore can't change unnoticed."""
-    if not x._is_computed or not isinstance(x, NDArray):
-        return False
-    if x._is_stale:
+    if not x._is_computed or not isinstance(x, NDArray) or x._is_stale:
         return False
     if len(x._writes) > 1:
         # A compiled step holds only arrays whose memory has no other reference.

@@ -282,14 +282,12 @@ class DeferralQueue:
             place = place_of(inputs, params.get("context"))
             if primitive.lowering is None:
                 raise Unfit
-            if self._is_elsewhere(place):
-                return self.bind(primitive, inputs, params)
             how = state.recording, products_of(primitive)
             key = (primitive, frozen(params), *how, *now.keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be deferred")
             return apply(primitive, inputs, params)
-        now = self._observing(now, key)
+        now = self._observing(now, key, place)
         if now is None:
             return self.bind(primitive, inputs, params)
         out = apply(primitive, inputs, params)
@@ -308,13 +306,11 @@ class DeferralQueue:
         now, before = self._recovered()
         try:
             place = place_of((array, value))
-            if self._is_elsewhere(place):
-                return self.write(array, value)
             key = (Written, *now.keys_of((array, value)))
         except Unfit:
             self.end(_UNFIT_WRITE)
             return False
-        now = self._observing(now, key)
+        now = self._observing(now, key, place)
         if now is None:
             return self.write(array, value)
         if not now.may_be_owed(array):
@@ -341,7 +337,7 @@ class DeferralQueue:
             self.end("backward goes beyond the recorded operators")
             return False
         key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
-        now = self._observing(now, key)
+        now = self._observing(now, key, before.place)
         if now is None:
             return self.backward(heads, head_grads, retain_graph)
         leaves = now.leaves_of(heads)
@@ -371,14 +367,6 @@ class DeferralQueue:
         self._step_on(now, entry)
         return True
 
-    def _is_elsewhere(self, place: Any) -> bool:
-        """Whether the next event is on another device than the current sequence. If so, the sequence is ended."""
-        cursor = self.current.cursor
-        if cursor.parent is None or cursor.place is place:
-            return False
-        self.end("the program continues on another device")
-        return True
-
     def _recovered(self) -> tuple[Sequence, Entry]:
         """The current sequence and its latest event. A sequence whose recording was interrupted is ended first."""
         if self._debt is not None or self.current.is_midway:
@@ -387,11 +375,14 @@ class DeferralQueue:
         now = self.current
         return now, now.cursor
 
-    def _observing(self, now: Sequence, key: Any) -> Sequence | None:
-        """The sequence in which to observe an event. Deferred events are computed first.
+    def _observing(self, now: Sequence, key: Any, place: Any) -> Sequence | None:
+        """The sequence in which to observe an event on the device `place`. Deferred events are computed first.
 
         None if the caller should try again, because the event can be deferred or begins a new sequence.
         """
+        if now.cursor.parent is not None and now.cursor.place is not place:
+            self.end("the program continues on another device")
+            return None
         if now.is_observing:
             return now
         entry = now.cursor.children.get(key)

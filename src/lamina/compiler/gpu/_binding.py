@@ -215,12 +215,11 @@ class _StepMemory:
 
     def regions(self) -> dict[int, Region]:
         """The memory of temporaries, scalar inputs and scratch memory, by entry of the pointer table."""
-        parts = {
-            Layout.NUMBERS: self._numbers,
-            self.layout.arena: self._arena,
-            self.layout.scratch: self._scratch,
+        return {
+            Layout.NUMBERS: Region(self._numbers),
+            self.layout.arena: Region(self._arena),
+            self.layout.scratch: Region(self._scratch),
         }
-        return {entry: Region(buffer) for entry, buffer in parts.items()}
 
     def write_numbers(self, packed: np.ndarray) -> None:
         """Copy the scalar inputs of all steps to the device."""
