@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -372,8 +373,8 @@ class Plan:
 
 
 def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
-    def release(_array: Any) -> None:
-        alive = plan()
+    def release(_array: Any, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        alive = None if is_ending() else plan()  # modules are emptied then
         if alive is not None:
             alive.release()
 
