@@ -494,7 +494,9 @@ class HybridBlock(Block):
         try:
             params = self._arrays(args)
         except DeferredInitializationError:
-            self._finish_initialization(*args)
+            self.infer_shape(*args)
+            for parameter in self._reg_params.values():
+                parameter._finish_deferred_init()
             params = self._arrays(args)
         if args and isinstance(args[0], Facade):
             params = mapped(params, shown)
@@ -510,12 +512,6 @@ class HybridBlock(Block):
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
         ctx = args[0].context if args and isinstance(args[0], NDArray | Facade) else None
         return {name: p._array_on(ctx) for name, p in self._reg_params.items()}
-
-    def _finish_initialization(self, *args: Any) -> None:
-        """Infer the unknown sizes of parameters from the inputs, and initialize these parameters."""
-        self.infer_shape(*args)
-        for parameter in self._reg_params.values():
-            parameter._finish_deferred_init()
 
     def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.

@@ -267,20 +267,16 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             taken, key = self._sorted_arguments(call)
             try:
                 (captured, slots, rows), guards = self._capture_guarded(call, taken)
+                guards.complete(captured.arrays, captured.with_leaves)
+                self._closure = self._found_outside() | guards.arrays
+                taken, key = self._sorted_arguments(call)
+                entry = Specialization(captured, slots, guards, rows)
             except NeedsValue as need:
                 self._fixed |= {int(need.argument)}
                 continue
             except FoundOutside as found:
                 self._closure |= found.ids
                 continue
-            except Uncompilable as reason:
-                self._stay_eager(key, reason)
-                return None, taken
-            guards.complete(captured.arrays, captured.with_leaves)
-            self._closure = self._found_outside() | guards.arrays
-            taken, key = self._sorted_arguments(call)
-            try:
-                entry = Specialization(captured, slots, guards, rows)
             except Uncompilable as reason:
                 self._stay_eager(key, reason)
                 return None, taken
@@ -351,7 +347,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         if new:
             raise FoundOutside(new)
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
-        rows |= {capture.slot_of(x): _nbytes(x) for x in taken.arrays[: call.moving]}
+        for x in taken.arrays[: call.moving]:
+            rows[capture.slot_of(x)] = math.prod(x.shape) * x._dtype.itemsize
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
@@ -416,10 +413,6 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
-
-
-def _nbytes(array: Array) -> int:
-    return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
 
 def _warn(message: str) -> None:
