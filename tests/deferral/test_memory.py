@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from typing import Any
 
@@ -75,3 +78,21 @@ def test_weak_references_keep_nothing_and_hide_nothing() -> None:
         sees_the_same(program)
     finally:
         gc.unfreeze()
+
+
+def test_an_array_may_outlive_the_modules_at_the_end_of_a_program() -> None:
+    program = """
+import threading
+from lamina import nd
+w = threading.kept = nd.ones((2, 2))
+for _ in range(6):
+    y = w
+    for _ in range(8):
+        y = y * w + 1
+    y.asnumpy()
+"""
+    environment = {**os.environ, "LAMINA_COMPILE": "1", "LAMINA_EAGER": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    assert ended.stderr == ""

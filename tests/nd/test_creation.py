@@ -1,5 +1,6 @@
 """Arrays from nothing, against NumPy."""
 
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,24 @@ def test_like() -> None:
     for y, value in ((nd.zeros_like(x), 0), (nd.ones_like(x), 1), (x.zeros_like(), 0), (x.ones_like(), 1)):
         assert (y.shape, y.dtype, y.context) == (x.shape, x.dtype, x.context)
         assert y.asnumpy().tolist() == [[value, value]]
+
+
+def test_two_threads_inside_one_context_each_get_their_own_back() -> None:
+    entered, left = Event(), Event()
+
+    def other() -> None:
+        with mx.cpu(2), mx.cpu(1):
+            entered.set()
+            left.wait(10)
+
+    thread = Thread(target=other)
+    with mx.cpu(1):
+        thread.start()
+        assert entered.wait(10)
+    found = mx.current_context()
+    left.set()
+    thread.join()
+    assert found is mx.cpu(0)
 
 
 @example(5e-324, 0.0, -2, 1)

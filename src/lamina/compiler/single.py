@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler import compilation_enabled
-from lamina.compiler.front.graphs import Uncompilable, built, captured_sequence
-from lamina.compiler.target import Overlap
+from lamina.compiler.front.graphs import built, captured_sequence
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value, placed
 from lamina.core.interrupts import compiling
 from lamina.core.keys import Unfit, frozen
-from lamina.core.lowering import Contraction, Decompose
+from lamina.core.lowering import Contraction, Decompose, Overlap, Uncompilable
 from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
 from lamina.device.context import Context, device_of, set_current

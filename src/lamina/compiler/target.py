@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,16 +22,13 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 from lamina.core.interrupts import Change, Turn
+from lamina.core.lowering import Overlap
 from lamina.core.ownership import release_buffers
 
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )
 """The dtypes with which generated code computes."""
-
-
-class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """Raised for a call that the compiled step can't execute, for example if a written array overlaps another."""
 
 
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
@@ -149,6 +146,24 @@ class BoundStep(ABC):
     def release(self, slots: Sequence[int] | None = None) -> None:
         """Release the buffers in these slots, by default all; the step can't be executed any more then."""
         release_buffers(self.bound, slots)
+
+    @staticmethod
+    def _fill(
+        cells: np.ndarray, values: Sequence[float], dtypes: Sequence[np.dtype], used: Container[int]
+    ) -> None:
+        """Write the scalar inputs of all steps into cells of 8 bytes, except slots that are not `used`.
+
+        `dtypes` are those of a step's slots. Raises `Overlap` for an integer beyond 64 bits.
+        """
+        views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in dtypes]
+        for i, value in enumerate(values):
+            slot = i % len(dtypes)
+            if slot not in used:
+                continue
+            try:
+                views[slot][i] = value
+            except OverflowError:
+                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
 
     def measure(self) -> list[float] | None:
         """The time of each kernel in seconds, measured on copies of the buffers; None if it can't be measured."""

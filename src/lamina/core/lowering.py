@@ -1,4 +1,4 @@
-"""Declarations of how the compiler lowers a primitive to code. They don't depend on LLVM.
+"""Declarations of how the compiler lowers a primitive to code, and its refusals. They don't depend on LLVM.
 
 An ``emit`` function gets ``b``, the code generator's interface, and values, which may be scalars or vectors. It gets
 the primitive's parameters by name. These are plain classes, since dataclasses would slow down `import lamina`.
@@ -8,6 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from lamina.support.messages import user_location
+
+
+class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
+    """Raised if a user's function can't be compiled.
+
+    `what` is the obstacle, `why` the reason, and `location` the line of the user's code.
+    """
+
+    def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.why, self.location = what, why, location or user_location()
+
+
+class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
+    """Raised for a call that the compiled step can't execute, for example if a written array overlaps another."""
 
 
 class Lowering:

@@ -32,7 +32,7 @@ class Context:
     True
     """
 
-    __slots__ = ("_outer", "device_id", "device_type", "is_host")
+    __slots__ = ("device_id", "device_type", "is_host")
 
     devtype2str: ClassVar[dict[int, str]] = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
     devstr2type: ClassVar[dict[str, int]] = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
@@ -41,7 +41,6 @@ class Context:
     device_type: str
     device_id: int
     is_host: bool
-    _outer: list[Context]
 
     def __new__(cls, device_type: str | Context, device_id: int = 0) -> Context:
         if isinstance(device_type, Context):
@@ -55,7 +54,6 @@ class Context:
             context = super().__new__(cls)
             context.device_type, context.device_id = key
             context.is_host = device_type != "gpu"
-            context._outer = []
             context = cls._interned.setdefault(key, context)
         return context
 
@@ -79,12 +77,12 @@ class Context:
         return self
 
     def __enter__(self) -> Context:
-        self._outer.append(current_context())
+        _default.outer.append(current_context())
         _default.context = self
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        _default.context = self._outer.pop()
+        _default.context = _default.outer.pop()
 
 
 def cpu(device_id: int = 0) -> Context:
@@ -142,6 +140,9 @@ def usable(ctx: Context | None) -> Context:
 
 class _Default(threading.local):
     context: Context = Context("cpu", 0)
+
+    def __init__(self) -> None:
+        self.outer: list[Context] = []  # of the `with` statements that this thread is inside
 
 
 _default = _Default()

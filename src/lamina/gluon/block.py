@@ -372,12 +372,8 @@ class HybridBlock(Block):
     """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
     """The precision of the block's matrix products; see `hybridize`."""
-
-    def __init__(
-        self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
-    ) -> None:
-        self._compiled: tuple[str, Callable[..., Any]] | None = None
-        super().__init__(prefix, params, **unknown)
+    _compiled: tuple[str, Callable[..., Any]] | None = None
+    """The compiled form of the method with this name; see `_compiled_as`."""
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child; it must be a `HybridBlock`, since all children are compiled together."""
@@ -498,7 +494,9 @@ class HybridBlock(Block):
         try:
             params = self._arrays(args)
         except DeferredInitializationError:
-            self._finish_initialization(*args)
+            self.infer_shape(*args)
+            for parameter in self._reg_params.values():
+                parameter._finish_deferred_init()
             params = self._arrays(args)
         if args and isinstance(args[0], Facade):
             params = mapped(params, shown)
@@ -514,12 +512,6 @@ class HybridBlock(Block):
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
         ctx = args[0].context if args and isinstance(args[0], NDArray | Facade) else None
         return {name: p._array_on(ctx) for name, p in self._reg_params.items()}
-
-    def _finish_initialization(self, *args: Any) -> None:
-        """Infer the unknown sizes of parameters from the inputs, and initialize these parameters."""
-        self.infer_shape(*args)
-        for parameter in self._reg_params.values():
-            parameter._finish_deferred_init()
 
     def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.

@@ -82,7 +82,9 @@ class Initializer:
         >>> Uniform(0.5).dumps()
         '["uniform", {"scale": 0.5}]'
         """
-        return json.dumps([type(self).__name__.lower(), self._kwargs], default=_as_lists)
+        return json.dumps(
+            [type(self).__name__.lower(), self._kwargs], default=lambda x: np.asarray(x).tolist()
+        )
 
     @eager()  # random numbers depend on the seed alone, not on earlier computations
     def __call__(self, desc: str, arr: NDArray) -> None:
@@ -155,11 +157,6 @@ def _made(init: Any) -> Fill:
     """The initializer called `init`; an initializer or a function of a name and an array is returned unchanged."""
     is_function = callable(init) and not isinstance(init, type)
     return init if is_function else _initializers.create(init)
-
-
-def _as_lists(value: Any) -> Any:
-    """Convert an array or NumPy number to nested lists or a Python number, for JSON."""
-    return np.asarray(value).tolist()
 
 
 # --- constant values -----------------------------------------------------------------------------------------------

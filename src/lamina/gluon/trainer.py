@@ -212,7 +212,9 @@ class Trainer:
         todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
-        self._update_all(todo, batch_size)
+        with self._optimizer.dividing_by(batch_size):
+            for i in todo:
+                self._update_one(i, self._params[i])
         after_run(lambda: self._note_used(todo))
 
     def _note_used(self, indices: Iterable[int]) -> None:
@@ -226,11 +228,6 @@ class Trainer:
         gradient = self._params[i]._gradients()[0]
         used, version = self._used.get(i, (gradient, 0))
         return used is gradient and version == gradient._version
-
-    def _update_all(self, todo: list[int], batch_size: float) -> None:
-        with self._optimizer.dividing_by(batch_size):
-            for i in todo:
-                self._update_one(i, self._params[i])
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
         if self._update_on_kvstore and self._kvstore is not None:

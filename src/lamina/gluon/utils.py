@@ -94,10 +94,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
     arrays = [plain(x) for x in arrays]
     context = arrays[0].context
     squares = [sum_of(x.astype(np.float32, copy=False) ** 2).as_in_context(context) for x in arrays]
-    total = squares[0]
-    for square in squares[1:]:
-        total = total + square
-    norm = sqrt(total)
+    norm = sqrt(sum(squares[1:], squares[0]))
     if check_isfinite and state.trace is None and not math.isfinite(norm.item()):
         warn("clip_global_norm: the norm is not finite, so the arrays become NaN or 0")
     scale = max_norm / maximum(norm + 1e-8, max_norm)

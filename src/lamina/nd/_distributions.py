@@ -162,10 +162,6 @@ def _logarithmic(dtype: Any) -> Any:
     return np.float32 if dtype == np.float16 else dtype
 
 
-def _as_type(x: NDArray, dtype: Any) -> NDArray:
-    return x if x.dtype == dtype else cast(x, dtype)
-
-
 class _Draw:
     """The shape, dtype and context of a random result, with the parameters broadcast to that shape."""
 
@@ -191,7 +187,7 @@ class _Draw:
     def exponential(self) -> NDArray:
         """Exponential random numbers with mean 1, always finite, of the result's shape."""
         wide = _logarithmic(self.dtype)
-        return _as_type(-bind(same_log, 1.0 - _unit(self.shape, self.context, wide)), self.dtype)
+        return (-bind(same_log, 1.0 - _unit(self.shape, self.context, wide))).astype(self.dtype, copy=False)
 
     def filled(self, parameter: Parameter) -> NDArray:
         """A parameter, broadcast to the result's shape."""
@@ -362,7 +358,7 @@ def multinomial(
     extra = () if shape is None else as_shape(shape)
     count = math.prod(extra)
     wide = _logarithmic(data.dtype)
-    rates = reshape(_as_type(data, wide), (*batch, 1, classes))
+    rates = reshape(data.astype(wide, copy=False), (*batch, 1, classes))
     waiting = -bind(same_log, _unit((*batch, count, classes), data.context, wide))
     waiting = bind(BINARY["minimum"], waiting, _LONGEST_WAIT)
     drawn = bind(argmin, waiting / rates, axis=len(batch) + 1, keepdims=False)

@@ -149,10 +149,6 @@ def softmax_cross_entropy(data: NDArray, label: NDArray) -> NDArray:
 _NORMALIZATIONS = ("null", "batch", "valid")
 
 
-def _layer(value: NDArray, data: NDArray, gradient: NDArray) -> NDArray:
-    return bind(output_layer, value, data, gradient)
-
-
 # --- classification -----------------------------------------------------------------------------------------------
 
 
@@ -211,7 +207,7 @@ def SoftmaxOutput(
     value, gradient = back(p), stop_gradient(back(slope))
     if out_grad:
         return bind(straight_through, value, data * gradient)
-    return _layer(value, data, gradient)
+    return bind(output_layer, value, data, gradient)
 
 
 def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> tuple[Change, Change]:
@@ -248,7 +244,7 @@ def SVMOutput(
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
     slope = side * (short > 0) if use_linear else 2.0 * side * short * (short > 0)
-    return _layer(x, data, stop_gradient(slope * regularization_coefficient))
+    return bind(output_layer, x, data, stop_gradient(slope * regularization_coefficient))
 
 
 # --- regression ---------------------------------------------------------------------------------------------------
@@ -259,7 +255,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
         raise ShapeError(f"a regression's data {data.shape} and label {label.shape} differ in size")
     outputs = math.prod(label.shape[1:])
     gradient = slope(value - bind(reshape, label, shape=data.shape)) * (grad_scale / max(1, outputs))
-    return _layer(value, data, stop_gradient(gradient))
+    return bind(output_layer, value, data, stop_gradient(gradient))
 
 
 @operator
@@ -307,14 +303,14 @@ def MakeLoss(
     divisor: Any = {"null": 1, "batch": data.shape[0]}.get(normalization)
     if divisor is None:
         divisor = maximum(sum(x > valid_thresh), 1.0)
-    return _layer(x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
+    return bind(output_layer, x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
 
 
 @operator
 def make_loss(data: NDArray) -> NDArray:
     """`data` unchanged, with the gradient 1 for every element."""
     x = stop_gradient(data)
-    return _layer(x, data, ones_like(x))
+    return bind(output_layer, x, data, ones_like(x))
 
 
 Softmax = SoftmaxOutput

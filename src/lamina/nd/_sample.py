@@ -8,8 +8,6 @@ from functools import wraps
 from inspect import Signature, signature
 from typing import Any
 
-import numpy as np
-
 from lamina.core.primitive import bind
 from lamina.device.context import Context
 from lamina.errors import ShapeError
@@ -56,7 +54,7 @@ random_negative_binomial = _as_operator(random.negative_binomial)
 random_generalized_negative_binomial = _as_operator(random.generalized_negative_binomial)
 random_randint = _as_operator(random.randint)
 sample_uniform, sample_gamma, sample_poisson = random.uniform, random.gamma, random.poisson
-sample_negative_binomial = random.negative_binomial
+sample_multinomial, sample_negative_binomial = random.multinomial, random.negative_binomial
 sample_generalized_negative_binomial = random.generalized_negative_binomial
 shuffle, uniform, normal = random.shuffle, random_uniform, random_normal
 
@@ -82,13 +80,6 @@ def random_exponential(
 def sample_exponential(lam: NDArray, shape: Shape | None = None, dtype: Any = None) -> NDArray:
     """Exponential random numbers with rates `lam`."""
     return random.exponential(1.0 / lam, shape, dtype)
-
-
-def sample_multinomial(
-    data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
-) -> NDArray | list[NDArray]:
-    """Random classes with the probabilities `data`; see `nd.random.multinomial`."""
-    return random.multinomial(data, shape, get_prob, dtype)
 
 
 # --- densities ----------------------------------------------------------------------------------------------------

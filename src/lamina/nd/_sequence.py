@@ -6,6 +6,7 @@ The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of 
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
 from lamina.nd._outputs import log_softmax
 from lamina.nd._shape import swapaxes
-from lamina.nd.arithmetic import maximum
+from lamina.nd.arithmetic import add, maximum
 from lamina.nd.creation import full
 from lamina.nd.elementwise import exp, log
 from lamina.nd.join import concat, stack
@@ -192,14 +193,8 @@ def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
 
 def _log_sum(parts: list[NDArray]) -> NDArray:
     """log Σ exp(x) over several arrays of equal shape, element by element."""
-    most = parts[0]
-    for x in parts[1:]:
-        most = maximum(most, x)
-    most = most.detach()
-    total = exp(parts[0] - most)
-    for x in parts[1:]:
-        total = total + exp(x - most)
-    return log(total) + most
+    most = reduce(maximum, parts).detach()
+    return log(reduce(add, [exp(x - most) for x in parts])) + most
 
 
 ctc_loss = CTCLoss

@@ -54,7 +54,7 @@ def reshape(
     if target_shape is not None:
         older = [-1 if n == 0 else int(n) for n in target_shape]
         shape = [data.shape[0], *older[1:]] if keep_highest else older
-    return _copied(data, shape_of(data, shape, reverse))
+    return bind(reshape_copy, data, shape=shape_of(data, shape, reverse))
 
 
 def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[int, ...]:
@@ -63,10 +63,6 @@ def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[
         shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
     return codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse)
-
-
-def _copied(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    return bind(reshape_copy, data, shape=target)
 
 
 def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
@@ -100,7 +96,7 @@ def reshape_like(
     """
     replaced = range(lhs.ndim)[slice(lhs_begin, lhs_end)]
     before, after = lhs.shape[: replaced.start], lhs.shape[replaced.stop :]
-    return _copied(lhs, (*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
+    return bind(reshape_copy, lhs, shape=(*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
 
 
 @operator
@@ -117,7 +113,7 @@ def flatten(data: NDArray, inplace: bool = False) -> NDArray:
 
 
 def _moved(data: NDArray, target: tuple[int, ...], inplace: bool) -> NDArray:
-    return as_shape(data, target) if inplace else _copied(data, target)
+    return as_shape(data, target) if inplace else bind(reshape_copy, data, shape=target)
 
 
 @operator
@@ -222,7 +218,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     # Leading axes of size 1 are dropped, as in NumPy's assignment.
     if extra > 0 and own[:extra] == (1,) * extra:
         data, own = as_shape(data, own[extra:]), own[extra:]
-    return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
+    return bind(reshape_copy if target == own else broadcast_to_primitive, data, shape=target)
 
 
 @operator

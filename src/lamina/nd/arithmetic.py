@@ -111,9 +111,7 @@ def add_n(*args: NDArray) -> NDArray:
     arrays: Any = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
     if not arrays:
         raise TypeError("add_n: needs at least one array")
-    total = arrays[0]
-    for x in arrays[1:]:
-        total = total + x
+    total: Any = sum(arrays[1:], arrays[0])
     return total if len(arrays) > 1 else total.copy()
 
 

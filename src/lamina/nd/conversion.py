@@ -12,7 +12,7 @@ from lamina.core.state import state
 from lamina.device.context import Context, usable
 from lamina.errors import TraceError
 from lamina.primitives.elementwise import cast
-from lamina.primitives.typing import element_type
+from lamina.primitives.typing import ELEMENT_TYPES, element_type
 from lamina.support.messages import user_location
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
 
     Returns None if the compiler does not support the dtype.
     """
-    if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
-        return None
-    if element_type(source.dtype) != source.dtype:
+    if source.dtype not in ELEMENT_TYPES:
         return None
     return new_array(source if source.ndim else source.reshape(1), context)

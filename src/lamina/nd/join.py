@@ -116,11 +116,8 @@ def split_v2(
 
 
 def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) -> list[NDArray]:
-    parts: list[NDArray] = []
-    for start, stop in pairwise(bounds):
-        part = copied_part(data, (slice(None),) * axis + (slice(start, stop),))
-        parts.append(squeeze(part, axis, inplace=True) if squeeze_axis else part)
-    return parts
+    parts = [copied_part(data, (slice(None),) * axis + (slice(*ends),)) for ends in pairwise(bounds)]
+    return [squeeze(part, axis, inplace=True) for part in parts] if squeeze_axis else parts
 
 
 @operator

@@ -23,10 +23,11 @@ from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
-from lamina.compiler.target import BoundStep, Overlap, Program
+from lamina.compiler.target import BoundStep, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient, renew, require_numbers
 from lamina.core.interrupts import Change, Turn
+from lamina.core.lowering import Overlap
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.state import state
@@ -75,10 +76,8 @@ class Binding(BoundStep):
         self._memory = _StepMemory(program)
         self._table = self._memory.table
         self._gains_by_threads = outline.gains_by_threads
-        used_numbers = set(outline.used_numbers)
-        self._is_number_used = tuple(slot in used_numbers for slot in range(len(graph.scalars)))
-        self._is_whole = tuple(dtype.kind == "i" for dtype in graph.scalars)
-        self._number_format = struct.Struct("=" + "".join("dq"[is_whole] for is_whole in self._is_whole))
+        self._scalars, self._used_numbers = graph.scalars, frozenset(outline.used_numbers)
+        self._number_format = struct.Struct("=" + "".join("dq"[dtype.kind == "i"] for dtype in graph.scalars))
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(graph.results, outline.layout.first_result)
@@ -237,29 +236,17 @@ class Binding(BoundStep):
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
         packed = np.empty(len(values), np.float64)
-        count, pack = len(self._is_number_used), self._number_format.pack_into
+        count, pack = len(self._scalars), self._number_format.pack_into
         try:
             for first in range(0, len(values), count):
                 pack(packed.data, 8 * first, *values[first : first + count])
-        except (struct.error, OverflowError):
-            self._pack_used(packed, values)
+        except (
+            struct.error,
+            OverflowError,
+        ):  # out of its type's range, which matters only if a kernel reads it
+            self._fill(packed, values, self._scalars, self._used_numbers)
         self._table[Layout.NUMBERS] = address_of(packed)
         return packed
-
-    def _pack_used(self, packed: np.ndarray, values: Sequence[float]) -> None:
-        """Pack only the scalar inputs that kernels read.
-
-        Called if some number is out of its type's range, which matters only if a kernel reads the number.
-        """
-        is_whole, is_used = self._is_whole, self._is_number_used
-        whole = packed.view(np.int64)
-        for i, value in enumerate(values):
-            if not is_used[i % len(is_used)]:
-                continue
-            try:
-                (whole if is_whole[i % len(is_whole)] else packed)[i] = value
-            except OverflowError:
-                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
 
     # --- what is held between calls ------------------------------------------------------------------------------
 

@@ -195,9 +195,7 @@ class Sequence:
                 leaves[i] = x
                 continue
             node = x._node
-            if node is None or node.order in seen:
-                continue
-            if node.inputs is None and node.freed < used_by:
+            if node is None or node.order in seen or (node.inputs is None and node.freed < used_by):
                 continue
             seen.add(node.order)
             if node.inputs is None or node.primitive.lowering is None or self.position_of(x) not in self.made:
@@ -222,21 +220,21 @@ class Sequence:
         return True
 
 
-def place_of(inputs: Items[Any]) -> Context | None:
-    """The context of the inputs, or None for the CPU. Raises `Unfit` if the inputs are on several devices."""
+def place_of(inputs: Items[Any], result: Context | None = None) -> Context | None:
+    """The context of the inputs, or None for the CPU.
+
+    Raises `Unfit` if the inputs, or they and the context `result`, are on several devices.
+    """
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
-    place = None if contexts[0].is_host else contexts[0]
-    for context in contexts:
-        if (None if context.is_host else context) is not place:
-            raise Unfit
-    return place
+    places = {None if context.is_host else context for context in (*contexts, result or contexts[0])}
+    if len(places) > 1:
+        raise Unfit
+    return places.pop()
 
 
 def _is_private(x: Array) -> bool:
     """Whether only lamina's arrays refer to an array's memory, which therefore can't change unnoticed."""
-    if not x._is_computed or not isinstance(x, NDArray):
-        return False
-    if x._is_stale:
+    if not x._is_computed or not isinstance(x, NDArray) or x._is_stale:
         return False
     if len(x._writes) > 1:
         # A compiled step holds only arrays whose memory has no other reference.

@@ -132,6 +132,8 @@ class Entry:
 
     operands: Sequence[Any] = ()
     """The arrays and numbers that the event takes, among which arrays may be new in the sequence."""
+    reads: Sequence[int] = ()
+    """The positions of the arrays that the event reads."""
     targets: Sequence[int] = ()
     """The positions of the arrays that the event writes."""
 
@@ -149,6 +151,11 @@ class Entry:
         self.note: Any = _note_nothing
         self.note_write: Any = _note_nothing
         self.note_backward: Any = _note_nothing
+
+    @property
+    def varying(self) -> list[Number]:
+        """The varying numbers among the operands."""
+        return [x for x in self.operands if isinstance(x, Number) and x.varies]
 
     def cool_down(self) -> None:
         """Stop deferring this event, and earlier events that lead to no other deferred event."""
@@ -171,7 +178,10 @@ class Entry:
 
 
 class Applied(Entry):
-    """An application of a primitive."""
+    """An application of a primitive to `inputs`, with the result `out` in position `output`.
+
+    ``view_of`` is the position of the array whose memory the result shares, or None.
+    """
 
     __slots__ = (
         "context", "dtype", "has_floats", "is_from_numbers", "operands", "output", "params", "params_text", "products",
@@ -184,24 +194,26 @@ class Applied(Entry):
         primitive: Primitive,
         params: dict[str, Any],
         operands: tuple[Operand, ...],
+        inputs: Sequence[Any],
+        out: Array,
         output: int,
-        recording: bool,
     ) -> None:
         super().__init__(parent)
         self.primitive, self.params, self.operands, self.output = primitive, params, operands, output
-        self.recording, self.products = recording, products_of(primitive)
+        self.recording, self.products = state.recording, products_of(primitive)
         self.is_from_numbers = all(isinstance(operand, Number) for operand in operands)
         self.has_floats = any(isinstance(value, float) for value in params.values())
         self.params_text = repr(params) if self.has_floats else ""
-
-    def learn(self, out: Array, inputs: Sequence[Any]) -> None:
-        """Record the result's type, and, if the result is a view, the operand that it views."""
         self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
         self.recorded = out._node is not None
         self.view_of: int | None = None
-        for x, operand in zip(inputs, self.operands, strict=True):
+        for x, operand in zip(inputs, operands, strict=True):
             if isinstance(x, Array) and share_memory(out._data, x._data):
-                self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
+                self.view_of = position(operand)
+
+    @property
+    def reads(self) -> list[int]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [position(x) for x in self.operands if not isinstance(x, Number)]
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
         """The primitive's inputs: arrays by position, and the varying numbers in order."""
@@ -238,7 +250,7 @@ class Applied(Entry):
 class Written(Entry):
     """A write of the contents of `value` to `target`."""
 
-    __slots__ = ("context", "dtype", "operands", "shape", "target", "targets", "value")
+    __slots__ = ("context", "dtype", "operands", "reads", "shape", "target", "targets", "value")
 
     recorded = False
 
@@ -246,7 +258,7 @@ class Written(Entry):
         super().__init__(parent)
         self.primitive = Written
         self.target, self.value = self.operands = target, value
-        self.targets = (position(target),)
+        self.reads, self.targets = (position(value),), (position(target),)
         self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
@@ -275,7 +287,7 @@ class Gradient:
 class Backward(Entry):
     """A backward pass over the tape that this sequence recorded, with all its writes."""
 
-    __slots__ = ("gradients", "grads", "heads", "retain_graph", "training")
+    __slots__ = ("gradients", "grads", "heads", "reads", "retain_graph", "training")
 
     def __init__(
         self,
@@ -287,7 +299,7 @@ class Backward(Entry):
     ) -> None:
         super().__init__(parent)
         self.primitive = Backward
-        self.heads, self.grads = heads, grads
+        self.heads, self.grads, self.reads = heads, grads, heads + grads
         self.retain_graph, self.training = retain_graph, training
         self.gradients: list[Gradient] = []
 
@@ -334,8 +346,7 @@ def position(operand: Any) -> int:
 def varying(end: Entry | None) -> Iterator[Number]:
     """The varying numbers of all events up to an entry."""
     for entry in () if end is None else end.from_start():
-        if isinstance(entry, Applied):
-            yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
+        yield from entry.varying
 
 
 def _operand(operand: Operand, arrays: list[Any], numbers: Iterator[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +12,7 @@ from operator import call, is_not, setitem
 from typing import Any, NamedTuple
 
 from lamina.compiler.deferral import _debug as debug
-from lamina.compiler.deferral._entries import (
-    Applied,
-    Backward,
-    Entry,
-    Number,
-    position,
-    varying,
-)
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, Number, varying
 from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
@@ -120,7 +114,7 @@ class Path:
                 todo.append((entry.view_of, False))
             if is_on_tape and entry.recorded and i not in self._consumed:
                 restored.add(i)
-                todo += [(position(x), True) for x in entry.operands if not isinstance(x, Number)]
+                todo += [(x, True) for x in entry.reads]
         order = sorted(needed)
         computed = [i for i in order if self._maker[i].view_of is None]
         views = [i for i in order if self._maker[i].view_of is not None]
@@ -195,7 +189,7 @@ class Path:
 
     def _inputs(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
         before = 0
-        if any(isinstance(x, Number) and x.varies for x in entry.operands):
+        if entry.varying:
             before = sum(1 for _ in varying(entry.parent))
         return entry.inputs(values, iter(numbers[before:]))
 
@@ -203,7 +197,7 @@ class Path:
         out = values[entry.output]
         node = TapeNode(entry.primitive, self._inputs(entry, values, numbers), entry.params, (out,))
         later = self._later_writes(entry)
-        arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
+        arrays = [entry.output, *entry.reads]
         node.counts = [n - later.get(i, 0) for i, n in zip(arrays, node.counts, strict=True)]
         return node
 
@@ -228,7 +222,7 @@ class Path:
                 if maker is None or i in used or not maker.recorded:
                     continue
                 used[i] = entry
-                todo += [position(x) for x in maker.operands if not isinstance(x, Number)]
+                todo += maker.reads
         return used
 
 
@@ -321,11 +315,7 @@ class Plan:
         self._step: Any = self._target.bind(self._program, arrays, slots, written)
 
     def run(
-        self,
-        values: list[Any],
-        numbers: Sequence[Any],
-        turn: Turn,
-        then: Callable[[list[Any]], list[Change]],
+        self, values: list[Any], numbers: Sequence[Any], turn: Turn, then: Callable[[list[Any]], list[Change]]
     ) -> None:
         """Execute the program once on the arrays, listed by position, unless the turn is closed.
 
@@ -383,8 +373,8 @@ class Plan:
 
 
 def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
-    def release(_array: Any) -> None:
-        alive = plan()
+    def release(_array: Any, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        alive = None if is_ending() else plan()  # modules are emptied then
         if alive is not None:
             alive.release()
 
@@ -518,7 +508,7 @@ class Debt:
             make(own)
         remaining = iter(self._numbers)
         return [
-            partial(_changes, entry, self._values, _varying_of(entry, remaining))
+            partial(_changes, entry, self._values, [next(remaining) for _ in entry.varying])
             for entry in self.path.entries
         ]
 
@@ -535,10 +525,3 @@ class Debt:
 
 def _changes(entry: Any, values: list[Any], numbers: Sequence[Any]) -> list[Change]:
     return entry.changes(values, iter(numbers))
-
-
-def _varying_of(entry: Any, remaining: Iterator[Any]) -> list[Any]:
-    """The varying numbers of one event, taken from `remaining`."""
-    if not isinstance(entry, Applied):
-        return []
-    return [next(remaining) for x in entry.operands if isinstance(x, Number) and x.varies]

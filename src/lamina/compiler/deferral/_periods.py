@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lamina.compiler.deferral._entries import Applied, Backward, Number, Written, position
+from lamina.compiler.deferral._entries import Applied
 
 
 def period_of(events: Sequence[Any]) -> int | None:
@@ -31,7 +31,7 @@ def until_boundary(events: Sequence[Any], period: int) -> int:
     made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}
     last_use: dict[int, int] = {}
     for i, event in enumerate(events):
-        for where in _reads(event):
+        for where in event.reads:
             last_use[where] = i
     handed_on = [0] * period
     for where, i in made.items():
@@ -39,14 +39,3 @@ def until_boundary(events: Sequence[Any], period: int) -> int:
         for boundary in range(max(i + 1, first), min(last_use.get(where, i) + 1, first + period)):
             handed_on[boundary - first] += elements
     return handed_on.index(min(handed_on))
-
-
-def _reads(event: Any) -> list[int]:
-    """The positions of the arrays that an event reads."""
-    if isinstance(event, Applied):
-        return [position(x) for x in event.operands if not isinstance(x, Number)]
-    if isinstance(event, Written):
-        return [position(event.value)]
-    if isinstance(event, Backward):
-        return [*event.heads, *event.grads]
-    return []

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as Items
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lamina.compiler import compilation_enabled
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, products_of
@@ -22,14 +23,11 @@ from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change, interrupts_later, make
 from lamina.core.keys import Unfit, frozen
+from lamina.core.lowering import Overlap, Uncompilable
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, pending, state
 from lamina.core.tape import backward_now
 from lamina.errors import DeviceError
-
-if TYPE_CHECKING:
-    from lamina.compiler.front.graphs import Uncompilable
-    from lamina.compiler.target import Overlap
 
 _OFTEN = 2  # times that a sequence is observed before it is deferred
 _LONGEST = 1024  # events in a sequence; then it is searched for repetitions
@@ -173,10 +171,9 @@ class DeferralQueue:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:
             self._credit -= _SHORT
-        if end.ends == _OFTEN and self._path_to(end).is_worthwhile:
-            with interrupts_later():  # also for the import of the compiler
-                if _compiles():
-                    self._warm_up(end)
+        if end.ends == _OFTEN and self._path_to(end).is_worthwhile and compilation_enabled():
+            with interrupts_later():
+                self._warm_up(end)
         if self._entries > _MOST_ENTRIES:
             self._forget_what_is_rare()
 
@@ -202,13 +199,13 @@ class DeferralQueue:
             try:
                 debt.run_compiled()
                 how = "compiled"
-            except (_overlap(), MemoryError) as reason:
+            except (Overlap, MemoryError) as reason:
                 how += f", since {reason}"
             except DeviceError as error:
                 debt.lose(error)
                 self._pay(debt)
                 raise
-            except _uncompilable() as reason:
+            except Uncompilable as reason:
                 path.is_compilable = False
                 path.end.cool_down()
                 how += f", since {reason.what} {reason.why}"
@@ -282,17 +279,15 @@ class DeferralQueue:
             self.end()
             return self.bind(primitive, inputs, params)
         try:
-            place = place_of(inputs)
-            if primitive.lowering is None or _leaves(place, params):
+            place = place_of(inputs, params.get("context"))
+            if primitive.lowering is None:
                 raise Unfit
-            if self._is_elsewhere(place):
-                return self.bind(primitive, inputs, params)
             how = state.recording, products_of(primitive)
             key = (primitive, frozen(params), *how, *now.keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be deferred")
             return apply(primitive, inputs, params)
-        now = self._observing(now, key)
+        now = self._observing(now, key, place)
         if now is None:
             return self.bind(primitive, inputs, params)
         out = apply(primitive, inputs, params)
@@ -301,9 +296,7 @@ class DeferralQueue:
         entry = self._known(now, key, inputs)
         if entry is None:
             operands = now.new_operands(inputs)
-            output = len(now.values)
-            entry = Applied(before, primitive, params, operands, output, state.recording)
-            entry.learn(out, inputs)
+            entry = Applied(before, primitive, params, operands, inputs, out, len(now.values))
             self._remember(key, entry, place)
         now.place(out)
         self._step_on(now, entry)
@@ -313,13 +306,11 @@ class DeferralQueue:
         now, before = self._recovered()
         try:
             place = place_of((array, value))
-            if self._is_elsewhere(place):
-                return self.write(array, value)
             key = (Written, *now.keys_of((array, value)))
         except Unfit:
             self.end(_UNFIT_WRITE)
             return False
-        now = self._observing(now, key)
+        now = self._observing(now, key, place)
         if now is None:
             return self.write(array, value)
         if not now.may_be_owed(array):
@@ -346,7 +337,7 @@ class DeferralQueue:
             self.end("backward goes beyond the recorded operators")
             return False
         key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
-        now = self._observing(now, key)
+        now = self._observing(now, key, before.place)
         if now is None:
             return self.backward(heads, head_grads, retain_graph)
         leaves = now.leaves_of(heads)
@@ -376,14 +367,6 @@ class DeferralQueue:
         self._step_on(now, entry)
         return True
 
-    def _is_elsewhere(self, place: Any) -> bool:
-        """Whether the next event is on another device than the current sequence. If so, the sequence is ended."""
-        cursor = self.current.cursor
-        if cursor.parent is None or cursor.place is place:
-            return False
-        self.end("the program continues on another device")
-        return True
-
     def _recovered(self) -> tuple[Sequence, Entry]:
         """The current sequence and its latest event. A sequence whose recording was interrupted is ended first."""
         if self._debt is not None or self.current.is_midway:
@@ -392,11 +375,14 @@ class DeferralQueue:
         now = self.current
         return now, now.cursor
 
-    def _observing(self, now: Sequence, key: Any) -> Sequence | None:
-        """The sequence in which to observe an event. Deferred events are computed first.
+    def _observing(self, now: Sequence, key: Any, place: Any) -> Sequence | None:
+        """The sequence in which to observe an event on the device `place`. Deferred events are computed first.
 
         None if the caller should try again, because the event can be deferred or begins a new sequence.
         """
+        if now.cursor.parent is not None and now.cursor.place is not place:
+            self.end("the program continues on another device")
+            return None
         if now.is_observing:
             return now
         entry = now.cursor.children.get(key)
@@ -484,30 +470,3 @@ class DeferralQueue:
         """Stop recording operators for a while, since nothing repeats and recording takes time."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
-
-
-def _leaves(place: Any, params: dict[str, Any]) -> bool:
-    """Whether an operator's result is on another device than its inputs."""
-    context = params.get("context")
-    return context is not None and place is not (None if context.is_host else context)
-
-
-# The compiler's exceptions are imported only when something is raised: even a repeated import takes time.
-
-
-def _overlap() -> type[Overlap]:
-    from lamina.compiler.target import Overlap
-
-    return Overlap
-
-
-def _uncompilable() -> type[Uncompilable]:
-    from lamina.compiler.front.graphs import Uncompilable
-
-    return Uncompilable
-
-
-def _compiles() -> bool:
-    from lamina.compiler import compilation_enabled
-
-    return compilation_enabled()

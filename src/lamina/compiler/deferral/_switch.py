@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from threading import get_ident
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -85,8 +85,8 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     def __init__(self) -> None:
         self._saved: list[Queue | None] = []
 
-    def _recreate_cm(self) -> eager:
-        return eager()  # one for each call, since threads may call the function at the same time
+    def _recreate_cm(self) -> Self:
+        return type(self)()  # one for each call, since threads may call the function at the same time
 
     def __enter__(self) -> None:
         flush_pending()
@@ -100,9 +100,6 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
 
 class by_numpy(eager):  # noqa: N801 - as `eager`
     """As `eager`, but by NumPy alone, without gradients: for computations that would take less time than compiling."""
-
-    def _recreate_cm(self) -> by_numpy:
-        return by_numpy()
 
     def __enter__(self) -> None:
         super().__enter__()

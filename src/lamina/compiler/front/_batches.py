@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.target import Overlap
 from lamina.core.array import Array
+from lamina.core.lowering import Overlap
 from lamina.core.state import state
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd.facade import Facade, plain, shown
@@ -165,7 +166,7 @@ def run_stacks(
                 return entry.fill(entry.run_steps(taken.arrays, values, len(numbers)))
             except Overlap:
                 pass  # the single calls below warn about it
-    item = _item if state.trace is None else _traced_item
+    item: Any = _item if state.trace is None else getitem
     results = []
     for step, of_step in enumerate(numbers):
         results.append(of_one_step(compiled(*(item(x, step) for x in stacks), *of_step, *arrays)))
@@ -209,8 +210,3 @@ def _item(stack: Array, step: int) -> NDArray:
         item = NDArray(data.part(step * int(data.size // data.shape[0]), shape), stack._context)
     item._writes = stack._writes
     return item
-
-
-def _traced_item(stack: Any, step: int) -> Any:
-    """An item of a stack, where the stack is an array of the current trace."""
-    return stack[step]

@@ -16,7 +16,7 @@ from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value
 from lamina.core.interrupts import free_in_children
-from lamina.core.lowering import Contraction, Decompose, Elementwise
+from lamina.core.lowering import Contraction, Decompose, Elementwise, Uncompilable
 from lamina.core.precision import Precision
 from lamina.core.primitive import REGISTRY, Primitive, bind
 from lamina.core.state import state, traced_by
@@ -28,17 +28,6 @@ from lamina.primitives.indexing import take
 from lamina.support.messages import user_location
 
 Source = Callable[[], float] | int | Derived
-
-
-class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """Raised if a user's function can't be compiled.
-
-    `what` is the obstacle, `why` the reason, and `location` the line of the user's code.
-    """
-
-    def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.why, self.location = what, why, location or user_location()
 
 
 class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again

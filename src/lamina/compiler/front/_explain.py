@@ -95,8 +95,7 @@ class _Formulas:
         return [f"{self._target(node)} = {self._formula(node, kernel)}" for node in kernel.stores]
 
     def _target(self, node: Node) -> str:
-        names = [self._place(place, node) for place in self._plan.places[node]]
-        return " = ".join(names)
+        return " = ".join([self._place(place, node) for place in self._plan.places[node]])
 
     def _place(self, place: Place, node: Node) -> str:
         if place.kind == "input":

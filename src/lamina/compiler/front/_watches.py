@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from operator import is_
+from operator import getitem, is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,13 +51,13 @@ class Watches:
 
     def watch_attribute(self, owner: Any, name: str, label: str) -> None:
         """Watch an attribute outside a dictionary: a slot, a cell's contents, a function's code, a class's bases."""
-        value = _read(owner, name)
+        of, value = self.names.of, _found(getattr, owner, name)
         if value is _GONE:
-            condition = f"{self.names.of(_read)}({self.names.of(owner)}, {name!r}) is {self.names.of(_GONE)}"
+            condition = f"{of(_found)}({of(getattr)}, {of(owner)}, {name!r}) is {of(_GONE)}"
             self.watches.append(Watch(label, condition, partial(delattr, owner, name)))
         else:
             undo = None if is_special(name) else partial(setattr, owner, name, value)
-            condition = f"{self.names.of(owner)}.{name} is {self.names.of(value)}"
+            condition = f"{of(owner)}.{name} is {of(value)}"
             self.watches.append(Watch(label, condition, undo))
 
     def watch_absent(self, mapping: Mapping[Any, Any], names: Iterable[str], owner: Any, label: str) -> None:
@@ -71,7 +71,10 @@ class Watches:
 
         def undo() -> None:
             for name in appeared():
-                _delete(mapping, owner, name)
+                if isinstance(mapping, dict):
+                    del mapping[name]
+                else:
+                    delattr(owner, name)
 
         if not mapping:
             condition = f"not {self.names.of(mapping)}"
@@ -104,7 +107,7 @@ class Watches:
 
         def changed() -> str:
             for key, value in zip(keys, values, strict=True):
-                if _item(container, key) is not value:
+                if _found(getitem, container, key) is not value:
                     return f"{label}.{key}" if is_mapping else f"{label}[{key}]"
             return label
 
@@ -151,17 +154,11 @@ def _all_same(found: Iterable[Any], known: Iterable[Any]) -> bool:
     return all(map(is_, found, known))
 
 
-def _read(owner: Any, name: str) -> Any:
+def _found(look_up: Callable[[Any, Any], Any], owner: Any, key: Any) -> Any:
+    """What `getattr` or `getitem` finds, or ``_GONE``."""
     try:
-        return getattr(owner, name)
-    except (AttributeError, ValueError):  # ValueError: a cell without a value
-        return _GONE
-
-
-def _item(container: Any, key: Any) -> Any:
-    try:
-        return container[key]
-    except (KeyError, IndexError):
+        return look_up(owner, key)
+    except (AttributeError, LookupError, ValueError):  # ValueError: a cell without a value
         return _GONE
 
 
@@ -170,10 +167,3 @@ def _set(mapping: Any, owner: Any, key: Any, value: Any) -> None:
         mapping[key] = value
     else:
         setattr(owner, key, value)
-
-
-def _delete(mapping: Any, owner: Any, key: Any) -> None:
-    if isinstance(mapping, dict):
-        del mapping[key]
-    else:
-        delattr(owner, key)

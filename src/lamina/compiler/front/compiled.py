@@ -27,19 +27,11 @@ from lamina.compiler.front._arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front._capture import (
-    Capture,
-    Captured,
-    FoundOutside,
-    Uncompilable,
-    context_of,
-    on_device,
-    tracing,
-)
+from lamina.compiler.front._capture import Capture, Captured, FoundOutside, context_of, on_device, tracing
 from lamina.compiler.front._walk import Guards, StandsFor
-from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.interrupts import compiling
+from lamina.core.lowering import Overlap, Uncompilable
 from lamina.core.precision import Precision
 from lamina.core.state import state
 from lamina.core.timings import timed
@@ -275,20 +267,16 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             taken, key = self._sorted_arguments(call)
             try:
                 (captured, slots, rows), guards = self._capture_guarded(call, taken)
+                guards.complete(captured.arrays, captured.with_leaves)
+                self._closure = self._found_outside() | guards.arrays
+                taken, key = self._sorted_arguments(call)
+                entry = Specialization(captured, slots, guards, rows)
             except NeedsValue as need:
                 self._fixed |= {int(need.argument)}
                 continue
             except FoundOutside as found:
                 self._closure |= found.ids
                 continue
-            except Uncompilable as reason:
-                self._stay_eager(key, reason)
-                return None, taken
-            guards.complete(captured.arrays, captured.with_leaves)
-            self._closure = self._found_outside() | guards.arrays
-            taken, key = self._sorted_arguments(call)
-            try:
-                entry = Specialization(captured, slots, guards, rows)
             except Uncompilable as reason:
                 self._stay_eager(key, reason)
                 return None, taken
@@ -359,7 +347,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         if new:
             raise FoundOutside(new)
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
-        rows |= {capture.slot_of(x): _nbytes(x) for x in taken.arrays[: call.moving]}
+        for x in taken.arrays[: call.moving]:
+            rows[capture.slot_of(x)] = math.prod(x.shape) * x._dtype.itemsize
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
@@ -424,10 +413,6 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
-
-
-def _nbytes(array: Array) -> int:
-    return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
 
 def _warn(message: str) -> None:

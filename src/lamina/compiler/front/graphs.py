@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front._arguments import NeedsValue
-from lamina.compiler.front._capture import Capture, Captured, Uncompilable, tracing
+from lamina.compiler.front._capture import Capture, Captured, tracing
 from lamina.compiler.passes.graph import Graph, Input, Node, Op
 from lamina.compiler.passes.simplify import constant_value
 from lamina.compiler.program import Watch, build
 from lamina.compiler.target import NotForTarget, Program, Target
 from lamina.core.array import Array
-from lamina.core.lowering import Fill
+from lamina.core.lowering import Fill, Uncompilable
 from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, evaluate
 from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Captured", "FunctionGraph", "Uncompilable", "built", "captured_sequence", "compilable_graph", "graph_of",
+    "Captured", "FunctionGraph", "built", "captured_sequence", "compilable_graph", "graph_of",
     "with_known_values",
 ]  # fmt: skip
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._loops import THREADS
-from lamina.compiler.target import BoundStep, Overlap, Program
+from lamina.compiler.target import BoundStep, Program
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.interrupts import Change, Turn, make
+from lamina.core.lowering import Overlap
 from lamina.core.ownership import bind_buffer, release_buffers
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
@@ -71,7 +72,9 @@ class Binding(BoundStep):
             self.arrays[slot] = array
         self._bind_arrays(steps)
         memory = self._memory
-        memory.write_numbers(self._packed(numbers))
+        cells, scalars = np.zeros(len(numbers), np.uint64), self.program.graph.scalars
+        self._fill(cells, numbers, scalars, range(len(scalars)))
+        memory.write_numbers(cells)
         results = [
             DeviceArray.empty(self.device, lead + node.shape, node.dtype)
             for node in self.program.graph.results
@@ -183,18 +186,6 @@ class Binding(BoundStep):
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
         return regions | self._memory.regions()
 
-    def _packed(self, values: Sequence[float]) -> np.ndarray:
-        """The scalar inputs of all steps, each in 8 bytes. Raises `Overlap` for an integer beyond 64 bits."""
-        scalars = self.program.graph.scalars
-        cells = np.zeros(len(values), np.uint64)
-        views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
-        for i, value in enumerate(values):
-            try:
-                views[i % len(scalars)][i] = value
-            except OverflowError:
-                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
-        return cells
-
 
 class _StepMemory:
     """A step's memory besides its arrays.
@@ -224,12 +215,11 @@ class _StepMemory:
 
     def regions(self) -> dict[int, Region]:
         """The memory of temporaries, scalar inputs and scratch memory, by entry of the pointer table."""
-        parts = {
-            Layout.NUMBERS: self._numbers,
-            self.layout.arena: self._arena,
-            self.layout.scratch: self._scratch,
+        return {
+            Layout.NUMBERS: Region(self._numbers),
+            self.layout.arena: Region(self._arena),
+            self.layout.scratch: Region(self._scratch),
         }
-        return {entry: Region(buffer) for entry, buffer in parts.items()}
 
     def write_numbers(self, packed: np.ndarray) -> None:
         """Copy the scalar inputs of all steps to the device."""

@@ -134,7 +134,7 @@ class ArrayDataset(Dataset):
         if len(set(lengths)) != 1:
             raise ValueError(f"ArrayDataset: all arrays must have the same length, found {lengths}")
         self._length = lengths[0]
-        self._data = [_numbers_or_rows(data) for data in args]
+        self._data: list[Any] = [x.asnumpy() if isinstance(x, _ARRAYS) and x.ndim == 1 else x for x in args]
         self._sources = [RowSource(plain(data)) if isinstance(data, _ARRAYS) else None for data in self._data]
 
     def __getitem__(self, idx: int) -> Any:
@@ -151,10 +151,6 @@ class ArrayDataset(Dataset):
         if len(columns) == 1:
             return map(columns[0], indices)
         return (tuple([column(i) for column in columns]) for i in indices)
-
-
-def _numbers_or_rows(data: Any) -> Any:
-    return data.asnumpy() if isinstance(data, _ARRAYS) and data.ndim == 1 else data
 
 
 def _rows_of(data: Any, source: RowSource) -> Callable[[int], Any]:

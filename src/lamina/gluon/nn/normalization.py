@@ -149,12 +149,11 @@ class LayerNorm(_Normalization):
     ) -> None:
         settings = {"eps": epsilon, "axis": axis, "center": center, "scale": scale}
         super().__init__(axis, in_channels, settings, prefix=prefix, params=params)
-        self._epsilon = epsilon
         self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
+        return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._settings["eps"])
 
 
 class InstanceNorm(_Normalization):
