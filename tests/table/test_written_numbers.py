@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import random
 
 import pandas as pd
 import polars as pl
@@ -347,6 +348,15 @@ def test_a_target_of_money_is_a_regression():
     assert statistics.moments().high == target.high
 
 
+def test_scores_are_no_durations():
+    chance = random.Random(0)
+    scores = [f"{chance.randint(18, 40)}:{chance.randint(18, 40)}" for _ in range(200)]
+    frame = pl.DataFrame({"handball": scores, "x": range(200)})
+    assert infer(frame)["handball"].kind == "categorical"
+    laps = [f"{chance.randint(18, 40)}:{chance.randint(0, 59):02}" for _ in range(200)]
+    assert infer(frame.with_columns(handball=pl.Series(laps)))["handball"].high > 40 * 60
+
+
 # --- the decimal sign of a table -------------------------------------------------------------------------------------
 
 GERMAN = {
@@ -424,6 +434,15 @@ def test_a_target_tells_the_decimal_sign_of_columns():
     schema = infer(pl.DataFrame(GERMAN), "length")
     assert schema["weight"].high == 3.125
     assert schema.target.high == 31.25
+
+
+def test_stored_numbers_do_not_turn_thousands_into_fractions():
+    """A frame of numbers, such as ratings of 4.5, has been read already; its prices may still be texts."""
+    prices = ["1.347 €", "987 €", "12.500 €", "64 €", "3.210 €"] * 6
+    frame = pl.DataFrame({"rating": [4.5, 3.5, 2.0, 5.0, 1.5] * 6, "price": prices})
+    assert infer(frame)["price"].high == 12_500
+    with_points = frame.with_columns(area=pl.Series(["28.9 m²", "30.1 m²", "27.5 m²", "31 m²", "29 m²"] * 6))
+    assert infer(with_points)["price"].high == 987
 
 
 def test_the_decimal_sign_of_the_user_counts(tmp_path):
