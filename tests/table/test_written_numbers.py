@@ -348,6 +348,26 @@ def test_a_target_of_money_is_a_regression():
     assert statistics.moments().high == target.high
 
 
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["1:20.406", "1:31.257", "1:25.113", "1:40"], [80.406, 91.257, 85.113, 100]),
+        (["0 days 00:06:02.125", "0 days 00:06:02.375", "1 days 00:00:00"], [362.125, 362.375, 86_400]),
+        (["5'6.125\"", "5'7.375\"", "5'8\""], [66.125, 67.375, 68]),
+    ],
+)
+def test_thousandths_of_seconds_and_inches_are_no_thousands(texts, wanted):
+    form = form_of([(text, 1) for text in texts])
+    assert [number_of(text, form) for text in texts] == wanted
+
+
+def test_seconds_tell_no_decimal_sign_of_other_columns():
+    times = ["1:20.406", "1:31.25", "1:25.113", "1:40"] * 9
+    prices = pl.Series(["1.347 €", "987 €", "12.500 €", "64 €"] * 9)
+    frame = pl.DataFrame({"time": times, "price": prices})
+    assert infer(frame)["price"].high == 12_500
+
+
 def test_scores_are_no_durations():
     chance = random.Random(0)
     scores = [f"{chance.randint(18, 40)}:{chance.randint(18, 40)}" for _ in range(200)]

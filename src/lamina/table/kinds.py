@@ -142,9 +142,9 @@ def _form_of(one: Any) -> Form | None:
 
 
 def _sign_told(one: Any) -> str:
-    """The decimal sign that a column or target tells; empty if it tells none."""
+    """The decimal sign that a column or target tells; empty if it tells none, as 1:20.5, which has a point anywhere."""
     if (form := _form_of(one)) is not None:
-        return form.decimal if form.decimal_by == "column" else ""
+        return form.decimal if form.decimal_by == "column" and ":" not in form.like else ""
     if isinstance(one, ColumnSchema) and one.categories:
         has_points = any("." in name for name in one.categories)
         return "." if has_points and all(number_in(name) is not None for name in one.categories) else ""

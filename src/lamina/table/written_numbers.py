@@ -238,7 +238,7 @@ def _in_one_unit(text: str) -> str:
     ['106 min', '65 min', '362 s', '71 in', '3588 s', '12 h']
     """
     if found := _FEET.fullmatch(text):
-        return f"{12 * int(found[1]) + float(found[2]):.12g} in"
+        return f"{_with_point(12 * int(found[1]) + float(found[2]))} in"
     iso = _ISO.fullmatch(text)
     found = iso or _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
     parts = found.groups() if found else ()
@@ -249,7 +249,17 @@ def _in_one_unit(text: str) -> str:
     last = units[given[-1]]
     sizes = [_SIZES[unit][1] / _SIZES[last][1] for unit in units]
     total = sum(float(part) * size for part, size in zip(parts, sizes, strict=True) if part)
-    return f"{total:.12g} {last}"
+    return f"{_with_point(total)} {last}"
+
+
+def _with_point(total: float) -> str:
+    """A number with a decimal point, or whole; a zero more at its end tells that 80.406 are no thousands.
+
+    >>> _with_point(80.406), _with_point(80.0)
+    ('80.4060', '80')
+    """
+    found = f"{total:.12g}"
+    return f"{found}0" if "." in found and "e" not in found else found
 
 
 def _atom(text: str) -> Atom | None:
@@ -638,10 +648,14 @@ SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
     pairs = [(text, rows) for text, rows in counts if text != "24:00"]
-    others = [(text, rows) for text, rows in pairs if time_in(text) is None and may_be_number(text)]
+    others: list[tuple[str, int]] = []
+    for text, rows in pairs:
+        if time_in(text) is None and may_be_number(text):
+            if text.count(":") != 1:
+                return False
+            others.append((text, rows))
     told = sum(rows for _, rows in others) >= _TELLING * sum(rows for _, rows in counts)
-    told = told and not _are_scores([text for text, _ in pairs])
-    return all(text.count(":") == 1 for text, _ in others) and not (others and told)
+    return not (others and told) or _are_scores([text for text, _ in pairs])
 
 
 def _are_scores(texts: Sequence[str]) -> bool:

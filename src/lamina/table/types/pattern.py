@@ -74,6 +74,9 @@ class Pattern(Fields):
             return None
         return super(Pattern, replace(self, words=words))._found(candidate)
 
+    def looks_like(self, text: str) -> bool:
+        return any(one.fullmatch(text.strip()) for one in self.patterns)
+
     def example(self, column: ColumnSchema) -> Any:
         numbers = iter(f"{part.low or 0:.4g}" for part in column.parts)
         return re.sub("\0", lambda _: next(numbers), self.words)
