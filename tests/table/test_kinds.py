@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
+from lamina.table.check import check
 from lamina.table.dates import day_in
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
@@ -453,6 +454,9 @@ def test_a_word_among_many_times_is_missing_and_the_column_is_not_of_ids(at, tim
     with pytest.warns(DataWarning, match=said):
         found = infer(frame)["when"]
     assert found.missing == 1 and found.type.tag == "time"
+    with pytest.warns(DataWarning, match=said):
+        schema = Schema.from_dict(infer(frame).to_dict())
+    np.testing.assert_array_equal(np.isnan(check(schema, frame).column("when").numbers()).nonzero(), [[at]])
     with pytest.raises(
         DataError, match=f"'unknown' in row {at} .*; correct it or make it missing, or use .*'cat"
     ):

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import random
 
 import pandas as pd
 import polars as pl
@@ -347,6 +348,35 @@ def test_a_target_of_money_is_a_regression():
     assert statistics.moments().high == target.high
 
 
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["1:20.406", "1:31.257", "1:25.113", "1:40"], [80.406, 91.257, 85.113, 100]),
+        (["0 days 00:06:02.125", "0 days 00:06:02.375", "1 days 00:00:00"], [362.125, 362.375, 86_400]),
+        (["5'6.125\"", "5'7.375\"", "5'8\""], [66.125, 67.375, 68]),
+    ],
+)
+def test_thousandths_of_seconds_and_inches_are_no_thousands(texts, wanted):
+    form = form_of([(text, 1) for text in texts])
+    assert [number_of(text, form) for text in texts] == wanted
+
+
+def test_seconds_tell_no_decimal_sign_of_other_columns():
+    times = ["1:20.406", "1:31.25", "1:25.113", "1:40"] * 9
+    prices = pl.Series(["1.347 €", "987 €", "12.500 €", "64 €"] * 9)
+    frame = pl.DataFrame({"time": times, "price": prices})
+    assert infer(frame)["price"].high == 12_500
+
+
+def test_scores_are_no_durations():
+    chance = random.Random(0)
+    scores = [f"{chance.randint(18, 40)}:{chance.randint(18, 40)}" for _ in range(200)]
+    frame = pl.DataFrame({"handball": scores, "x": range(200)})
+    assert infer(frame)["handball"].kind == "categorical"
+    laps = [f"{chance.randint(18, 40)}:{chance.randint(0, 59):02}" for _ in range(200)]
+    assert infer(frame.with_columns(handball=pl.Series(laps)))["handball"].high > 40 * 60
+
+
 # --- the decimal sign of a table -------------------------------------------------------------------------------------
 
 GERMAN = {
@@ -424,6 +454,15 @@ def test_a_target_tells_the_decimal_sign_of_columns():
     schema = infer(pl.DataFrame(GERMAN), "length")
     assert schema["weight"].high == 3.125
     assert schema.target.high == 31.25
+
+
+def test_stored_numbers_do_not_turn_thousands_into_fractions():
+    """A frame of numbers, such as ratings of 4.5, has been read already; its prices may still be texts."""
+    prices = ["1.347 €", "987 €", "12.500 €", "64 €", "3.210 €"] * 6
+    frame = pl.DataFrame({"rating": [4.5, 3.5, 2.0, 5.0, 1.5] * 6, "price": prices})
+    assert infer(frame)["price"].high == 12_500
+    with_points = frame.with_columns(area=pl.Series(["28.9 m²", "30.1 m²", "27.5 m²", "31 m²", "29 m²"] * 6))
+    assert infer(with_points)["price"].high == 987
 
 
 def test_the_decimal_sign_of_the_user_counts(tmp_path):

@@ -120,14 +120,15 @@ def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[
     """The results of `judge`: the schemas of a table's columns, its target, or reasons to refuse a column.
 
     Where some columns tell the decimal sign of their numbers, and all of these have the same, it is that of the columns
-    that don't: 1,347 beside 28,9 is a little more than 1.
+    that don't: 1,347 beside 28,9 is a little more than 1. Numbers that are stored as such tell less of how texts are
+    written: beside them, 1.347 € and 987 € are thousands as before.
     """
     with said_once():
         found = {key: judge(key) for key in keys}
         signs = {sign for one in found.values() if (sign := _sign_told(one))}
-        unsure = [
-            key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by == "custom"
-        ]
+        by_texts = any(_form_of(one) and _sign_told(one) for one in found.values())
+        open_to = ("custom", "groups") if by_texts else ("custom",)
+        unsure = [key for key, one in found.items() if (form := _form_of(one)) and form.decimal_by in open_to]
         if unsure and len(signs) == 1:
             with being(SIGN_OF_TABLE, *signs):
                 found |= {key: judge(key) for key in unsure}
@@ -141,9 +142,9 @@ def _form_of(one: Any) -> Form | None:
 
 
 def _sign_told(one: Any) -> str:
-    """The decimal sign that a column or target tells; empty if it tells none."""
+    """The decimal sign that a column or target tells; empty if it tells none, as 1:20.5, which has a point anywhere."""
     if (form := _form_of(one)) is not None:
-        return form.decimal if form.decimal_by == "column" else ""
+        return form.decimal if form.decimal_by == "column" and ":" not in form.like else ""
     if isinstance(one, ColumnSchema) and one.categories:
         has_points = any("." in name for name in one.categories)
         return "." if has_points and all(number_in(name) is not None for name in one.categories) else ""

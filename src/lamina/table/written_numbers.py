@@ -170,6 +170,8 @@ _LONGEST = 60
 """Maximum length of a number, so that untrusted texts take no time."""
 _TELLING = 0.05
 """Minimum share of texts such as 59:48, which are no times of day, that makes all texts minutes and seconds."""
+_SCORES = 12
+"""Minimum number of texts such as 28:31 that are scores if no text ends in 00 to 09 or 45 to 59, as seconds would."""
 
 
 # --- one text ----------------------------------------------------------------------------------------------------
@@ -236,7 +238,7 @@ def _in_one_unit(text: str) -> str:
     ['106 min', '65 min', '362 s', '71 in', '3588 s', '12 h']
     """
     if found := _FEET.fullmatch(text):
-        return f"{12 * int(found[1]) + float(found[2]):.12g} in"
+        return f"{_with_point(12 * int(found[1]) + float(found[2]))} in"
     iso = _ISO.fullmatch(text)
     found = iso or _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
     parts = found.groups() if found else ()
@@ -247,7 +249,17 @@ def _in_one_unit(text: str) -> str:
     last = units[given[-1]]
     sizes = [_SIZES[unit][1] / _SIZES[last][1] for unit in units]
     total = sum(float(part) * size for part, size in zip(parts, sizes, strict=True) if part)
-    return f"{total:.12g} {last}"
+    return f"{_with_point(total)} {last}"
+
+
+def _with_point(total: float) -> str:
+    """A number with a decimal point, or whole; a zero more at its end tells that 80.406 are no thousands.
+
+    >>> _with_point(80.406), _with_point(80.0)
+    ('80.4060', '80')
+    """
+    found = f"{total:.12g}"
+    return f"{found}0" if "." in found and "e" not in found else found
 
 
 def _atom(text: str) -> Atom | None:
@@ -365,7 +377,8 @@ class Form:
             open ranges.
         like: an example text.
         decimal_by: what tells the decimal sign: "column", its own digits; "table", other columns, against custom;
-            "custom", since 1,234 alone does not tell it; empty if no number has a sign.
+            "custom", since 1,234 alone does not tell it; "groups", custom as well, where 987 beside 1.234 speaks for
+            thousands; empty if no number has a sign.
     """
 
     decimal: str = "."
@@ -635,9 +648,24 @@ SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
     pairs = [(text, rows) for text, rows in counts if text != "24:00"]
-    others = [(text, rows) for text, rows in pairs if time_in(text) is None and may_be_number(text)]
+    others: list[tuple[str, int]] = []
+    for text, rows in pairs:
+        if time_in(text) is None and may_be_number(text):
+            if text.count(":") != 1:
+                return False
+            others.append((text, rows))
     told = sum(rows for _, rows in others) >= _TELLING * sum(rows for _, rows in counts)
-    return all(text.count(":") == 1 for text, _ in others) and not (others and told)
+    return not (others and told) or _are_scores([text for text, _ in pairs])
+
+
+def _are_scores(texts: Sequence[str]) -> bool:
+    """Whether texts such as 28:31 are the scores of matches, and not minutes and seconds.
+
+    >>> _are_scores([f"{i}:{50 - i}" for i in range(15, 30)]), _are_scores([f"{i}:{3 * i:02}" for i in range(15)])
+    (True, False)
+    """
+    ends = [text.rpartition(":")[2] for text in texts]
+    return len(texts) >= _SCORES and all(len(end) == 2 and "10" <= end < "45" for end in ends)
 
 
 def _decimal(atoms: Iterable[tuple[Atom, int]]) -> tuple[str, str]:
@@ -665,7 +693,9 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> tuple[str, str]:
         return "." if votes["."] >= votes[","] else ",", "column"
     custom = "," if groups["."] and not groups[","] and (whole or money) else "."
     sign = (SIGN_OF_TABLE.get() or custom) if groups else custom
-    return sign, "table" if sign != custom else "custom" if groups else ""
+    if sign != custom or not groups:
+        return sign, "table" if groups else ""
+    return sign, "groups" if custom == "," and whole else "custom"
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:

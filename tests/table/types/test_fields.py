@@ -69,6 +69,8 @@ COLUMNS = {
     "pressure": ("pattern", many(lambda: f"{R.randrange(90, 200)}/{R.randrange(50, 110)}")),
     "share": ("pattern", many(lambda: f"{R.randrange(40)} of 40")),
     "engine": ("pattern", many(lambda: f"{R.randrange(90, 400)} Nm @ {R.randrange(900, 9000)} rpm")),
+    "torque": ("pattern", many(lambda: f"{R.randrange(100, 400)} Nm @ {R.randrange(1000, 6000)} rpm")),
+    "decimals": ("pattern", many(lambda: f"{R.uniform(1, 9):.6f} of {R.randrange(10, 40)}")),  # all different
     "pace": ("pattern", many(lambda: f"{R.randrange(3, 12)}:{R.randrange(60):02}/km")),
     "years": ("pattern", many(lambda: f"{R.randrange(1950, 1990)}-{R.randrange(1990, 2020)}")),
     "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
@@ -324,6 +326,13 @@ def test_a_model_of_them_learns(tmp_path):
         [f"{R.randrange(1000, 9999)}-{R.randrange(10, 99)}" for i in range(N)],  # as many digits everywhere
         [f"{R.randrange(1, 99):03}/{R.randrange(9, 999)}" for i in range(N)],  # zeros before numbers
         [f"Room {R.randrange(1, 99)}" for i in range(N)],  # a single number
+        [f"{R.randrange(1, 30)}.{R.randrange(100, 999)}.{R.randrange(100, 999)}-{i % 9}" for i in range(N)],
+        [
+            f"{R.randrange(99)},{R.randrange(99)} x {R.randrange(99)},{i % 10} cm" for i in range(N)
+        ],  # decimals
+        [
+            f"{R.choice(['1.250', '987', '3.500', '64'])} von {R.randrange(9, 999)}" for i in range(N)
+        ],  # thousands
         [R.choice(["1 of 2", "3 of 4"]) for _ in range(N)],  # few values
     ],
 )

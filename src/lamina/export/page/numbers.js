@@ -73,13 +73,19 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
   /** A text with several units as a number of the smallest one: 1h 46min as 106 min. */
   function inOneUnit(text) {
     const feet = compiled.feet.exec(text);
-    if (feet) return `${Number((12 * feet[1] + Number(feet[2])).toPrecision(12))} in`;
+    if (feet) return `${withPoint(12 * feet[1] + Number(feet[2]))} in`;
     const iso = compiled.iso.exec(text), parts = (iso ?? compiled.clock.exec(text) ?? compiled.span.exec(text) ?? []).slice(1);
     const given = parts.flatMap((part, i) => part ? [i] : []);
     if (given.length < (iso ? 1 : 2)) return text;
     const seconds = [86400, 3600, 60, 1], last = given.at(-1);
     const total = given.reduce((sum, i) => sum + Number(parts[i]) * (seconds[i] / seconds[last]), 0);
-    return `${Number(total.toPrecision(12))} ${["d", "h", "min", "s"][last]}`;
+    return `${withPoint(total)} ${["d", "h", "min", "s"][last]}`;
+  }
+
+  /** A number with a decimal point, or whole; a zero more at its end tells that 80.406 are no thousands. */
+  function withPoint(total) {
+    const found = String(Number(total.toPrecision(12)));
+    return found.includes(".") && !found.includes("e") ? `${found}0` : found;
   }
 
   function writtenOf(text) {

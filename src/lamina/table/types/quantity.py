@@ -138,7 +138,12 @@ class Quantity(ColumnType):
                 return None
             odd = but_holds(column, self.plural, unread)
             warn(f"{odd}; such values count as missing {else_categories(column)}")
+            return self.with_gaps().learned(column, values, candidate.named)
         return self.learned(column, values, candidate.named)
+
+    def with_gaps(self) -> Quantity:
+        """The type of a training column whose other texts count as missing."""
+        return self
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
         """The error for a training column with a value of another type.

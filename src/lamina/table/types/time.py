@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from lamina.table.columns import ArrayColumn, Column
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import time_in
 
 
+@dataclass(frozen=True)
 class TimeOfDay(Quantity):
     """Times of day as seconds since midnight.
+
+    Attributes:
+        gaps: whether training had texts that are no times of day, which counted as missing.
 
     >>> TimeOfDay().show(49510.5, str), TimeOfDay().parse("00:01"), TimeOfDay().parse("60"), TimeOfDay().parse("noon")
     ('13:45:10', 60.0, 60.0, None)
     """
 
+    gaps: bool = False
     tag = "time"
     reader = "time"
     storage = "time"
@@ -27,6 +34,14 @@ class TimeOfDay(Quantity):
 
     def read(self, text: str) -> float | None:
         return time_in(text)
+
+    def with_gaps(self) -> TimeOfDay:
+        return replace(self, gaps=True)
+
+    def fitted(self, name: str, column: Column) -> Column:
+        if self.gaps and column.storage in ("text", "mixed"):
+            return ArrayColumn(name, column.parsed(self.parse)[0])
+        return super().fitted(name, column)
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
         minutes, seconds = divmod(int(value), 60)  # fractions of a second are dropped
