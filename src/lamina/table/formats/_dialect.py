@@ -8,13 +8,13 @@ import io
 import itertools
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.support.files.limits import MOST_TEXT_COLUMNS, in_words, require_columns
+from lamina.support.files.limits import LONGEST_RECORD, MOST_TEXT_COLUMNS, in_words, require_columns
 from lamina.support.messages import doing
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, counted, listed, shown, warn
@@ -97,7 +97,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         )
         blank += len(title.encode())
         text = text[len(title) :]
-    reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
+    reader = records_of(io.StringIO(text, newline="\n"), delimiter, options.quote)
     try:
         fields = next(reader)
     except csv.Error as error:
@@ -263,13 +263,38 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
         ) from error
 
 
+def whole_lines(
+    chunks: Iterable[bytes], end_in: Callable[[bytes], int] = lambda content: content.rfind(b"\n") + 1
+) -> Generator[bytes]:
+    """The content of `chunks`, in blocks of whole lines; the last block may lack its line feed.
+
+    A line that is too long ends the content.
+
+    Args:
+        chunks: see `utf8_chunks`.
+        end_in: the position at which a block ends in some content, 0 if it has no end.
+    """
+    rest = b""
+    for chunk in chunks:
+        content = rest + chunk
+        end = end_in(content)
+        if end:
+            yield content[:end]
+        rest = content[end:]
+        if len(rest) > LONGEST_RECORD:
+            break
+    if rest:
+        yield rest
+
+
 def _lines(text: str, count: int) -> list[str]:
     return list(itertools.islice(io.StringIO(text, newline="\n"), count))
 
 
-def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
+def records_of(lines: Iterable[str], delimiter: str, quote: str | None, **options: Any) -> Any:
+    """Python's reader of the records in some lines, with further options of `csv.reader`."""
     quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting, **options)
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
@@ -280,7 +305,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, _FIRST)
     for delimiter in (",", ";", "\t", "|"):
-        widths = Counter(_widths(_reader(lines, delimiter, quote)))
+        widths = Counter(_widths(records_of(lines, delimiter, quote)))
         width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
         scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
@@ -294,9 +319,9 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
     at least three, or the lines above have no delimiter; where some are empty, as above empty columns, most are not.
     """
     lines, above = _lines(text, _FIRST), 0
-    widths = Counter(_widths(_reader(lines, delimiter, quote)))
+    widths = Counter(_widths(records_of(lines, delimiter, quote)))
     width = max(widths, key=lambda width: (widths[width], width), default=0)
-    reader = _reader(lines, delimiter, quote)
+    reader = records_of(lines, delimiter, quote)
     with suppress(csv.Error, StopIteration):
         while _is_title(names := next(reader), width):
             above = reader.line_num
@@ -363,11 +388,11 @@ def _widths(reader: Any) -> Generator[int]:
 def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:
     if not header:
         return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
-    unnamed = [i for i, name in enumerate(fields, start=1) if not name]
+    names = [name or f"unnamed_{i}" for i, name in enumerate(fields, start=1)]
+    unnamed = [called for called, name in zip(names, fields, strict=True) if not name]
     if unnamed:
-        called = listed(map(_unnamed, unnamed))
         warn(
-            f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
+            f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {listed(unnamed)}. "
             "Such a column is often a row number: leave it out of training then"
         )
     if all(name[:1] == name[-1:] == "'" for name in fields):
@@ -378,7 +403,7 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
         warn(
             f"{source.name}: {shown(number)} became a column's name; if the first line has values, write names above it"
         )
-    return _each_its_own(source, [name or _unnamed(i) for i, name in enumerate(fields, start=1)])
+    return _each_its_own(source, names)
 
 
 def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
@@ -398,7 +423,3 @@ def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
         repeated = listed(dict.fromkeys(renamed.values()))
         warn(f"{source.name}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
     return tuple(found)
-
-
-def _unnamed(position: int) -> str:
-    return f"unnamed_{position}"

@@ -14,9 +14,8 @@ from lamina.errors import DataError
 from lamina.support.files.idx import read_idx
 from lamina.support.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
 from lamina.support.lazily import pl
-from lamina.table.formats.textual import in_types
+from lamina.table.formats.textual import Typed, in_types
 from lamina.table.options import ReadOptions
-from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.types.pixel import PIXEL, pixel_names
 
@@ -24,11 +23,8 @@ FILE, LABEL, FIRST_PIXEL = "file", "label", pixel_names(1)[0]
 """Columns of image tables: file names, classes, and the first pixel."""
 
 
-class ArrayFile:
+class ArrayFile(Typed):
     """A file of arrays, loaded as a table in memory."""
-
-    textual = False
-    lines: LineNumbers | None = None
 
     def __init__(self, name: str, frame: pl.DataFrame) -> None:
         self.name = name

@@ -11,11 +11,10 @@ from typing import IO
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
 from lamina.table.columns import as_text
 from lamina.table.formats import _dialect
-from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks, whole_lines
 from lamina.table.formats.spaced import with_tabs
 from lamina.table.formats.textual import (
     QUOTED,
@@ -220,23 +219,12 @@ class DelimitedFile:
 
     def _blocks(self) -> Generator[bytes]:
         """The file's content after the header, in blocks that end at the end of a record."""
-        skip = self.dialect.skip
-        rest = b""
         # Larger blocks are parsed more quickly, but take memory that a stream lacks. Still larger ones are slower, as
         # the C library would ask the system for each block's memory anew.
         size = _dialect.CHUNK * (2 if self.source.held else 1)
-        for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
-            skipped = min(skip, len(chunk))
-            skip -= skipped
-            block = b"".join([rest, memoryview(chunk)[skipped:]])
-            end = self._last_end(block)
-            rest = block[end:]
-            if end:
-                yield block[:end]
-            if len(rest) > LONGEST_RECORD:
-                break
-        if rest:
-            yield rest if rest.endswith(b"\n") else rest + b"\n"
+        chunks = utf8_chunks(self.source, self.dialect.encoding, size)
+        for block in whole_lines(_after(chunks, self.dialect.skip), self._last_end):
+            yield block if block.endswith(b"\n") else block + b"\n"
 
     def _last_end(self, block: bytes) -> int:
         """The position after the last complete record of `block`.
@@ -364,6 +352,13 @@ class DelimitedFile:
             quote_char=self.dialect.quote,
             null_values=[*missing] or None,
         )
+
+
+def _after(chunks: Iterable[bytes], skip: int) -> Generator[bytes]:
+    """The content of `chunks` after its first `skip` bytes."""
+    for chunk in chunks:
+        yield chunk[skip:]
+        skip = max(0, skip - len(chunk))
 
 
 def _without_integers(types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:

@@ -21,7 +21,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrusted
 from lamina.support.lazily import pl
-from lamina.table.formats._dialect import utf8_chunks
+from lamina.table.formats._dialect import utf8_chunks, whole_lines
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import shown, warn
 from lamina.table.options import ReadOptions
@@ -102,20 +102,15 @@ class JsonLines:
 
     def _chunks(self) -> Generator[tuple[bytes, int]]:
         """The file's lines in chunks of some MiB, each with the number of its first line."""
-        line, rest = 1, b""
-        for chunk in utf8_chunks(self._source, "utf-8"):
-            block = rest + chunk
-            end = block.rfind(b"\n") + 1
-            if block[:end].strip():
-                yield block[:end], line
-            line += block.count(b"\n", 0, end)
-            rest = block[end:]
-            if len(rest) > LONGEST_RECORD:
+        line = 1
+        for block in whole_lines(utf8_chunks(self._source, "utf-8")):
+            if not block.endswith(b"\n") and len(block) > LONGEST_RECORD:
                 raise DataError(
                     f"{self.name}, {self._unit} {line}: it is longer than {LONGEST_RECORD >> 20} MiB"
                 )
-        if rest.strip():
-            yield rest, line
+            if block.strip():
+                yield block, line
+            line += block.count(b"\n")
 
     def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
         schema = dict(types) if types else None

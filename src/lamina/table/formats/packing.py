@@ -15,20 +15,16 @@ Target = Path | IO[bytes]
 Mode = Literal["rb", "wb"]
 
 
-@contextmanager
-def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+def _open_gzip(target: Target, mode: Mode) -> Any:
     import gzip
 
-    with gzip.open(target, mode, compresslevel=6) as file:
-        yield cast(IO[bytes], file)
+    return gzip.open(target, mode, compresslevel=6)
 
 
-@contextmanager
-def _open_bzip2(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+def _open_bzip2(target: Target, mode: Mode) -> Any:
     import bz2
 
-    with bz2.open(target, mode) as file:
-        yield cast(IO[bytes], file)
+    return bz2.open(target, mode)
 
 
 @contextmanager

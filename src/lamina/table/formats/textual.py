@@ -19,6 +19,8 @@ from lamina.table.columns import named
 from lamina.table.values import THOUSANDS, have_thousands
 
 if TYPE_CHECKING:
+    from lamina.table.places import LineNumbers
+
     Types = dict[str, pl.DataType]
 
 QUOTED = "\ufdd0"
@@ -227,6 +229,13 @@ def typed(
     return frame.select(
         plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items()
     )
+
+
+class Typed:
+    """A `Reader` of a file with typed columns, whose rows are not lines of text."""
+
+    textual = False
+    lines: LineNumbers | None = None
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
