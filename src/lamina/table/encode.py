@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -288,15 +288,10 @@ class TableEncoder:
         summaries = np.array(found, np.float64).reshape(-1, 5).T
         centers, factors = center_and_factor(summaries)
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
-        rows = self.schema.rows
-        for column in self._gaps:
-            pairs.append(
-                count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing]))
-            )
+        pairs += [_flag_statistics(self.schema.rows, column.missing) for column in self._gaps]
         for column in self._one_hot:
             pairs += _one_hot_statistics([column.missing, *column.counts])
-        statistics = np.array(pairs, np.float64).reshape(-1, 2)
-        return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
+        return self._with(*np.array(pairs, np.float64).reshape(-1, 2).T.copy())
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
         """Set these medians and scales; return the encoder itself, which is now fitted."""
@@ -331,8 +326,7 @@ class TableEncoder:
         j = len(self._numbers)
         for columns, values in table.numbers([column.name for column in self._gaps]):
             for i, missing in zip(columns, np.isnan(values[counted]).T, strict=True):
-                of_flag = count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2))
-                centers[j + i], factors[j + i] = of_flag
+                centers[j + i], factors[j + i] = _flag_statistics(len(missing), int(missing.sum()))
         pairs: list[tuple[float, float]] = []
         for column in self._one_hot:
             codes = category_codes(column, table.column(column.name))[counted]
@@ -426,8 +420,7 @@ class TableEncoder:
 
     def _without_infinity(self, numbers: np.ndarray, codes: np.ndarray) -> Coded:
         if np.isinf(numbers).any():
-            width = numbers.shape[1]
-            self._require_no_infinity(numbers, lambda i: (i // width, i % width))
+            self._require_no_infinity(numbers, partial(self._place, 0, slice(None), numbers.shape[1]))
         return Coded(numbers, codes)
 
     @timed("encoding")
@@ -515,16 +508,14 @@ class TableEncoder:
             for start in range(0, table.rows, rows):
                 parts = [dense(values[start : start + rows]) for values in blocks]
                 part = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-                numeric[start : start + rows, columns] = scale(
-                    part,
-                    columns,
-                    lambda i, start=start, columns=columns, width=width: (
-                        start + i // width,
-                        np.arange(len(self._numbers))[columns][i % width],
-                    ),
-                )
+                out = numeric[start : start + rows]
+                out[:, columns] = scale(part, columns, partial(self._place, start, columns, width))
                 if self._gaps:
-                    self._write_flags(part, columns, numeric[start : start + rows])
+                    self._write_flags(part, columns, out)
+
+    def _place(self, start: int, columns: list[int] | slice, width: int, i: int) -> tuple[int, int]:
+        """The row and the column of the i-th number of `width` numeric columns, from row `start` on."""
+        return start + i // width, np.arange(len(self._numbers))[columns][i % width]
 
     def _write_flags(self, values: np.ndarray, columns: list[int] | slice, out: np.ndarray) -> None:
         """Write the flags of missing numbers of some numeric columns, whose values are given."""
@@ -773,6 +764,11 @@ def _patterns(categories: int) -> np.ndarray:
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
+def _flag_statistics(rows: int, ones: int) -> tuple[float, float]:
+    """The median and scale factor of a column with so many ones, and zeros in the other rows."""
+    return count_statistics(np.array([0, 1]), np.array([rows - ones, ones]))
+
+
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     """The median and scale factor of each one-hot column.
 
@@ -781,5 +777,4 @@ def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
-    total = sum(counts)
-    return [count_statistics(np.array([0, 1]), np.array([total - n, n])) for n in rows]
+    return [_flag_statistics(sum(counts), ones) for ones in rows]

@@ -81,9 +81,7 @@ _LENGTHS = {
 def _of_lengths(power: int, words: str) -> dict[float, str]:
     """The units of areas (power 2) or volumes (3) that are powers of lengths, in which _ stands for the length."""
     return {
-        size**power: ",".join(
-            word.replace("_", length) for length in names.split() for word in words.split(",")
-        )
+        size**power: ",".join(words.replace("_", length) for length in names.split())
         for size, names in _LENGTHS.items()
     }
 
@@ -331,9 +329,8 @@ def _closed_range(text: str) -> Written | None:
         low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
         if low is None or high is None or low.negative or high.negative:
             continue
-        said = found[0].strip().isalpha() or bool(
-            low.unit or high.unit or low.currency or high.currency or high.power
-        )
+        has_words = any((low.unit, high.unit, low.currency, high.currency, high.power))
+        bare = not has_words and not found[0].strip().isalpha()
         if not low.power and not low.unit:  # $50–99k, 2–3 years
             low = low._replace(power=high.power, unit=high.unit, tight=high.tight)
         if not high.currency:
@@ -342,7 +339,7 @@ def _closed_range(text: str) -> Written | None:
             low = low._replace(currency=high.currency)
         if not high.unit:
             high = high._replace(unit=low.unit, tight=low.tight)
-        return Written(low, high, 0, not said)
+        return Written(low, high, 0, bare)
     return None
 
 
@@ -407,22 +404,14 @@ class Form:
     def powers(self) -> dict[str, int]:
         """The power of ten that each text after a number means, for texts that always mean the same."""
         own = _UNITS.get(self.measure, ("",))[0]
-        words = [
-            *_SCALES,
-            *_SCALE_WORDS,
-            *(unit for unit, (base, _) in _UNITS.items() if base == own),
-            self.measure,
-            "%" if self.shares else "",
-        ]
-        words = [
-            f"{form(word)}{end}" for word in words for form in (str, str.capitalize) for end in ("", ".")
-        ]
-        money = [sign + self.currency for sign in ("", *_SCALES)]
+        units = (unit for unit, (base, _) in _UNITS.items() if base == own)
+        words = [*_SCALES, *_SCALE_WORDS, *units, self.measure, "%" if self.shares else ""]
+        words = [each + end for word in words for each in (word, word.capitalize()) for end in ("", ".")]
+        if self.currency:
+            words += [f"{word} {self.currency}" for word in words]
+        words += [sign + self.currency for sign in ("", *_SCALES)]
         found: dict[str, int] = {}
-        for word in {*words, *money, *(f"{word} {self.currency}" for word in words if self.currency)} - {
-            "",
-            ".",
-        }:
+        for word in {*words} - {"", "."}:
             texts = [f"{before}1{gap}{word}" for before in {"", self.currency} for gap in ("", " ")]
             values = {number_of(text, self) for text in texts}
             value = values.pop()
@@ -484,9 +473,8 @@ def _power(unit: str, form: Form) -> int | None:
 def _singular(unit: str) -> str:
     """A word for a unit, in the singular and in lower case; signs and short units are unchanged."""
     word = unit.lower().strip(". ")
-    return (
-        word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
-    )
+    is_plural = len(word) > 2 and word[-1] == "s" and word.isalpha()
+    return word[:-1] if is_plural else word if len(word) > 3 else unit
 
 
 def _ratio(unit: str, form: Form) -> float | None:
@@ -531,9 +519,8 @@ def number_of(text: str, form: Form) -> float | None:
     """
     if found := form.usual.fullmatch(text):
         whole = found["digits"]
-        value = float(
-            f"{whole if whole.isdecimal() else whole.translate(_NO_SEPARATORS)}.{found['fraction'] or '0'}"
-        )
+        whole = whole if whole.isdecimal() else whole.translate(_NO_SEPARATORS)
+        value = float(f"{whole}.{found['fraction'] or '0'}")
         return -value if found["minus"] or found["minus2"] else value
     written = _written(text)
     return None if written is None else _read(written, form)
@@ -675,13 +662,10 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
     """
     parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
     pairs = [(int(above), int(under)) for above, under in parts]
-    if not pairs:
-        return False
-    if len({under for _, under in pairs}) == 1 and all(
-        under > 0 and above <= under for above, under in pairs
-    ):
-        return True
-    return all(under in _DENOMINATORS and above < under for above, under in pairs)
+    are_real = all(under > 0 and above <= under for above, under in pairs)
+    are_ratings = are_real and len({under for _, under in pairs}) == 1
+    of_inches = all(under in _DENOMINATORS and above < under for above, under in pairs)
+    return bool(pairs) and (are_ratings or of_inches)
 
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:

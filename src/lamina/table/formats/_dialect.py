@@ -30,7 +30,6 @@ _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
 _LONGEST_SAID = 60
-_TWO = 2
 _FEWEST_VALUES = 2
 """The fewest values of a column that tell a description above them."""
 
@@ -106,7 +105,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     lines_of_header = reader.line_num if options.header else 0
     header = "".join(_lines(text, lines_of_header))
     names = _unique_names(source, [field.strip() for field in fields], options.header)
-    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
+    repeated = "" if len(names) < 2 or all(number_in(name) is not None for name in names) else header
     below = _lines_of_descriptions(text, reader, len(fields)) if options.header else 0
     if below:
         header = "".join(_lines(text, lines_of_header + below))
@@ -328,8 +327,8 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
         title = "".join(lines[:above])
         filled = [name for name in map(str.strip, names) if name]
         are_names = len(filled) > len(names) / 2 and all(number_in(name) is None for name in filled)
-        are_names = are_names and (len(filled) == len(names) or len(filled) > _TWO or delimiter not in title)
-        fits = len(names) > _TWO or delimiter not in title.removeprefix(f"sep={delimiter}")
+        are_names = are_names and (len(filled) == len(names) or len(filled) > 2 or delimiter not in title)
+        fits = len(names) > 2 or delimiter not in title.removeprefix(f"sep={delimiter}")
         if are_names and fits and len(next(reader)) == len(names):
             return title
     return ""
@@ -337,7 +336,7 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
 
 def _is_title(fields: list[str], width: int) -> bool:
     """Whether a record has a text in its first field at most, or is a pair above a table of `width` columns."""
-    is_pair = len(fields) == _TWO and width > 2 * _TWO - 1
+    is_pair = len(fields) == 2 and width > 3
     return is_pair or not any(map(str.strip, fields[1:]))
 
 
@@ -355,7 +354,7 @@ def _described(rows: list[list[str]], count: int) -> bool:
         if len(present := [field for field in column[count:] if field not in MISSING]) >= _FEWEST_VALUES
         and all(may_be_number(field) or is_date(field) for field in present)
     ]
-    return len(typed) >= _TWO and all(
+    return len(typed) >= 2 and all(
         len({*texts}) > 1
         and not any(text in MISSING or may_be_number(text) or is_date(text) for text in texts)
         for texts in zip(*typed, strict=True)
@@ -371,7 +370,7 @@ def _lines_of_descriptions(text: str, reader: Any, width: int) -> int:
                 break
             rows.append(row)
             ends.append(reader.line_num)
-    found = (count for count in (_TWO, 1) if len(rows) > count + _FEWEST_VALUES and _described(rows, count))
+    found = (count for count in (2, 1) if len(rows) > count + _FEWEST_VALUES and _described(rows, count))
     count = next(found, 0)
     return ends[count - 1] - before if count else 0
 

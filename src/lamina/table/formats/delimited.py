@@ -95,8 +95,8 @@ class DelimitedFile:
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            is_kept = kept is not None and (self.source.held or not kept)
-            kept = [*kept, (frame, is_plain)] if kept is not None and is_kept else None
+            can_keep = self.source.held or not kept
+            kept = [*kept, (frame, is_plain)] if kept is not None and can_keep else None
         # In a text column, quoted texts such as "" are values.
         types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
         self._kept = kept
@@ -447,13 +447,11 @@ def write_csv(
 ) -> None:
     """Write a CSV file, with lists and objects as JSON; see `Writer`."""
     for i, part in enumerate(parts):
-        nested = [column for column in part if column.dtype.is_nested()]
-        texts = [
-            pl.Series(
-                one.name, [cell if cell is None else as_text(cell) for cell in one.to_list()], pl.String
-            )
-            for one in nested
-        ]
+        nested = {column.name: column.to_list() for column in part if column.dtype.is_nested()}
+        texts = (
+            pl.Series(name, [cell if cell is None else as_text(cell) for cell in cells], pl.String)
+            for name, cells in nested.items()
+        )
         part.with_columns(texts).write_csv(file, include_header=i == 0, separator=delimiter)
 
 

@@ -70,9 +70,8 @@ class JsonLines:
         keys: set[bytes] = set()
         size = rows = 0
         for chunk, line in self._chunks():
-            lines.add(
-                np.array([i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()], np.int64)
-            )
+            with_rows = [i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()]
+            lines.add(np.array(with_rows, np.int64))
             size, rows = size + len(chunk), rows + chunk.count(b"\n") + 1
             keys |= _keys_in(chunk)
             require_columns(self.name, len(keys))
@@ -214,23 +213,21 @@ def _elements(name: str, text: str) -> Generator[str]:
     decoder = json.JSONDecoder(parse_int=_whole)
     place = _next(text, text.index("[") + 1)
     try:
-        while not text.startswith("]", place):
+        has_more = not text.startswith("]", place)
+        while has_more:
             _, end = decoder.raw_decode(text, place)
             yield text[place:end]
             place = _next(text, end)
-            if text.startswith("]", place):
-                break
-            if not text.startswith(",", place):
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-            place = _next(text, place + 1)
-            if text.startswith("]", place):
-                raise json.JSONDecodeError("Expecting value", text, place)
+            if has_more := text.startswith(",", place):
+                place = _next(text, place + 1)
+        if not text.startswith("]", place):
+            raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
         if rest := text[place + 1 :].strip():
             raise json.JSONDecodeError(f"{shown(rest)} after the array", text, place + 1)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{name}, line {error.lineno}: can't be read as JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
-        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        said = error.msg if isinstance(error, json.JSONDecodeError) else error
-        raise DataError(f"{name}{line}: can't be read as JSON: {said}") from error
+        raise DataError(f"{name}: can't be read as JSON: {error}") from error
 
 
 def _next(text: str, start: int) -> int:
