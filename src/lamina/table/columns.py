@@ -221,9 +221,8 @@ class Column(ABC):
         Only for columns with the storage "number".
         """
         values = self.numbers()
-        return values.dtype.kind in "iu" and any(
-            np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
-        )
+        numbers = np.arange(len(values))
+        return values.dtype.kind in "iu" and any(np.array_equal(values, numbers + i) for i in (0, 1))
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
         """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.
@@ -498,10 +497,8 @@ class ArrayColumn(Column):
         return ArrayColumn(self.name, self._values[:rows], self.type_name)
 
     def missing(self) -> int:
-        if self._values.dtype.kind == "f":
+        if self._values.dtype.kind in "fmM":
             return int(np.isnan(self._values).sum())
-        if self._values.dtype.kind in "mM":
-            return int(np.isnat(self._values).sum())
         return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
 
     def numbers(self) -> np.ndarray:

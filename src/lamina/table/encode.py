@@ -207,14 +207,12 @@ class TableEncoder:
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
         self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
         self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
-        names = [column.name for column in self._numbers]
-        names += [f"{column.name} missing" for column in self._gaps]
+        names = [*self._number_names, *(f"{column.name} missing" for column in self._gaps)]
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
         self.n_numbers = len(schema.embedded)
-        self._clips = np.array(
-            [smooth_clip and column.name not in unclipped for column in self._numbers], bool
-        )
+        clips = [smooth_clip and name not in unclipped for name in self._number_names]
+        self._clips = np.array(clips, bool)
         self.code_names = tuple(column.name for column in self._embedded)
         self.cardinalities = tuple(len(column.categories) + 1 for column in self._embedded)
         # A value x becomes (x − center) · factor, a missing number first becomes fill.
@@ -591,9 +589,8 @@ class TableEncoder:
         if not parts:  # all columns are embedded: the network has no other inputs
             parts.append(numbers.astype(np.float32))
         numeric = parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
-        chosen = [
-            nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in map(places.__getitem__, self.code_names)
-        ]
+        at = [places[name] for name in self.code_names]
+        chosen = [nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in at]
         return numeric, nd.concat(*chosen, dim=1) if len(chosen) > 1 else next(iter(chosen), None)
 
     def _require_no_infinity(self, part: np.ndarray, place: Callable[[int], tuple[int, int]]) -> None:

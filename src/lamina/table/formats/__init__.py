@@ -197,12 +197,9 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
     >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
     (True, False)
     """
-    return all(
-        FORMATS[format].is_folder
-        if format
-        else os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images"
-        for file in files
-    )
+    if format:
+        return FORMATS[format].is_folder
+    return all(os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images" for file in files)
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:

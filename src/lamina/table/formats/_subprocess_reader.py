@@ -163,14 +163,11 @@ _service = _Service()
 atexit.register(_service.end)
 
 
-def begin() -> None:
-    """Start the child, which takes a while, before files are read."""
-    _service.begin()
+begin = _service.begin
+"""Start the child, which takes a while, before files are read."""
 
-
-def end() -> None:
-    """End the child, which frees its memory; a later read starts a new child."""
-    _service.end()
+end = _service.end
+"""End the child, which frees its memory; a later read starts a new child."""
 
 
 def read_in_subprocess(
