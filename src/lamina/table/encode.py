@@ -477,19 +477,17 @@ class TableEncoder:
         scale = self._scaler(entries.dtype)
         values = np.empty(entries.nnz, np.float32)
 
-        def place(entry: int) -> tuple[int, int]:
+        def place(start: int, i: int) -> tuple[int, int]:
+            entry = start + i
             return int(np.searchsorted(entries.indptr, entry, side="right")) - 1, int(entries.indices[entry])
 
         for start in range(0, len(values), _BLOCK):
             part = slice(start, start + _BLOCK)
-            values[part] = scale(
-                entries.data[None, part], entries.indices[part], lambda i, start=start: place(start + i)
-            )
+            values[part] = scale(entries.data[None, part], entries.indices[part], partial(place, start))
         width = entries.shape[1]
-        zeros = scale(np.zeros((1, width), entries.dtype), np.arange(width), place)[0].astype(np.float32)
-        return SparseNumbers(
-            zeros, type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
-        )
+        zeros = scale(np.zeros((1, width), entries.dtype), np.arange(width), partial(place, 0))[0]
+        encoded = type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
+        return SparseNumbers(zeros.astype(np.float32), encoded)
 
     def _blocks(self, table: Table) -> Iterable[tuple[list[int] | slice, Any]]:
         """The numeric columns' positions and values, arrays or a sparse matrix (rows, columns)."""

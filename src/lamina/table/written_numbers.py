@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from math import isinf, log10
 from typing import Any, NamedTuple
@@ -128,41 +128,36 @@ _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, revers
 _NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
 _SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
-_ATOM = lazily(
+_in_any_case = partial(lazily, flags=re.IGNORECASE)
+_ATOM = _in_any_case(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
-    rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?",
-    re.IGNORECASE,
+    rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?"
 )
-_SPAN = lazily(
+_SPAN = _in_any_case(
     r"(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+) ?h(?:(?:ou)?rs?)?,? ?)?(?:(\d+) ?m(?:in(?:ute)?s?)?,? ?)?"
-    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
-    re.IGNORECASE,
+    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?"
 )
-_ISO = lazily(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+_ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
-_CLOCK = lazily(
-    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)",
-    re.IGNORECASE,
+_CLOCK = _in_any_case(
+    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)"
 )
-_FEET = lazily(
-    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
-    re.IGNORECASE,
+_FEET = _in_any_case(
+    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?"
 )
 _NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """Dashes for zero cents, as in Swiss prices: 12.–."""
-_ABOUT = lazily(
-    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
+_ABOUT = _in_any_case(
+    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *"
 )
-_OPEN_BEFORE = lazily(
-    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
-)
-_OPEN_AFTER = lazily(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
-_DASH = lazily(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
+_OPEN_BEFORE = _in_any_case(rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})")
+_OPEN_AFTER = _in_any_case(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)")
+_DASH = _in_any_case(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?")
 _INTERVAL = lazily(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
-_INFINITE = lazily(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
-_BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
+_INFINITE = _in_any_case(r"[+-]?(?:inf|infinity|∞)")
+_BETWEEN = _in_any_case(r"(?:between|from|zwischen|von) ")
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
 """Maximum length of a number, so that untrusted texts take no time."""

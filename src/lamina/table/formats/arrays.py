@@ -134,23 +134,18 @@ def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.
     """
-    return ArrayFile(source.name, _idx_frame(source))
-
-
-def _idx_frame(source: Source) -> pl.DataFrame:
     array = read_idx(source.unpacked(), name=source.name)
     if array.ndim == 1:
-        return pl.DataFrame({LABEL: array})
+        return ArrayFile(source.name, pl.DataFrame({LABEL: array}))
     frame = pixel_frame(source.name, array)
-    labels = _labels_beside(source.path)
-    if labels is None:
-        return frame
-    values = read_idx(labels)
-    if values.shape != (len(array),):
-        raise DataError(
-            f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
-        )
-    return frame.with_columns(pl.Series(LABEL, values))
+    if (labels := _labels_beside(source.path)) is not None:
+        values = read_idx(labels)
+        if values.shape != (len(array),):
+            raise DataError(
+                f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
+            )
+        frame = frame.with_columns(pl.Series(LABEL, values))
+    return ArrayFile(source.name, frame)
 
 
 def _labels_beside(images: Path) -> Path | None:

@@ -419,9 +419,7 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
         width = tokens.dtype.itemsize
         short = np.flatnonzero((lengths > 0) & (lengths <= width))
         places = opening[short, None] + 1 + np.arange(width)
-        texts = np.where(
-            places < closing[short, None], content[np.minimum(places, len(content) - 1)], 0
-        ).astype(np.uint8)
+        texts = content[np.minimum(places, len(content) - 1)] * (places < closing[short, None])
         matters[short] |= np.isin(texts.view(tokens.dtype)[:, 0], tokens)
     if not matters.any():
         return records

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -156,11 +154,11 @@ def _with_lines(source: Source) -> Source:
 
 
 def _copy(source: Source, elements: Iterable[str]) -> Source:
-    path = source.scratch / f"{len(os.listdir(source.scratch))}-lines.jsonl"
-    with path.open("wb") as file:
+    copy = source.copy_called("lines.jsonl")
+    with copy.path.open("wb") as file:
         for element in elements:
             file.write(element.replace("\r", " ").replace("\n", " ").encode() + b"\n")
-    return replace(source, path=path, compression="")
+    return copy
 
 
 def _rows_of_document(source: Source, as_text: Collection[str]) -> list[dict[str, Any]] | None:

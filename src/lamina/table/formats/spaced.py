@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 from lamina.table.formats._dialect import records_of, utf8_chunks, whole_lines
@@ -32,15 +30,15 @@ def with_tabs(source: Source, encoding: str, quote: str | None) -> Source | None
     if not _are_divided(rows):
         return None
     names = [""] * (len(rows[1]) - len(rows[0]))
-    path = source.scratch / f"{len(os.listdir(source.scratch))}-tabs.tsv"
-    with path.open("w", encoding="utf-8", newline="") as file:
+    copy = source.copy_called("tabs.tsv")
+    with copy.path.open("w", encoding="utf-8", newline="") as file:
         for row in _rows(source, encoding, quote):
             line = io.StringIO()
             if row:
                 csv.writer(line, delimiter="\t", lineterminator="").writerow(names + row)
                 names = []
             file.write(line.getvalue() + "\n")
-    return replace(source, path=path, compression="")
+    return copy
 
 
 def _are_divided(rows: list[list[str]]) -> bool:
