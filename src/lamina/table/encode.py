@@ -281,8 +281,7 @@ class TableEncoder:
                 schema.
         """
         table = check(self.schema, sample)
-        columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
-        found = [quartiles(values, column.low, column.high) for column, values in columns]
+        found = [quartiles(table.column(one.name).numbers(), one.low, one.high) for one in self._numbers]
         summaries = np.array(found, np.float64).reshape(-1, 5).T
         centers, factors = center_and_factor(summaries)
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))

@@ -328,10 +328,8 @@ def _closed_range(text: str) -> Written | None:
         bare = not has_words and not found[0].strip().isalpha()
         if not low.power and not low.unit:  # $50–99k, 2–3 years
             low = low._replace(power=high.power, unit=high.unit, tight=high.tight)
-        if not high.currency:
-            high = high._replace(currency=low.currency)
-        elif not low.currency:
-            low = low._replace(currency=high.currency)
+        low = low._replace(currency=low.currency or high.currency)
+        high = high._replace(currency=high.currency or low.currency)
         if not high.unit:
             high = high._replace(unit=low.unit, tight=low.tight)
         return Written(low, high, 0, bare)

@@ -91,9 +91,8 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
     if options.header and (title := _title_lines(text, delimiter, options.quote)):
         first = title.strip().splitlines()[0].strip(delimiter)
-        warn(
-            f"{source.name}: {counted(title.count(chr(10)), 'line')} above the column names left out, {shown(first)} …"
-        )
+        lines = counted(title.count("\n"), "line")
+        warn(f"{source.name}: {lines} above the column names left out, {shown(first)} …")
         blank += len(title.encode())
         text = text[len(title) :]
     reader = records_of(io.StringIO(text, newline="\n"), delimiter, options.quote)
@@ -104,7 +103,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     lines_of_header = reader.line_num if options.header else 0
     header = "".join(_lines(text, lines_of_header))
-    names = _unique_names(source, [field.strip() for field in fields], options.header)
+    names = _unique_names(source.name, [field.strip() for field in fields], options.header)
     repeated = "" if len(names) < 2 or all(number_in(name) is not None for name in names) else header
     below = _lines_of_descriptions(text, reader, len(fields)) if options.header else 0
     if below:
@@ -384,28 +383,26 @@ def _widths(reader: Any) -> Generator[int]:
         yield from (len(fields) for fields in reader if fields)
 
 
-def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:
+def _unique_names(file: str, fields: list[str], header: bool) -> tuple[str, ...]:
     if not header:
         return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
     names = [name or f"unnamed_{i}" for i, name in enumerate(fields, start=1)]
     unnamed = [called for called, name in zip(names, fields, strict=True) if not name]
     if unnamed:
         warn(
-            f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {listed(unnamed)}. "
+            f"{file}: {counted(len(unnamed), 'column')} without a name, called {listed(unnamed)}. "
             "Such a column is often a row number: leave it out of training then"
         )
     if all(name[:1] == name[-1:] == "'" for name in fields):
-        warn(
-            f"{source.name}: the column names are in single quotes; {as_option('quote', chr(39))} removes these"
-        )
+        warn(f"{file}: the column names are in single quotes; {as_option('quote', chr(39))} removes these")
     if number := next((name for name in fields if number_in(name) is not None and "." in name), None):
         warn(
-            f"{source.name}: {shown(number)} became a column's name; if the first line has values, write names above it"
+            f"{file}: {shown(number)} became a column's name; if the first line has values, write names above it"
         )
-    return _each_its_own(source, names)
+    return _each_its_own(file, names)
 
 
-def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
+def _each_its_own(file: str, names: list[str]) -> tuple[str, ...]:
     """Distinct column names: from its second occurrence on, a repeated name gets a number."""
     taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
     for name in names:
@@ -420,5 +417,5 @@ def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
         found.append(own)
     if renamed:
         repeated = listed(dict.fromkeys(renamed.values()))
-        warn(f"{source.name}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
+        warn(f"{file}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
     return tuple(found)

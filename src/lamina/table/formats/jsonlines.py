@@ -125,24 +125,19 @@ class JsonLines:
         for number, text in enumerate(chunk.split(b"\n"), start=line):
             if not text.strip():
                 continue
+            place = f"{self.name}, {self._unit} {number}"
             try:
                 row = json.loads(text, parse_constant=_constant, parse_int=_whole)
             except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{self.name}, {self._unit} {number}: can't be read as JSON: {error}"
-                ) from error
+                raise DataError(f"{place}: can't be read as JSON: {error}") from error
             if not isinstance(row, dict):
-                raise DataError(
-                    f"{self.name}, {self._unit} {number}: {_kind(row) or 'null'}, not an object; write each row as "
-                    "an object"
-                )
+                said = f"{_kind(row) or 'null'}, not an object; write each row as an object"
+                raise DataError(f"{place}: {said}")
             for key, value in row.items():
                 kind = _kind(value)
                 if kind and kinds.setdefault(key, kind) != kind:
-                    raise DataError(
-                        f"{self.name}, {self._unit} {number}: {key!r} is {kind}, but {kinds[key]} above; give it "
-                        "one type"
-                    )
+                    said = f"{key!r} is {kind}, but {kinds[key]} above; give it one type"
+                    raise DataError(f"{place}: {said}")
             rows.append(row)
         return rows
 
@@ -192,9 +187,8 @@ def _table_in(name: str, document: Any, as_text: Collection[str]) -> list[dict[s
         return [dict(zip(map(str, names), row, strict=True)) for row in data]
     columns = [*parts.values()]
     if _are_all(dict, columns) and all([*one] == [*map(str, range(len(columns[0])))] for one in columns):
-        return [
-            dict(zip(parts, row, strict=True)) for row in zip(*(one.values() for one in columns), strict=True)
-        ]
+        rows = zip(*(one.values() for one in columns), strict=True)
+        return [dict(zip(parts, row, strict=True)) for row in rows]
     tables = [key for key, value in parts.items() if _are_all(dict, value)]
     if len(tables) != 1 or tables[0] in as_text:
         return None
