@@ -221,8 +221,8 @@ class Column(ABC):
         Only for columns with the storage "number".
         """
         values = self.numbers()
-        numbers = np.arange(len(values))
-        return values.dtype.kind in "iu" and any(np.array_equal(values, numbers + i) for i in (0, 1))
+        is_whole = values.dtype.kind in "iu"
+        return is_whole and any(np.array_equal(values, np.arange(len(values)) + i) for i in (0, 1))
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
         """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.

@@ -40,7 +40,7 @@ class Pattern(Fields):
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        numbers = (decimal(f"_{name}") for name in self.fields)
+        numbers = (decimal(self.source(name).group) for name in self.fields)
         text = _SPECIAL.sub(r"\\\g<0>", self.words)
         return (lazily(re.sub("\0", lambda _: next(numbers), text), re.ASCII),) if text else ()
 
@@ -49,7 +49,7 @@ class Pattern(Fields):
         return tuple(str(i + 1) for i in range(self.words.count("\0")))
 
     def source(self, name: str) -> Source:
-        return Source("decimal", f"_{name}")
+        return Source("decimal", f"_{name}_")
 
     def _found(self, candidate: Candidate) -> Fields | None:
         if candidate.looks_meant:

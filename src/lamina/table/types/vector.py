@@ -66,7 +66,7 @@ class Vector(Fields):
     def reading(self, schema: ColumnSchema) -> Reading | None:
         if self.count > _SEVERAL:
             return None
-        sources = [Source("decimal", f"_{name}") for name in self.names(schema)]
+        sources = [Source("decimal", f"_{name}_") for name in self.names(schema)]
         numbers = [decimal(source.group) for source in sources]
         cells = [numbers[0], *(f"(?:{number}|null|NaN)" for number in numbers[1:])]
         several = r"(?:\s*[,;|]\s*|\s*(?:[xX*]\s*|×\s*)|\s+)".join(cells)
