@@ -221,9 +221,8 @@ class Column(ABC):
         Only for columns with the storage "number".
         """
         values = self.numbers()
-        return values.dtype.kind in "iu" and any(
-            np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
-        )
+        is_whole = values.dtype.kind in "iu"
+        return is_whole and any(np.array_equal(values, np.arange(len(values)) + i) for i in (0, 1))
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
         """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.
@@ -445,13 +444,10 @@ def _order_of(series: Any) -> tuple[str, ...]:
     Other libraries don't report an order.
     """
     kind = getattr(series.to_native(), "dtype", None)
-    if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= _TWO:
+    if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= 2:
         return ()
     return tuple(map(value_name, cast(Any, kind).categories))
 
-
-_TWO = 2
-"""Maximum number of categories for which an order makes no difference."""
 
 FEW = 100
 """Maximum number of values for which a loop is faster than a query."""
@@ -467,21 +463,15 @@ def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool, bool, bool]:
     plain = dtype.is_numeric() and not dtype.is_decimal() and dtype not in (nw.Int128, nw.UInt128)
     of_objects = dtype.is_nested() or dtype in (nw.Object, nw.Unknown, nw.Binary)
     is_categorical = dtype in (nw.Categorical, nw.Enum)
-    return name, _storage(dtype), is_categorical, dtype.is_integer(), dtype.is_float(), plain, of_objects
+    storage: Storage = "number" if dtype.is_numeric() else _STORAGES.get(name, "other")
+    return name, storage, is_categorical, dtype.is_integer(), dtype.is_float(), plain, of_objects
 
 
-def _storage(dtype: Any) -> Storage:
-    if dtype.is_numeric():
-        return "number"
-    kinds: dict[Storage, tuple[Any, ...]] = {
-        "boolean": (nw.Boolean,),
-        "text": (nw.String, nw.Categorical, nw.Enum),
-        "date": (nw.Date, nw.Datetime),
-        "time": (nw.Time,),
-        "duration": (nw.Duration,),
-    }
-    found: list[Storage] = [storage for storage, types in kinds.items() if dtype in types]
-    return found[0] if found else "other"
+_STORAGES: dict[str, Storage] = {
+    "Boolean": "boolean", "String": "text", "Categorical": "text", "Enum": "text", "Date": "date", "Datetime": "date",
+    "Time": "time", "Duration": "duration",
+}  # fmt: skip
+"""The storage of narwhals types that are no numbers."""
 
 
 class ArrayColumn(Column):
@@ -507,10 +497,8 @@ class ArrayColumn(Column):
         return ArrayColumn(self.name, self._values[:rows], self.type_name)
 
     def missing(self) -> int:
-        if self._values.dtype.kind == "f":
+        if self._values.dtype.kind in "fmM":
             return int(np.isnan(self._values).sum())
-        if self._values.dtype.kind in "mM":
-            return int(np.isnat(self._values).sum())
         return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
 
     def numbers(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -207,14 +207,12 @@ class TableEncoder:
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
         self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
         self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
-        names = [column.name for column in self._numbers]
-        names += [f"{column.name} missing" for column in self._gaps]
+        names = [*self._number_names, *(f"{column.name} missing" for column in self._gaps)]
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
         self.n_numbers = len(schema.embedded)
-        self._clips = np.array(
-            [smooth_clip and column.name not in unclipped for column in self._numbers], bool
-        )
+        clips = [smooth_clip and name not in unclipped for name in self._number_names]
+        self._clips = np.array(clips, bool)
         self.code_names = tuple(column.name for column in self._embedded)
         self.cardinalities = tuple(len(column.categories) + 1 for column in self._embedded)
         # A value x becomes (x − center) · factor, a missing number first becomes fill.
@@ -283,20 +281,14 @@ class TableEncoder:
                 schema.
         """
         table = check(self.schema, sample)
-        columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
-        found = [quartiles(values, column.low, column.high) for column, values in columns]
+        found = [quartiles(table.column(one.name).numbers(), one.low, one.high) for one in self._numbers]
         summaries = np.array(found, np.float64).reshape(-1, 5).T
         centers, factors = center_and_factor(summaries)
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
-        rows = self.schema.rows
-        for column in self._gaps:
-            pairs.append(
-                count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing]))
-            )
+        pairs += [_flag_statistics(self.schema.rows, column.missing) for column in self._gaps]
         for column in self._one_hot:
             pairs += _one_hot_statistics([column.missing, *column.counts])
-        statistics = np.array(pairs, np.float64).reshape(-1, 2)
-        return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
+        return self._with(*np.array(pairs, np.float64).reshape(-1, 2).T.copy())
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
         """Set these medians and scales; return the encoder itself, which is now fitted."""
@@ -331,8 +323,7 @@ class TableEncoder:
         j = len(self._numbers)
         for columns, values in table.numbers([column.name for column in self._gaps]):
             for i, missing in zip(columns, np.isnan(values[counted]).T, strict=True):
-                of_flag = count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2))
-                centers[j + i], factors[j + i] = of_flag
+                centers[j + i], factors[j + i] = _flag_statistics(len(missing), int(missing.sum()))
         pairs: list[tuple[float, float]] = []
         for column in self._one_hot:
             codes = category_codes(column, table.column(column.name))[counted]
@@ -426,8 +417,7 @@ class TableEncoder:
 
     def _without_infinity(self, numbers: np.ndarray, codes: np.ndarray) -> Coded:
         if np.isinf(numbers).any():
-            width = numbers.shape[1]
-            self._require_no_infinity(numbers, lambda i: (i // width, i % width))
+            self._require_no_infinity(numbers, partial(self._place, 0, slice(None), numbers.shape[1]))
         return Coded(numbers, codes)
 
     @timed("encoding")
@@ -486,19 +476,17 @@ class TableEncoder:
         scale = self._scaler(entries.dtype)
         values = np.empty(entries.nnz, np.float32)
 
-        def place(entry: int) -> tuple[int, int]:
+        def place(start: int, i: int) -> tuple[int, int]:
+            entry = start + i
             return int(np.searchsorted(entries.indptr, entry, side="right")) - 1, int(entries.indices[entry])
 
         for start in range(0, len(values), _BLOCK):
             part = slice(start, start + _BLOCK)
-            values[part] = scale(
-                entries.data[None, part], entries.indices[part], lambda i, start=start: place(start + i)
-            )
+            values[part] = scale(entries.data[None, part], entries.indices[part], partial(place, start))
         width = entries.shape[1]
-        zeros = scale(np.zeros((1, width), entries.dtype), np.arange(width), place)[0].astype(np.float32)
-        return SparseNumbers(
-            zeros, type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
-        )
+        zeros = scale(np.zeros((1, width), entries.dtype), np.arange(width), partial(place, 0))[0]
+        encoded = type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
+        return SparseNumbers(zeros.astype(np.float32), encoded)
 
     def _blocks(self, table: Table) -> Iterable[tuple[list[int] | slice, Any]]:
         """The numeric columns' positions and values, arrays or a sparse matrix (rows, columns)."""
@@ -515,16 +503,14 @@ class TableEncoder:
             for start in range(0, table.rows, rows):
                 parts = [dense(values[start : start + rows]) for values in blocks]
                 part = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-                numeric[start : start + rows, columns] = scale(
-                    part,
-                    columns,
-                    lambda i, start=start, columns=columns, width=width: (
-                        start + i // width,
-                        np.arange(len(self._numbers))[columns][i % width],
-                    ),
-                )
+                out = numeric[start : start + rows]
+                out[:, columns] = scale(part, columns, partial(self._place, start, columns, width))
                 if self._gaps:
-                    self._write_flags(part, columns, numeric[start : start + rows])
+                    self._write_flags(part, columns, out)
+
+    def _place(self, start: int, columns: list[int] | slice, width: int, i: int) -> tuple[int, int]:
+        """The row and the column of the i-th number of `width` numeric columns, from row `start` on."""
+        return start + i // width, np.arange(len(self._numbers))[columns][i % width]
 
     def _write_flags(self, values: np.ndarray, columns: list[int] | slice, out: np.ndarray) -> None:
         """Write the flags of missing numbers of some numeric columns, whose values are given."""
@@ -600,9 +586,8 @@ class TableEncoder:
         if not parts:  # all columns are embedded: the network has no other inputs
             parts.append(numbers.astype(np.float32))
         numeric = parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
-        chosen = [
-            nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in map(places.__getitem__, self.code_names)
-        ]
+        at = [places[name] for name in self.code_names]
+        chosen = [nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in at]
         return numeric, nd.concat(*chosen, dim=1) if len(chosen) > 1 else next(iter(chosen), None)
 
     def _require_no_infinity(self, part: np.ndarray, place: Callable[[int], tuple[int, int]]) -> None:
@@ -773,6 +758,11 @@ def _patterns(categories: int) -> np.ndarray:
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
+def _flag_statistics(rows: int, ones: int) -> tuple[float, float]:
+    """The median and scale factor of a column with so many ones, and zeros in the other rows."""
+    return count_statistics(np.array([0, 1]), np.array([rows - ones, ones]))
+
+
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     """The median and scale factor of each one-hot column.
 
@@ -781,5 +771,4 @@ def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
-    total = sum(counts)
-    return [count_statistics(np.array([0, 1]), np.array([total - n, n])) for n in rows]
+    return [_flag_statistics(sum(counts), ones) for ones in rows]

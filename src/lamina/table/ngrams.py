@@ -111,10 +111,9 @@ def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _are_wide(points: np.ndarray) -> np.ndarray:
     """Whether code points are ideographs, kana or emoji."""
-    are_of_east_asia = ((points >= _FIRST_WIDE) & (points < 0xAC00)) | (
-        (points >= 0xF900) & (points < 0xFB00)
-    )
-    return are_of_east_asia | (points >= 0x1F000)
+    are_of_east_asia = (points >= _FIRST_WIDE) & (points < 0xAC00)
+    are_compatible = (points >= 0xF900) & (points < 0xFB00)
+    return are_of_east_asia | are_compatible | (points >= 0x1F000)
 
 
 def kinds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -318,11 +317,8 @@ class TextEncoder:
             hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts[first:last]])
             places = table.take(hashes >> _SHIFT)
             known = np.flatnonzero(self.hashes.take(places) == hashes) if len(self.hashes) else places[:0]
-            yield (
-                first,
-                last,
-                _counting(owners.take(known), places.take(known), (last - first, len(self.hashes))),
-            )
+            shape = last - first, len(self.hashes)
+            yield first, last, _counting(owners.take(known), places.take(known), shape)
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:

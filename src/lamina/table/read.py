@@ -7,7 +7,7 @@ returning any, so that types don't depend on batch boundaries, and no error occu
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.lazily import pl
 from lamina.support.messages import doing
-from lamina.table.formats import FORMATS, HasTypes, begin_reading
+from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
@@ -102,14 +102,21 @@ def iter_batches(
         types = common_types(readers)
         places = places or Places()
         for reader in readers:
-            places.begin(reader.name, reader.lines)
-            for batch in reader.batches(types, rows):
-                places.rows += len(batch)
-                if not reader.textual:
-                    doing(f"reading {os.path.basename(reader.name)}: {counted(places.rows, 'row')}")
-                yield batch
+            yield from batches_of(reader, types, rows, places)
         if not places.rows:
             yield pl.DataFrame(schema=types)
+
+
+def batches_of(
+    reader: Reader, types: Mapping[str, pl.DataType], rows: int, places: Places
+) -> Generator[pl.DataFrame]:
+    """The batches of a file; `places` receives the place of each row, and messages say how many rows were read."""
+    places.begin(reader.name, reader.lines)
+    for batch in reader.batches(types, rows):
+        places.rows += len(batch)
+        if not reader.textual:
+            doing(f"reading {os.path.basename(reader.name)}: {counted(places.rows, 'row')}")
+        yield batch
 
 
 def require_polars() -> None:

@@ -69,6 +69,10 @@ class Source:
         with self.open() as packed:
             return _copied(packed, self.scratch, self.path.name)
 
+    def copy_called(self, name: str) -> Source:
+        """A temporary file for a copy in another form, which the caller writes."""
+        return replace(self, path=_new_path(self.scratch, name), compression="")
+
 
 class _Unpacked(io.RawIOBase):
     """A decompressing stream, which raises an error if the output far exceeds the file's size."""
@@ -143,10 +147,14 @@ def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
 
 def _copied(stream: IO[bytes], scratch: Path, name: str) -> Path:
     """A temporary file with the content of a stream."""
-    path = scratch / f"{len(os.listdir(scratch))}-{name}"
+    path = _new_path(scratch, name)
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)
     return path
+
+
+def _new_path(scratch: Path, name: str) -> Path:
+    return scratch / f"{len(os.listdir(scratch))}-{name}"
 
 
 def _source(name: str, path: Path, format: str | None, scratch: Path) -> Source:

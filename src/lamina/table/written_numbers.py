@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from math import isinf, log10
 from typing import Any, NamedTuple
@@ -81,9 +81,7 @@ _LENGTHS = {
 def _of_lengths(power: int, words: str) -> dict[float, str]:
     """The units of areas (power 2) or volumes (3) that are powers of lengths, in which _ stands for the length."""
     return {
-        size**power: ",".join(
-            word.replace("_", length) for length in names.split() for word in words.split(",")
-        )
+        size**power: ",".join(words.replace("_", length) for length in names.split())
         for size, names in _LENGTHS.items()
     }
 
@@ -130,41 +128,36 @@ _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, revers
 _NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
 _SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
-_ATOM = lazily(
+_in_any_case = partial(lazily, flags=re.IGNORECASE)
+_ATOM = _in_any_case(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
-    rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?",
-    re.IGNORECASE,
+    rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?"
 )
-_SPAN = lazily(
+_SPAN = _in_any_case(
     r"(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+) ?h(?:(?:ou)?rs?)?,? ?)?(?:(\d+) ?m(?:in(?:ute)?s?)?,? ?)?"
-    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
-    re.IGNORECASE,
+    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?"
 )
-_ISO = lazily(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+_ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
-_CLOCK = lazily(
-    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)",
-    re.IGNORECASE,
+_CLOCK = _in_any_case(
+    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)"
 )
-_FEET = lazily(
-    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
-    re.IGNORECASE,
+_FEET = _in_any_case(
+    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?"
 )
 _NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """Dashes for zero cents, as in Swiss prices: 12.–."""
-_ABOUT = lazily(
-    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
+_ABOUT = _in_any_case(
+    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *"
 )
-_OPEN_BEFORE = lazily(
-    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
-)
-_OPEN_AFTER = lazily(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
-_DASH = lazily(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
+_OPEN_BEFORE = _in_any_case(rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})")
+_OPEN_AFTER = _in_any_case(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)")
+_DASH = _in_any_case(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?")
 _INTERVAL = lazily(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
-_INFINITE = lazily(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
-_BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
+_INFINITE = _in_any_case(r"[+-]?(?:inf|infinity|∞)")
+_BETWEEN = _in_any_case(r"(?:between|from|zwischen|von) ")
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
 """Maximum length of a number, so that untrusted texts take no time."""
@@ -343,18 +336,15 @@ def _closed_range(text: str) -> Written | None:
         low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
         if low is None or high is None or low.negative or high.negative:
             continue
-        said = found[0].strip().isalpha() or bool(
-            low.unit or high.unit or low.currency or high.currency or high.power
-        )
+        has_words = any((low.unit, high.unit, low.currency, high.currency, high.power))
+        bare = not has_words and not found[0].strip().isalpha()
         if not low.power and not low.unit:  # $50–99k, 2–3 years
             low = low._replace(power=high.power, unit=high.unit, tight=high.tight)
-        if not high.currency:
-            high = high._replace(currency=low.currency)
-        elif not low.currency:
-            low = low._replace(currency=high.currency)
+        low = low._replace(currency=low.currency or high.currency)
+        high = high._replace(currency=high.currency or low.currency)
         if not high.unit:
             high = high._replace(unit=low.unit, tight=low.tight)
-        return Written(low, high, 0, not said)
+        return Written(low, high, 0, bare)
     return None
 
 
@@ -420,22 +410,14 @@ class Form:
     def powers(self) -> dict[str, int]:
         """The power of ten that each text after a number means, for texts that always mean the same."""
         own = _UNITS.get(self.measure, ("",))[0]
-        words = [
-            *_SCALES,
-            *_SCALE_WORDS,
-            *(unit for unit, (base, _) in _UNITS.items() if base == own),
-            self.measure,
-            "%" if self.shares else "",
-        ]
-        words = [
-            f"{form(word)}{end}" for word in words for form in (str, str.capitalize) for end in ("", ".")
-        ]
-        money = [sign + self.currency for sign in ("", *_SCALES)]
+        units = (unit for unit, (base, _) in _UNITS.items() if base == own)
+        words = [*_SCALES, *_SCALE_WORDS, *units, self.measure, "%" if self.shares else ""]
+        words = [each + end for word in words for each in (word, word.capitalize()) for end in ("", ".")]
+        if self.currency:
+            words += [f"{word} {self.currency}" for word in words]
+        words += [sign + self.currency for sign in ("", *_SCALES)]
         found: dict[str, int] = {}
-        for word in {*words, *money, *(f"{word} {self.currency}" for word in words if self.currency)} - {
-            "",
-            ".",
-        }:
+        for word in {*words} - {"", "."}:
             texts = [f"{before}1{gap}{word}" for before in {"", self.currency} for gap in ("", " ")]
             values = {number_of(text, self) for text in texts}
             value = values.pop()
@@ -497,9 +479,8 @@ def _power(unit: str, form: Form) -> int | None:
 def _singular(unit: str) -> str:
     """A word for a unit, in the singular and in lower case; signs and short units are unchanged."""
     word = unit.lower().strip(". ")
-    return (
-        word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
-    )
+    is_plural = len(word) > 2 and word[-1] == "s" and word.isalpha()
+    return word[:-1] if is_plural else word if len(word) > 3 else unit
 
 
 def _ratio(unit: str, form: Form) -> float | None:
@@ -544,9 +525,8 @@ def number_of(text: str, form: Form) -> float | None:
     """
     if found := form.usual.fullmatch(text):
         whole = found["digits"]
-        value = float(
-            f"{whole if whole.isdecimal() else whole.translate(_NO_SEPARATORS)}.{found['fraction'] or '0'}"
-        )
+        whole = whole if whole.isdecimal() else whole.translate(_NO_SEPARATORS)
+        value = float(f"{whole}.{found['fraction'] or '0'}")
         return -value if found["minus"] or found["minus2"] else value
     written = _written(text)
     return None if written is None else _read(written, form)
@@ -705,13 +685,10 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
     """
     parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
     pairs = [(int(above), int(under)) for above, under in parts]
-    if not pairs:
-        return False
-    if len({under for _, under in pairs}) == 1 and all(
-        under > 0 and above <= under for above, under in pairs
-    ):
-        return True
-    return all(under in _DENOMINATORS and above < under for above, under in pairs)
+    are_real = all(under > 0 and above <= under for above, under in pairs)
+    are_ratings = are_real and len({under for _, under in pairs}) == 1
+    of_inches = all(under in _DENOMINATORS and above < under for above, under in pairs)
+    return bool(pairs) and (are_ratings or of_inches)
 
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:

@@ -123,9 +123,4 @@ def _is_sum(column: Column, index: int) -> bool:
 def _written(column: Column) -> np.ndarray:
     """The numbers in a column of texts; NaN for texts that are no numbers."""
     form = form_of([(value_name(value), count) for value, count in column.value_counts()])
-
-    def number(value: object) -> float:
-        found = number_in_form(value_name(value), form)
-        return np.nan if found is None else found
-
-    return column.mapped(number, np.float64)
+    return column.parsed(lambda text: number_in_form(text, form))[0]

@@ -71,8 +71,7 @@ class Format:
         magic: the first bytes of the content, which identify the format if the name has no known suffix.
         reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
         writes: "module:name" of the `Writer`; None if writing is unsupported.
-        begins: "module:name" of a function that starts a slow helper process early, if any.
-        ends: "module:name" of a function that ends the helper process, to free memory.
+        in_subprocess: whether a helper process reads files of this format, which is slow to start.
         packs_itself: whether the format has internal compression.
         is_folder: whether a folder can have this format.
         packages: the PyPI names of required packages other than polars.
@@ -84,8 +83,7 @@ class Format:
     _: KW_ONLY
     reads: str
     writes: str | None = None
-    begins: str | None = None
-    ends: str | None = None
+    in_subprocess: bool = False
     packs_itself: bool = False
     is_folder: bool = False
     packages: tuple[str, ...] = ()
@@ -115,13 +113,11 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet",
-        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet", in_subprocess=True, packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather",
-        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather", in_subprocess=True, packs_itself=True,
     ),
     "jsonl": Format(
         "JSON", (".jsonl", ".ndjson", ".json"), (b"{", b"[{"),  # a line, or an element of an array, per row
@@ -129,8 +125,7 @@ FORMATS: dict[str, Format] = {
     ),
     "excel": Format(
         "Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
-        reads="spreadsheet:read_spreadsheet", begins="_subprocess_reader:begin", ends="_subprocess_reader:end",
-        packs_itself=True, packages=("python-calamine",),
+        reads="spreadsheet:read_spreadsheet", in_subprocess=True, packs_itself=True, packages=("python-calamine",),
     ),
     "npz": Format("npz", (".npz",), (b"PK\x03\x04",), reads="arrays:read_npz"),
     "idx": Format(
@@ -159,23 +154,20 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start the helper processes for reading files with these names.
+    """Start the helper process if it reads files with these names.
 
-    They take a while to start, so call this function before other modules load.
+    It takes a while to start, so call this function before other modules load.
 
     >>> begin_reading(["people.csv"])
     """
     formats = {format_of_name(os.fspath(name))[0] for name in names}
-    for place in {FORMATS[format].begins for format in formats if format is not None}:
-        if place is not None:
-            _imported(place)()
+    if any(FORMATS[format].in_subprocess for format in formats if format is not None):
+        _imported("_subprocess_reader:begin")()
 
 
 def end_reading() -> None:
-    """Stop the helper processes that reading or `begin_reading` started, which frees memory."""
-    for place in {format.ends for format in FORMATS.values()}:
-        if place is not None:
-            _imported(place)()
+    """Stop the helper process if reading or `begin_reading` started it, which frees memory."""
+    _imported("_subprocess_reader:end")()
 
 
 def described() -> str:
@@ -205,12 +197,9 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
     >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
     (True, False)
     """
-    return all(
-        FORMATS[format].is_folder
-        if format
-        else os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images"
-        for file in files
-    )
+    if format:
+        return FORMATS[format].is_folder
+    return all(os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images" for file in files)
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:

@@ -256,9 +256,8 @@ def main() -> None:
             requests.read(1)
             os.close(int(content))
         ahead = None
-        if (
-            letter != ERROR and request["rows"]
-        ):  # decodes the next part meanwhile, which is probably requested next
+        if letter != ERROR and request["rows"]:
+            # Meanwhile the next part is decoded, which is probably requested next.
             ahead = {**request, "start": request["start"] + request["rows"]}
             letter, content = reader.answer(ahead)
 

@@ -8,13 +8,13 @@ import io
 import itertools
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.support.files.limits import MOST_TEXT_COLUMNS, in_words, require_columns
+from lamina.support.files.limits import LONGEST_RECORD, MOST_TEXT_COLUMNS, in_words, require_columns
 from lamina.support.messages import doing
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, counted, listed, shown, warn
@@ -30,7 +30,6 @@ _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
 _LONGEST_SAID = 60
-_TWO = 2
 _FEWEST_VALUES = 2
 """The fewest values of a column that tell a description above them."""
 
@@ -92,12 +91,11 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
     if options.header and (title := _title_lines(text, delimiter, options.quote)):
         first = title.strip().splitlines()[0].strip(delimiter)
-        warn(
-            f"{source.name}: {counted(title.count(chr(10)), 'line')} above the column names left out, {shown(first)} …"
-        )
+        lines = counted(title.count("\n"), "line")
+        warn(f"{source.name}: {lines} above the column names left out, {shown(first)} …")
         blank += len(title.encode())
         text = text[len(title) :]
-    reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
+    reader = records_of(io.StringIO(text, newline="\n"), delimiter, options.quote)
     try:
         fields = next(reader)
     except csv.Error as error:
@@ -105,8 +103,8 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     lines_of_header = reader.line_num if options.header else 0
     header = "".join(_lines(text, lines_of_header))
-    names = _unique_names(source, [field.strip() for field in fields], options.header)
-    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
+    names = _unique_names(source.name, [field.strip() for field in fields], options.header)
+    repeated = "" if len(names) < 2 or all(number_in(name) is not None for name in names) else header
     below = _lines_of_descriptions(text, reader, len(fields)) if options.header else 0
     if below:
         header = "".join(_lines(text, lines_of_header + below))
@@ -263,13 +261,38 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
         ) from error
 
 
+def whole_lines(
+    chunks: Iterable[bytes], end_in: Callable[[bytes], int] = lambda content: content.rfind(b"\n") + 1
+) -> Generator[bytes]:
+    """The content of `chunks`, in blocks of whole lines; the last block may lack its line feed.
+
+    A line that is too long ends the content.
+
+    Args:
+        chunks: see `utf8_chunks`.
+        end_in: the position at which a block ends in some content, 0 if it has no end.
+    """
+    rest = b""
+    for chunk in chunks:
+        content = rest + chunk
+        end = end_in(content)
+        if end:
+            yield content[:end]
+        rest = content[end:]
+        if len(rest) > LONGEST_RECORD:
+            break
+    if rest:
+        yield rest
+
+
 def _lines(text: str, count: int) -> list[str]:
     return list(itertools.islice(io.StringIO(text, newline="\n"), count))
 
 
-def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
+def records_of(lines: Iterable[str], delimiter: str, quote: str | None, **options: Any) -> Any:
+    """Python's reader of the records in some lines, with further options of `csv.reader`."""
     quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting, **options)
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
@@ -280,7 +303,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, _FIRST)
     for delimiter in (",", ";", "\t", "|"):
-        widths = Counter(_widths(_reader(lines, delimiter, quote)))
+        widths = Counter(_widths(records_of(lines, delimiter, quote)))
         width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
         scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
@@ -294,17 +317,17 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
     at least three, or the lines above have no delimiter; where some are empty, as above empty columns, most are not.
     """
     lines, above = _lines(text, _FIRST), 0
-    widths = Counter(_widths(_reader(lines, delimiter, quote)))
+    widths = Counter(_widths(records_of(lines, delimiter, quote)))
     width = max(widths, key=lambda width: (widths[width], width), default=0)
-    reader = _reader(lines, delimiter, quote)
+    reader = records_of(lines, delimiter, quote)
     with suppress(csv.Error, StopIteration):
         while _is_title(names := next(reader), width):
             above = reader.line_num
         title = "".join(lines[:above])
         filled = [name for name in map(str.strip, names) if name]
         are_names = len(filled) > len(names) / 2 and all(number_in(name) is None for name in filled)
-        are_names = are_names and (len(filled) == len(names) or len(filled) > _TWO or delimiter not in title)
-        fits = len(names) > _TWO or delimiter not in title.removeprefix(f"sep={delimiter}")
+        are_names = are_names and (len(filled) == len(names) or len(filled) > 2 or delimiter not in title)
+        fits = len(names) > 2 or delimiter not in title.removeprefix(f"sep={delimiter}")
         if are_names and fits and len(next(reader)) == len(names):
             return title
     return ""
@@ -312,7 +335,7 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
 
 def _is_title(fields: list[str], width: int) -> bool:
     """Whether a record has a text in its first field at most, or is a pair above a table of `width` columns."""
-    is_pair = len(fields) == _TWO and width > 2 * _TWO - 1
+    is_pair = len(fields) == 2 and width > 3
     return is_pair or not any(map(str.strip, fields[1:]))
 
 
@@ -330,7 +353,7 @@ def _described(rows: list[list[str]], count: int) -> bool:
         if len(present := [field for field in column[count:] if field not in MISSING]) >= _FEWEST_VALUES
         and all(may_be_number(field) or is_date(field) for field in present)
     ]
-    return len(typed) >= _TWO and all(
+    return len(typed) >= 2 and all(
         len({*texts}) > 1
         and not any(text in MISSING or may_be_number(text) or is_date(text) for text in texts)
         for texts in zip(*typed, strict=True)
@@ -346,7 +369,7 @@ def _lines_of_descriptions(text: str, reader: Any, width: int) -> int:
                 break
             rows.append(row)
             ends.append(reader.line_num)
-    found = (count for count in (_TWO, 1) if len(rows) > count + _FEWEST_VALUES and _described(rows, count))
+    found = (count for count in (2, 1) if len(rows) > count + _FEWEST_VALUES and _described(rows, count))
     count = next(found, 0)
     return ends[count - 1] - before if count else 0
 
@@ -360,28 +383,26 @@ def _widths(reader: Any) -> Generator[int]:
         yield from (len(fields) for fields in reader if fields)
 
 
-def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:
+def _unique_names(file: str, fields: list[str], header: bool) -> tuple[str, ...]:
     if not header:
         return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
-    unnamed = [i for i, name in enumerate(fields, start=1) if not name]
+    names = [name or f"unnamed_{i}" for i, name in enumerate(fields, start=1)]
+    unnamed = [called for called, name in zip(names, fields, strict=True) if not name]
     if unnamed:
-        called = listed(map(_unnamed, unnamed))
         warn(
-            f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
+            f"{file}: {counted(len(unnamed), 'column')} without a name, called {listed(unnamed)}. "
             "Such a column is often a row number: leave it out of training then"
         )
     if all(name[:1] == name[-1:] == "'" for name in fields):
-        warn(
-            f"{source.name}: the column names are in single quotes; {as_option('quote', chr(39))} removes these"
-        )
+        warn(f"{file}: the column names are in single quotes; {as_option('quote', chr(39))} removes these")
     if number := next((name for name in fields if number_in(name) is not None and "." in name), None):
         warn(
-            f"{source.name}: {shown(number)} became a column's name; if the first line has values, write names above it"
+            f"{file}: {shown(number)} became a column's name; if the first line has values, write names above it"
         )
-    return _each_its_own(source, [name or _unnamed(i) for i, name in enumerate(fields, start=1)])
+    return _each_its_own(file, names)
 
 
-def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
+def _each_its_own(file: str, names: list[str]) -> tuple[str, ...]:
     """Distinct column names: from its second occurrence on, a repeated name gets a number."""
     taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
     for name in names:
@@ -396,9 +417,5 @@ def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
         found.append(own)
     if renamed:
         repeated = listed(dict.fromkeys(renamed.values()))
-        warn(f"{source.name}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
+        warn(f"{file}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
     return tuple(found)
-
-
-def _unnamed(position: int) -> str:
-    return f"unnamed_{position}"

@@ -108,8 +108,12 @@ class _Service:
 
     def begin(self) -> None:
         with self._lock:
-            if self._child is None or self._child.owner != os.getpid():
-                self._child = _Child()
+            self._running()
+
+    def _running(self) -> _Child:
+        if self._child is None or self._child.owner != os.getpid():
+            self._child = _Child()
+        return self._child
 
     def table(self, request: dict[str, object], seconds: float) -> pl.DataFrame:
         """The table with which the child answers a request.
@@ -126,9 +130,7 @@ class _Service:
     def _ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
         letter = b""
         try:
-            if self._child is None or self._child.owner != os.getpid():
-                self._child = _Child()
-            letter, content = self._child.ask(request, seconds)
+            letter, content = self._running().ask(request, seconds)
             return letter, content
         finally:
             if not letter:  # the child died, or Ctrl-C interrupted the answer
@@ -161,14 +163,11 @@ _service = _Service()
 atexit.register(_service.end)
 
 
-def begin() -> None:
-    """Start the child, which takes a while, before files are read."""
-    _service.begin()
+begin = _service.begin
+"""Start the child, which takes a while, before files are read."""
 
-
-def end() -> None:
-    """End the child, which frees its memory; a later read starts a new child."""
-    _service.end()
+end = _service.end
+"""End the child, which frees its memory; a later read starts a new child."""
 
 
 def read_in_subprocess(

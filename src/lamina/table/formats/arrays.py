@@ -14,9 +14,8 @@ from lamina.errors import DataError
 from lamina.support.files.idx import read_idx
 from lamina.support.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
 from lamina.support.lazily import pl
-from lamina.table.formats.textual import in_types
+from lamina.table.formats.textual import Typed, in_types
 from lamina.table.options import ReadOptions
-from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.types.pixel import PIXEL, pixel_names
 
@@ -24,11 +23,8 @@ FILE, LABEL, FIRST_PIXEL = "file", "label", pixel_names(1)[0]
 """Columns of image tables: file names, classes, and the first pixel."""
 
 
-class ArrayFile:
+class ArrayFile(Typed):
     """A file of arrays, loaded as a table in memory."""
-
-    textual = False
-    lines: LineNumbers | None = None
 
     def __init__(self, name: str, frame: pl.DataFrame) -> None:
         self.name = name
@@ -138,23 +134,18 @@ def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.
     """
-    return ArrayFile(source.name, _idx_frame(source))
-
-
-def _idx_frame(source: Source) -> pl.DataFrame:
     array = read_idx(source.unpacked(), name=source.name)
     if array.ndim == 1:
-        return pl.DataFrame({LABEL: array})
+        return ArrayFile(source.name, pl.DataFrame({LABEL: array}))
     frame = pixel_frame(source.name, array)
-    labels = _labels_beside(source.path)
-    if labels is None:
-        return frame
-    values = read_idx(labels)
-    if values.shape != (len(array),):
-        raise DataError(
-            f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
-        )
-    return frame.with_columns(pl.Series(LABEL, values))
+    if (labels := _labels_beside(source.path)) is not None:
+        values = read_idx(labels)
+        if values.shape != (len(array),):
+            raise DataError(
+                f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
+            )
+        frame = frame.with_columns(pl.Series(LABEL, values))
+    return ArrayFile(source.name, frame)
 
 
 def _labels_beside(images: Path) -> Path | None:

@@ -12,21 +12,17 @@ from lamina.support.files.limits import FAR_MORE, unpacked_limit
 from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats._subprocess_reader import read_in_subprocess
-from lamina.table.formats.textual import in_types
+from lamina.table.formats.textual import Typed, in_types
 from lamina.table.options import ReadOptions
-from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 
 
-class ColumnarFile:
+class ColumnarFile(Typed):
     """A Parquet or Feather file, decoded in a child process (see `lamina.table.formats._subprocess_reader`).
 
     Raises:
         DataError: the file is truncated, corrupt, or of another format.
     """
-
-    textual = False
-    lines: LineNumbers | None = None
 
     def __init__(self, source: Source, _options: ReadOptions) -> None:
         self.name = source.name

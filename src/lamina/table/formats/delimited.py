@@ -11,11 +11,10 @@ from typing import IO
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
 from lamina.table.columns import as_text
 from lamina.table.formats import _dialect
-from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks, whole_lines
 from lamina.table.formats.spaced import with_tabs
 from lamina.table.formats.textual import (
     QUOTED,
@@ -96,8 +95,8 @@ class DelimitedFile:
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            is_kept = kept is not None and (self.source.held or not kept)
-            kept = [*kept, (frame, is_plain)] if kept is not None and is_kept else None
+            can_keep = self.source.held or not kept
+            kept = [*kept, (frame, is_plain)] if kept is not None and can_keep else None
         # In a text column, quoted texts such as "" are values.
         types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
         self._kept = kept
@@ -220,23 +219,12 @@ class DelimitedFile:
 
     def _blocks(self) -> Generator[bytes]:
         """The file's content after the header, in blocks that end at the end of a record."""
-        skip = self.dialect.skip
-        rest = b""
         # Larger blocks are parsed more quickly, but take memory that a stream lacks. Still larger ones are slower, as
         # the C library would ask the system for each block's memory anew.
         size = _dialect.CHUNK * (2 if self.source.held else 1)
-        for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
-            skipped = min(skip, len(chunk))
-            skip -= skipped
-            block = b"".join([rest, memoryview(chunk)[skipped:]])
-            end = self._last_end(block)
-            rest = block[end:]
-            if end:
-                yield block[:end]
-            if len(rest) > LONGEST_RECORD:
-                break
-        if rest:
-            yield rest if rest.endswith(b"\n") else rest + b"\n"
+        chunks = utf8_chunks(self.source, self.dialect.encoding, size)
+        for block in whole_lines(_after(chunks, self.dialect.skip), self._last_end):
+            yield block if block.endswith(b"\n") else block + b"\n"
 
     def _last_end(self, block: bytes) -> int:
         """The position after the last complete record of `block`.
@@ -366,6 +354,13 @@ class DelimitedFile:
         )
 
 
+def _after(chunks: Iterable[bytes], skip: int) -> Generator[bytes]:
+    """The content of `chunks` after its first `skip` bytes."""
+    for chunk in chunks:
+        yield chunk[skip:]
+        skip = max(0, skip - len(chunk))
+
+
 def _without_integers(types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     return {name: kind for name, kind in types.items() if not kind.is_integer()}
 
@@ -424,9 +419,7 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
         width = tokens.dtype.itemsize
         short = np.flatnonzero((lengths > 0) & (lengths <= width))
         places = opening[short, None] + 1 + np.arange(width)
-        texts = np.where(
-            places < closing[short, None], content[np.minimum(places, len(content) - 1)], 0
-        ).astype(np.uint8)
+        texts = content[np.minimum(places, len(content) - 1)] * (places < closing[short, None])
         matters[short] |= np.isin(texts.view(tokens.dtype)[:, 0], tokens)
     if not matters.any():
         return records
@@ -452,13 +445,11 @@ def write_csv(
 ) -> None:
     """Write a CSV file, with lists and objects as JSON; see `Writer`."""
     for i, part in enumerate(parts):
-        nested = [column for column in part if column.dtype.is_nested()]
-        texts = [
-            pl.Series(
-                one.name, [cell if cell is None else as_text(cell) for cell in one.to_list()], pl.String
-            )
-            for one in nested
-        ]
+        nested = {column.name: column.to_list() for column in part if column.dtype.is_nested()}
+        texts = (
+            pl.Series(name, [cell if cell is None else as_text(cell) for cell in cells], pl.String)
+            for name, cells in nested.items()
+        )
         part.with_columns(texts).write_csv(file, include_header=i == 0, separator=delimiter)
 
 

@@ -16,16 +16,15 @@ from lamina.support.files.pictures import open_picture
 from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
-from lamina.table.formats.textual import in_types
+from lamina.table.formats.textual import Typed, in_types
 from lamina.table.options import ReadOptions
-from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.types.pixel import pixel_names
 
 _SUFFIXES = FORMATS["images"].suffixes
 
 
-class ImageFolder:
+class ImageFolder(Typed):
     """A folder of images as a table, with a subfolder for each class.
 
     The columns are "pixel_0", … (uint8) and "label", the subfolder's name. Images directly in the folder, or a single
@@ -37,32 +36,20 @@ class ImageFolder:
             both).
     """
 
-    textual = False
-    lines: LineNumbers | None = None
-
     def __init__(self, source: Source, _options: ReadOptions) -> None:
         self.name = source.name
-        if source.path.is_file():
-            self._begin(FILE, [(source.path, source.path.name)])
-            return
-        folder = source.path
-        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        is_single, folder = source.path.is_file(), source.path
+        parts = [] if is_single else sorted(path for path in folder.iterdir() if path.is_dir())
+        classes = [path for path in parts if not path.name.startswith(".")]
         labelled = [(file, path.name) for path in classes for file in _images_in(path)]
-        files = labelled or [(file, file.name) for file in _images_in(folder)]
-        if not files:
+        unlabelled = [folder] if is_single else _images_in(folder)
+        self._files = labelled or [(file, file.name) for file in unlabelled]
+        if not self._files:
             raise DataError(
                 f"{source.name} has no images ({', '.join(_SUFFIXES)}), or folders of images; for other files "
                 f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
             )
-        self._begin(LABEL if labelled else FILE, files)
-
-    def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Use these files, each with its value of the column `key`.
-
-        The first file determines the size and the color mode.
-        """
-        self._key, self._files = key, files
-        self._first = self._files[0][0]
+        self._key, self._first = LABEL if labelled else FILE, self._files[0][0]
         with _opened(self._first) as image:
             self._size = image.size
             self._mode = "L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB"
@@ -76,10 +63,8 @@ class ImageFolder:
         for start in range(0, len(self._files), rows):
             part = self._files[start : start + rows]
             pixels = np.stack([self._pixels(file) for file, _ in part])
-            frame = pixel_frame(self.name, pixels).with_columns(
-                pl.Series(self._key, [name for _, name in part])
-            )
-            yield frame.select(in_types(types))
+            names = pl.Series(self._key, [name for _, name in part])
+            yield pixel_frame(self.name, pixels).with_columns(names).select(in_types(types))
 
     def _pixels(self, file: Path) -> np.ndarray:
         with _opened(file) as image:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,7 +19,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrusted
 from lamina.support.lazily import pl
-from lamina.table.formats._dialect import utf8_chunks
+from lamina.table.formats._dialect import utf8_chunks, whole_lines
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import shown, warn
 from lamina.table.options import ReadOptions
@@ -70,9 +68,8 @@ class JsonLines:
         keys: set[bytes] = set()
         size = rows = 0
         for chunk, line in self._chunks():
-            lines.add(
-                np.array([i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()], np.int64)
-            )
+            with_rows = [i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()]
+            lines.add(np.array(with_rows, np.int64))
             size, rows = size + len(chunk), rows + chunk.count(b"\n") + 1
             keys |= _keys_in(chunk)
             require_columns(self.name, len(keys))
@@ -102,20 +99,15 @@ class JsonLines:
 
     def _chunks(self) -> Generator[tuple[bytes, int]]:
         """The file's lines in chunks of some MiB, each with the number of its first line."""
-        line, rest = 1, b""
-        for chunk in utf8_chunks(self._source, "utf-8"):
-            block = rest + chunk
-            end = block.rfind(b"\n") + 1
-            if block[:end].strip():
-                yield block[:end], line
-            line += block.count(b"\n", 0, end)
-            rest = block[end:]
-            if len(rest) > LONGEST_RECORD:
+        line = 1
+        for block in whole_lines(utf8_chunks(self._source, "utf-8")):
+            if not block.endswith(b"\n") and len(block) > LONGEST_RECORD:
                 raise DataError(
                     f"{self.name}, {self._unit} {line}: it is longer than {LONGEST_RECORD >> 20} MiB"
                 )
-        if rest.strip():
-            yield rest, line
+            if block.strip():
+                yield block, line
+            line += block.count(b"\n")
 
     def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
         schema = dict(types) if types else None
@@ -133,24 +125,19 @@ class JsonLines:
         for number, text in enumerate(chunk.split(b"\n"), start=line):
             if not text.strip():
                 continue
+            place = f"{self.name}, {self._unit} {number}"
             try:
                 row = json.loads(text, parse_constant=_constant, parse_int=_whole)
             except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{self.name}, {self._unit} {number}: can't be read as JSON: {error}"
-                ) from error
+                raise DataError(f"{place}: can't be read as JSON: {error}") from error
             if not isinstance(row, dict):
-                raise DataError(
-                    f"{self.name}, {self._unit} {number}: {_kind(row) or 'null'}, not an object; write each row as "
-                    "an object"
-                )
+                said = f"{_kind(row) or 'null'}, not an object; write each row as an object"
+                raise DataError(f"{place}: {said}")
             for key, value in row.items():
                 kind = _kind(value)
                 if kind and kinds.setdefault(key, kind) != kind:
-                    raise DataError(
-                        f"{self.name}, {self._unit} {number}: {key!r} is {kind}, but {kinds[key]} above; give it "
-                        "one type"
-                    )
+                    said = f"{key!r} is {kind}, but {kinds[key]} above; give it one type"
+                    raise DataError(f"{place}: {said}")
             rows.append(row)
         return rows
 
@@ -162,11 +149,11 @@ def _with_lines(source: Source) -> Source:
 
 
 def _copy(source: Source, elements: Iterable[str]) -> Source:
-    path = source.scratch / f"{len(os.listdir(source.scratch))}-lines.jsonl"
-    with path.open("wb") as file:
+    copy = source.copy_called("lines.jsonl")
+    with copy.path.open("wb") as file:
         for element in elements:
             file.write(element.replace("\r", " ").replace("\n", " ").encode() + b"\n")
-    return replace(source, path=path, compression="")
+    return copy
 
 
 def _rows_of_document(source: Source, as_text: Collection[str]) -> list[dict[str, Any]] | None:
@@ -200,9 +187,8 @@ def _table_in(name: str, document: Any, as_text: Collection[str]) -> list[dict[s
         return [dict(zip(map(str, names), row, strict=True)) for row in data]
     columns = [*parts.values()]
     if _are_all(dict, columns) and all([*one] == [*map(str, range(len(columns[0])))] for one in columns):
-        return [
-            dict(zip(parts, row, strict=True)) for row in zip(*(one.values() for one in columns), strict=True)
-        ]
+        rows = zip(*(one.values() for one in columns), strict=True)
+        return [dict(zip(parts, row, strict=True)) for row in rows]
     tables = [key for key, value in parts.items() if _are_all(dict, value)]
     if len(tables) != 1 or tables[0] in as_text:
         return None
@@ -219,23 +205,21 @@ def _elements(name: str, text: str) -> Generator[str]:
     decoder = json.JSONDecoder(parse_int=_whole)
     place = _next(text, text.index("[") + 1)
     try:
-        while not text.startswith("]", place):
+        has_more = not text.startswith("]", place)
+        while has_more:
             _, end = decoder.raw_decode(text, place)
             yield text[place:end]
             place = _next(text, end)
-            if text.startswith("]", place):
-                break
-            if not text.startswith(",", place):
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-            place = _next(text, place + 1)
-            if text.startswith("]", place):
-                raise json.JSONDecodeError("Expecting value", text, place)
+            if has_more := text.startswith(",", place):
+                place = _next(text, place + 1)
+        if not text.startswith("]", place):
+            raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
         if rest := text[place + 1 :].strip():
             raise json.JSONDecodeError(f"{shown(rest)} after the array", text, place + 1)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{name}, line {error.lineno}: can't be read as JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
-        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        said = error.msg if isinstance(error, json.JSONDecodeError) else error
-        raise DataError(f"{name}{line}: can't be read as JSON: {said}") from error
+        raise DataError(f"{name}: can't be read as JSON: {error}") from error
 
 
 def _next(text: str, start: int) -> int:

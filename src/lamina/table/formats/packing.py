@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -15,20 +15,16 @@ Target = Path | IO[bytes]
 Mode = Literal["rb", "wb"]
 
 
-@contextmanager
-def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+def _open_gzip(target: Target, mode: Mode) -> Any:
     import gzip
 
-    with gzip.open(target, mode, compresslevel=6) as file:
-        yield cast(IO[bytes], file)
+    return gzip.open(target, mode, compresslevel=6)
 
 
-@contextmanager
-def _open_bzip2(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+def _open_bzip2(target: Target, mode: Mode) -> Any:
     import bz2
 
-    with bz2.open(target, mode) as file:
-        yield cast(IO[bytes], file)
+    return bz2.open(target, mode)
 
 
 @contextmanager
@@ -89,17 +85,11 @@ PACKINGS: dict[str, Packing] = {
 }
 
 
-@contextmanager
-def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
+def open_packed(target: Target, mode: Mode, packing: str) -> AbstractContextManager[IO[bytes]]:
     """Open a stream that decompresses a file, or compresses to it.
 
     `packing` is a key of `PACKINGS`, or "" for no compression.
     """
     if packing:
-        with PACKINGS[packing].open(target, mode) as file:
-            yield file
-    elif isinstance(target, Path):
-        with target.open(mode) as file:
-            yield file
-    else:
-        yield target
+        return PACKINGS[packing].open(target, mode)
+    return target.open(mode) if isinstance(target, Path) else nullcontext(target)

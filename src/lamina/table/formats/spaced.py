@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Generator, Iterable
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import islice
 
-from lamina.support.files.limits import LONGEST_RECORD
-from lamina.table.formats._dialect import utf8_chunks
+from lamina.table.formats._dialect import records_of, utf8_chunks, whole_lines
 from lamina.table.source import Source
 from lamina.table.values import number_in
 
@@ -27,21 +24,21 @@ def with_tabs(source: Source, encoding: str, quote: str | None) -> Source | None
     lack a name for the rows' names, as R writes it.
     """
     try:
-        rows = [row for row in islice(_rows(_lines(source, encoding), quote), _FIRST) if row]
+        rows = [row for row in islice(_rows(source, encoding, quote), _FIRST) if row]
     except csv.Error:
         return None
     if not _are_divided(rows):
         return None
     names = [""] * (len(rows[1]) - len(rows[0]))
-    path = source.scratch / f"{len(os.listdir(source.scratch))}-tabs.tsv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for row in _rows(_lines(source, encoding), quote):
+    copy = source.copy_called("tabs.tsv")
+    with copy.path.open("w", encoding="utf-8", newline="") as file:
+        for row in _rows(source, encoding, quote):
             line = io.StringIO()
             if row:
                 csv.writer(line, delimiter="\t", lineterminator="").writerow(names + row)
                 names = []
             file.write(line.getvalue() + "\n")
-    return replace(source, path=path, compression="")
+    return copy
 
 
 def _are_divided(rows: list[list[str]]) -> bool:
@@ -54,19 +51,7 @@ def _are_divided(rows: list[list[str]]) -> bool:
     return any(all(number_in(value) is not None for value in column) for column in zip(*others, strict=True))
 
 
-def _lines(source: Source, encoding: str) -> Generator[str]:
-    rest = b""
-    for chunk in utf8_chunks(source, encoding):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode() for line in whole)
-        if len(rest) > LONGEST_RECORD:
-            break
-    if rest:
-        yield rest.decode()
-
-
-def _rows(lines: Iterable[str], quote: str | None) -> Generator[list[str]]:
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    yield from csv.reader(
-        map(str.strip, lines), delimiter=" ", quotechar=quote, quoting=quoting, skipinitialspace=True
-    )
+def _rows(source: Source, encoding: str, quote: str | None) -> Iterator[list[str]]:
+    blocks = whole_lines(utf8_chunks(source, encoding))
+    lines = (line.strip() for block in blocks for line in block.decode().removesuffix("\n").split("\n"))
+    return records_of(lines, " ", quote, skipinitialspace=True)

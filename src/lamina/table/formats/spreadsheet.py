@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +31,9 @@ def read_spreadsheet(source: Source, options: ReadOptions) -> DelimitedFile:
     path = source.unpacked()
     sheet = _chosen(source.name, dict(_read(source.name, path, "sheets", None).rows()), options.sheet)
     lines = _read(source.name, path, "sheet", sheet)["line"]
-    copy = source.scratch / f"{len(os.listdir(source.scratch))}-sheet.csv"
-    copy.write_text("\n".join(lines), encoding="utf-8", newline="")
-    source = replace(source, path=copy, format="csv", compression="")
-    return DelimitedFile(source, replace(options, delimiter=",", encoding="utf-8", quote='"', decimal="."))
+    copy = replace(source.copy_called("sheet.csv"), format="csv")
+    copy.path.write_text("\n".join(lines), encoding="utf-8", newline="")
+    return DelimitedFile(copy, replace(options, delimiter=",", encoding="utf-8", quote='"', decimal="."))
 
 
 def _read(name: str, path: Path, what: str, sheet: str | None) -> pl.DataFrame:

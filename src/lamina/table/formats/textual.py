@@ -11,7 +11,7 @@ as text, with the mark `QUOTED` before it. In a numeric column, quotes have no e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from lamina.support.lazily import pl
@@ -19,6 +19,8 @@ from lamina.table.columns import named
 from lamina.table.values import THOUSANDS, have_thousands
 
 if TYPE_CHECKING:
+    from lamina.table.places import LineNumbers
+
     Types = dict[str, pl.DataType]
 
 QUOTED = "\ufdd0"
@@ -141,16 +143,20 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
 def without_missing(frame: pl.DataFrame, missing: Collection[str]) -> pl.DataFrame:
     """The frame with null for the texts that are `missing`."""
     tokens = pl.Series([*missing], dtype=pl.String).implode()
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    have = frame.select(named(texts).is_in(tokens).any()).row(0) if texts else ()
-    values = named([name for name, has in zip(texts, have, strict=True) if has])
-    return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep()) if any(have) else frame
+    names = _texts_where(frame, lambda texts: texts.is_in(tokens).any())
+    values = named(names)
+    return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep()) if names else frame
 
 
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
     """The names of the columns that have a text marked `QUOTED`."""
+    return _texts_where(frame, lambda texts: texts.str.starts_with(QUOTED).any())
+
+
+def _texts_where(frame: pl.DataFrame, holds: Callable[[pl.Expr], pl.Expr]) -> list[str]:
+    """The names of the columns of texts for which a query holds."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    found = frame.select(named(texts).str.starts_with(QUOTED).any()).row(0) if texts else ()
+    found = frame.select(holds(named(texts))).row(0) if texts else ()
     return [name for name, is_there in zip(texts, found, strict=True) if is_there]
 
 
@@ -227,6 +233,13 @@ def typed(
     return frame.select(
         plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items()
     )
+
+
+class Typed:
+    """A `Reader` of a file with typed columns, whose rows are not lines of text."""
+
+    textual = False
+    lines: LineNumbers | None = None
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:

@@ -12,13 +12,12 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
-from lamina.support.messages import doing
 from lamina.table.findings.left_out import MOST_ROWS, has_value, target_missing, total_left_out
 from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
-from lamina.table.read import common_types, require_polars
+from lamina.table.read import batches_of, common_types, require_polars
 from lamina.table.source import Source, open_sources
 from lamina.table.target import no_values
 
@@ -98,13 +97,9 @@ class FileBlocks:
         self.places, missing, first = Places(), 0, ""
         rows = _rows_at_once(len(self.types))
         for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
-            self.places.begin(reader.name, reader.lines)
             _require_same(reader.name, path, before)
-            for batch in reader.batches(self.types, rows):
-                start = self.places.rows
-                self.places.rows += len(batch)
-                if not reader.textual:
-                    doing(f"reading {os.path.basename(reader.name)}: {counted(self.places.rows, 'row')}")
+            for batch in batches_of(reader, self.types, rows, self.places):
+                start = self.places.rows - len(batch)
                 if self._target is not None:
                     present = has_value(batch[self._target])
                     if not present.all():

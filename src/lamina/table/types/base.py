@@ -375,6 +375,7 @@ def else_categories(column: Column) -> str:
     return f"({as_kind(column.name, 'categorical')} would make all values categories)"
 
 
+@dataclass(eq=False)
 class Candidate:
     """A column whose type is to be inferred, with cached properties that the types examine.
 
@@ -386,16 +387,11 @@ class Candidate:
         targets: a function that returns the target of each row, see `lamina.table.ngram_targets.standardized`; or None.
     """
 
-    def __init__(
-        self,
-        column: Column,
-        choice: Choice | None,
-        named: bool,
-        dates: str | None = None,
-        targets: Callable[[], np.ndarray] | None = None,
-    ) -> None:
-        self.column, self.named, self.dates, self.targets = column, named, dates, targets
-        self.choice: Choice | None = choice
+    column: Column
+    choice: Choice | None
+    named: bool
+    dates: str | None = None
+    targets: Callable[[], np.ndarray] | None = None
 
     @property
     def is_text(self) -> bool:

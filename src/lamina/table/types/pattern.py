@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ class Pattern(Fields):
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        numbers = iter(map(decimal, (f"_{letter}" for letter in "abcdef")))
+        numbers = (decimal(self.source(name).group) for name in self.fields)
         text = _SPECIAL.sub(r"\\\g<0>", self.words)
         return (lazily(re.sub("\0", lambda _: next(numbers), text), re.ASCII),) if text else ()
 
@@ -51,11 +51,8 @@ class Pattern(Fields):
     def fields(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return tuple(str(i + 1) for i in range(self.words.count("\0")))
 
-    @cached_property
-    def sources(self) -> Mapping[str, Source]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return {
-            name: Source("decimal", f"_{letter}") for name, letter in zip(self.fields, "abcdef", strict=False)
-        }
+    def source(self, name: str) -> Source:
+        return Source("decimal", f"_{name}_")
 
     def _found(self, candidate: Candidate) -> Fields | None:
         if candidate.looks_meant:

@@ -64,16 +64,17 @@ class Vector(Fields):
     page_script: ClassVar[str] = script_beside(__file__)
 
     def reading(self, schema: ColumnSchema) -> Reading | None:
-        names = [f"_{'abcdef'[i]}" for i in range(min(self.count, _SEVERAL))]
-        cells = [decimal(names[0]), *(f"(?:{decimal(name)}|null|NaN)" for name in names[1:])]
+        if self.count > _SEVERAL:
+            return None
+        sources = [Source("decimal", f"_{name}_") for name in self.names(schema)]
+        numbers = [decimal(source.group) for source in sources]
+        cells = [numbers[0], *(f"(?:{number}|null|NaN)" for number in numbers[1:])]
         several = r"(?:\s*[,;|]\s*|\s*(?:[xX*]\s*|×\s*)|\s+)".join(cells)
         patterns = [rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*{several}\s*[\])}}]?"]
         if self.unit:
-            patterns.append(r"\s*(?:[xX*]\s*|×\s*)".join(map(decimal, names)) + rf"\s*{self.unit}")
-        pairs = zip(schema.parts, names, strict=False)
-        parts = [(part, Source("decimal", name)) for part, name in pairs if part.used]
-        compiled = [lazily(pattern, re.ASCII) for pattern in patterns]
-        return Reading(compiled, parts, unsure=_DIGIT) if self.count <= _SEVERAL else None
+            patterns.append(r"\s*(?:[xX*]\s*|×\s*)".join(numbers) + rf"\s*{self.unit}")
+        parts = [pair for pair in zip(schema.parts, sources, strict=True) if pair[0].used]
+        return Reading([lazily(pattern, re.ASCII) for pattern in patterns], parts, unsure=_DIGIT)
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         used = [i for i, part in enumerate(schema.parts) if part.used]
