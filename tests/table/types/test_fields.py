@@ -322,7 +322,10 @@ def test_a_model_of_them_learns(tmp_path):
     "texts",
     [
         [f"INV-{R.randrange(99)}-{i}" for i in range(N)],  # codes that differ in every row
-        [f"{R.randrange(99)}-{i}" for i in range(N)],  # numbers that count the rows
+        [f"{R.randrange(99)}/{i}" for i in range(N)],  # numbers that count the rows
+        [
+            f"{R.randrange(9**5)}-{R.randrange(99)}" for i in range(N)
+        ],  # digits and dashes that differ in every row
         [f"{R.randrange(1000, 9999)}-{R.randrange(10, 99)}" for i in range(N)],  # as many digits everywhere
         [f"{R.randrange(1, 99):03}/{R.randrange(9, 999)}" for i in range(N)],  # zeros before numbers
         [f"Room {R.randrange(1, 99)}" for i in range(N)],  # a single number

@@ -65,8 +65,12 @@ class Pattern(Fields):
             return None
         texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) == words]
         numbers = list(zip(*map(_NUMBER.findall, texts), strict=True))
-        if candidate.differs and (any(map(str.isalpha, words.split("\0")[0])) or any(map(_count, numbers))):
-            return None  # INV-17-3; 17-1, 17-2, …
+        begins_with_letters, only_joined = (
+            any(map(str.isalpha, words.partition("\0")[0])),
+            set(words) <= set("\0-. "),
+        )
+        if candidate.differs and (begins_with_letters or only_joined or any(map(_count, numbers))):
+            return None  # INV-17-3; 978-3-16; 1/1, 2/1, …
         if _are_codes(numbers, words) or any(map(_have_thousands, numbers)):
             return None
         return super(Pattern, replace(self, words=words))._found(candidate)
