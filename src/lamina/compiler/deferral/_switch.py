@@ -91,7 +91,7 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     def __enter__(self) -> None:
         flush_pending()
         self._saved.append(state.queue)
-        if not isinstance(state.queue, Immediate):
+        if type(state.queue) is not Immediate:  # `isinstance` would ask a protocol's metaclass
             state.queue = None
 
     def __exit__(self, *_exception: object) -> None:
