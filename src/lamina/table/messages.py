@@ -53,11 +53,12 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """A context that suppresses repeated warnings.
+    """A context that suppresses repeated warnings, also those of an outer context.
 
     Several steps of a call may check the same data.
     """
-    with being(_SAID, {*(_SAID.get() or ())}):
+    said = _SAID.get()
+    with being(_SAID, set() if said is None else said):
         yield
 
 
