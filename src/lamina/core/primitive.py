@@ -253,6 +253,7 @@ class Immediate(Queue):
     So it needs no compiled code, and its results differ from compiled code's in the last bits.
     """
 
+    is_immediate = True
     current = SimpleNamespace(next=None)
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:

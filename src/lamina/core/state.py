@@ -63,6 +63,8 @@ class Queue(Protocol):
     `lamina.compiler.deferral` implements it.
     """
 
+    is_immediate: bool = False
+    """Whether each operator is computed at once, so that evaluation is eager."""
     asleep: int = 0
     """The number of further operators that run immediately, before the queue defers operators again."""
     current: Any

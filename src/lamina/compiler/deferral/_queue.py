@@ -51,6 +51,8 @@ class DeferralQueue:
     sequence (`Sequence`) or to its pending work (`Debt`).
     """
 
+    is_immediate = False
+
     def __init__(self) -> None:
         self.asleep = 0
         self._lock = pending.lock

@@ -91,7 +91,7 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     def __enter__(self) -> None:
         flush_pending()
         self._saved.append(state.queue)
-        if type(state.queue) is not Immediate:  # `isinstance` would ask a protocol's metaclass
+        if state.queue is not None and not state.queue.is_immediate:
             state.queue = None
 
     def __exit__(self, *_exception: object) -> None:
