@@ -759,7 +759,7 @@ def _patterns(categories: int) -> np.ndarray:
 
 
 def _flag_statistics(rows: int, ones: int) -> tuple[float, float]:
-    """The median and scale factor of a column with so many ones, and zeros in the other rows."""
+    """The median and scale factor of a column with this number of ones, and zeros in the other rows."""
     return count_statistics(np.array([0, 1]), np.array([rows - ones, ones]))
 
 
