@@ -67,7 +67,7 @@ def infer(
             of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
             "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
         targets: a function that returns the target of each row (`lamina.table.ngram_targets.standardized`), if `target`
-            is None. Codes that differ in almost every row are texts if they predict it, else they are left out.
+            is None. Codes that hardly repeat are texts if they predict it, else categories, or left out.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -93,22 +93,35 @@ def infer(
     if table.matrix is not None and own is None:
         found = None if column is None else infer_target(column, task)
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
-        return schema_of(columns, table.rows, named=table.named, target=found)
-    names = [name for name in table.names if name != own]
+    else:
+        names = [name for name in table.names if name != own]
+        found, *columns = _with_target(table, names, column, task, choices, dates, targets)
+    return schema_of(columns, table.rows, named=table.named, target=found)
+
+
+def _with_target(
+    table: Table,
+    names: Sequence[str],
+    target: Column | None,
+    task: Task | None,
+    choices: Mapping[str, Choice],
+    dates: str | None,
+    targets: Callable[[], np.ndarray] | None,
+) -> list[Any]:
+    """The target, or None, and the schemas of the columns with these names; for the arguments see `infer`."""
 
     def judge(place: int) -> Any:
         nonlocal targets
         if place < 0:
-            if column is None:
+            if target is None:
                 return None
-            found = infer_target(column, task)
-            targets = partial(targets_of, found, column)
+            found = infer_target(target, task)
+            targets = partial(targets_of, found, target)
             return found
         doing(f"recognizing columns: {place} of {len(names)}")
         return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
 
-    found, *columns = with_one_sign(judge, range(-1, len(names)))
-    return schema_of(columns, table.rows, named=table.named, target=found)
+    return with_one_sign(judge, range(-1, len(names)))
 
 
 def targets_of(target: Target, column: Column) -> np.ndarray:

@@ -22,7 +22,7 @@ _STEPS = 8
 _ROWS = 4096
 """Number of rows that decide whether codes predict the target."""
 _TELLING = 0.05
-"""Minimum share of the target's variance that codes predict out of fold; those of shuffled targets reach 0.02."""
+"""Minimum share of the target's variance that codes predict out of fold; those of shuffled targets reach 0.012."""
 _SPARSE = 2
 """The numbers in codes count rows if the range has at most this many numbers for each row."""
 _NUMBERED = lazily(r"(.*?)([0-9]{1,15})([^0-9]*)", re.DOTALL)

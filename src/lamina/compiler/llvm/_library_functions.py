@@ -184,6 +184,7 @@ def _log_of_doubled(b: Builder, x: Value, small: Value) -> Value:
 
 
 def arctanh(b: Builder, x: Value) -> Value:
+    """The inverse hyperbolic tangent, computed as log1p(2a / (1 − a)) / 2 for a = |x|."""
     a = b.abs(x)
     value = b.mul(log1p(b, b.div(b.add(a, a), b.sub(1.0, a))), 0.5)
     value = b.where(b.greater(a, 1.0), math.nan, value)
@@ -200,6 +201,7 @@ def cbrt(b: Builder, x: Value) -> Value:
 
 
 def hypot(b: Builder, x: Value, y: Value) -> Value:
+    """√(x² + y²) without overflow, from the ratio of the smaller magnitude to the larger."""
     x, y = b.abs(x), b.abs(y)
     larger, smaller = b.maximum(x, y), b.minimum(x, y)
     ratio = b.div(smaller, larger)
