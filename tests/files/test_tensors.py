@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from lamina.errors import DataError
 from lamina.files.tensors import load_tensors, save_tensors
 
+OWN_METADATA = ("lamina.file", "lamina.digest")
 TENSORS = hnp.arrays(
     st.one_of(
         hnp.boolean_dtypes(),
@@ -31,7 +32,7 @@ TENSORS = hnp.arrays(
 @settings(max_examples=50)
 @given(
     st.dictionaries(st.text().filter(lambda name: name != "__metadata__"), TENSORS),
-    st.dictionaries(st.text(), st.text()),
+    st.dictionaries(st.text().filter(lambda name: name not in OWN_METADATA), st.text()),
 )
 def test_tensors_round_trip(
     tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, np.ndarray], metadata: dict[str, str]
@@ -63,6 +64,9 @@ def test_save_tensors_names_what_it_cannot_store(tmp_path: Path) -> None:
         save_tensors(tmp_path / "t", {"__metadata__": np.zeros(2)})
     with pytest.raises(TypeError, match="'epoch' to int 3"):
         save_tensors(tmp_path / "t", {}, {"epoch": 3})  # type: ignore[dict-item]
+    for own in OWN_METADATA:
+        with pytest.raises(ValueError, match=f"'{own}' is the file's own entry"):
+            save_tensors(tmp_path / "t", {}, {own: ""})
     assert os.listdir(tmp_path) == []
 
 

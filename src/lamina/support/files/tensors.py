@@ -222,10 +222,11 @@ def save_tensors(
     Args:
         path: the file to write.
         arrays: arrays by name, of any shape and of dtype bool, (u)int8…64 or float16…64; stored in C order.
-        metadata: texts by name.
+        metadata: texts by name; any but the file's own, ``lamina.file`` and ``lamina.digest``.
 
     Raises:
         TypeError: a value is not an array of these dtypes, or metadata is not text; the message names the value.
+        ValueError: metadata has one of the file's own names.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
@@ -237,6 +238,8 @@ def save_tensors(
     for key, text in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise TypeError(f"metadata must map text to text, not {key!r} to {type(text).__name__} {text!r}")
+        if key in (_SIGNED, _DIGEST):
+            raise ValueError(f"metadata {key!r} is the file's own entry; use another name")
     tensors = {name: _storable(name, array) for name, array in arrays.items()}
     ordered = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
     header = _header(ordered, metadata or {})
