@@ -234,6 +234,7 @@ def test_what_a_pickle_says_is_checked(tmp_path, value, message):
         (b"\x80\x02(ios\nsystem\n.", "the opcode INST"),
         (b"\x80\x02}cos\nsystem\nb.", "it holds|is not"),
         (b"\x80\x02}K\x01Ns.", "."),
+        (rb"S'\o'" + b"\n.", "the opcode STRING"),
     ],
 )  # fmt: skip
 def test_damaged_pickles(tmp_path, pickled, message):

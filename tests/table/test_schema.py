@@ -37,3 +37,12 @@ def test_columns_by_name():
 def test_what_is_not_a_schema(content):
     with pytest.raises(DataError, match="schema"):
         Schema.from_dict(content)
+
+
+def test_control_characters_of_a_file_are_escaped_in_the_error():
+    content = Schema((ColumnSchema("age", Number()),), 3, True).to_dict()
+    column = content["columns"][0]
+    content["columns"] = [{**column, "l\x7f\x1b[2Jw": column.pop("kind", 1)}]
+    with pytest.raises(DataError, match=r"unknown field `l\\x7f\\x1b\[2Jw`") as raised:
+        Schema.from_dict(content)
+    assert str(raised.value).isprintable()

@@ -19,6 +19,7 @@ from lamina import nd
 from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.nd.ndarray import NDArray
+from lamina.support.messages import excerpt
 from lamina.table._scale import (
     center_and_factor,
     count_statistics,
@@ -698,7 +699,7 @@ class TableEncoder:
                     raise ValueError(f"{name} has the shape {arrays[name].shape}, not {own.shape}")
                 own[:] = arrays[name]
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not the state of a table encoder: {error}") from error
+            raise DataError(f"not the state of a table encoder: {excerpt(error)}") from error
         encoder._fitted = True
         return encoder
 

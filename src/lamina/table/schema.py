@@ -13,6 +13,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
+from lamina.support.messages import excerpt
 from lamina.table import Task
 from lamina.table.messages import closest
 from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Quantity
@@ -238,4 +239,4 @@ class Schema:
                     raise ValueError("an interval names a column that is not a column of dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not a table's schema: {error}") from error
+            raise DataError(f"not a table's schema: {excerpt(error)}") from error

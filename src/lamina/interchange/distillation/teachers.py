@@ -13,6 +13,7 @@ from sklearn.base import clone
 from lamina.errors import DataError
 from lamina.estimators.inputs import is_frame, length, require_target, values_of
 from lamina.support.extras import require
+from lamina.support.messages import excerpt
 
 _ROUNDING = 1e-3
 """Tolerance for a row's sum of probabilities, which may be float32 or rounded to few digits."""
@@ -200,7 +201,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(self._path, settings, ["CPUExecutionProvider"])
         except Exception as error:  # errors of pybind, of several classes
-            raise DataError(f"{self._path}: ONNX Runtime can't read the model: {error}") from error
+            raise DataError(f"{self._path}: ONNX Runtime can't read the model: {excerpt(error)}") from error
         names = [output.name for output in self._session.get_outputs()]
         shares = [name for name in names if "probabilit" in name.lower()]
         self._wanted = [names[0], *shares[:1]]
@@ -267,7 +268,9 @@ class OnnxModel:
         try:
             return list(self._session.run(self._wanted, fed))
         except Exception as error:
-            raise DataError(f"{self._path}: ONNX Runtime could not compute the model: {error}") from error
+            raise DataError(
+                f"{self._path}: ONNX Runtime could not compute the model: {excerpt(error)}"
+            ) from error
 
 
 def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import math
 import os
 import pickletools
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -177,15 +178,16 @@ def _unpickled(content: bytes) -> Any:
         ValueError: the pickle is damaged, or contains anything else.
     """
     machine = _Machine()
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in _PLAIN:
-            machine.stack.append(argument)
-        elif opcode.name in _CONSTANTS:
-            machine.stack.append(_CONSTANTS[opcode.name])
-        elif opcode.name in _ACTIONS:
-            _ACTIONS[opcode.name](machine, argument)
-        elif opcode.name not in ("PROTO", "FRAME", "STOP"):
-            raise ValueError(f"its pickle has the opcode {opcode.name}, which no state_dict needs")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of wrong escapes in STRING
+        for opcode, argument, _ in pickletools.genops(content):
+            if opcode.name in _PLAIN:
+                machine.stack.append(argument)
+            elif opcode.name in _CONSTANTS:
+                machine.stack.append(_CONSTANTS[opcode.name])
+            elif opcode.name in _ACTIONS:
+                _ACTIONS[opcode.name](machine, argument)
+            elif opcode.name not in ("PROTO", "FRAME", "STOP"):
+                raise ValueError(f"its pickle has the opcode {opcode.name}, which no state_dict needs")
     if len(machine.stack) != 1 or machine.marks:
         raise ValueError("its pickle does not end with one value")
     return machine.stack[0]
