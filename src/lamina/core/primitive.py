@@ -89,10 +89,7 @@ def by_dtype(
 
 
 class ForEachInput:
-    """The vector-Jacobian products of a primitive with any number of inputs.
-
-    The product for input i is ``function(i, g, out, *inputs, **params)``.
-    """
+    """The vector-Jacobian products of any number of inputs: ``function(i, g, out, *inputs, **params)`` for input i."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -164,10 +161,7 @@ def primitive(
 
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """Apply a primitive with one result to arrays and numbers.
-
-    The primitive runs eagerly, is deferred, or becomes a node of the current trace.
-    """
+    """Apply a primitive with one result to arrays and numbers: eagerly, deferred, or as a node of the current trace."""
     queue = state.queue
     if queue is not None:
         if not queue.asleep:
@@ -217,10 +211,7 @@ def new_array(value: Value, context: Context) -> UserArray:
 
 
 def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
-    """The inputs' common context, and their buffers.
-
-    Raises an error if the contexts differ, or if the dtypes differ and the primitive needs equal ones.
-    """
+    """The inputs' common context, and their buffers; an error if contexts differ, or dtypes that must be equal."""
     context = dtype = None
     buffers: list[Any] = []
     for x in inputs:

@@ -201,11 +201,7 @@ class BlockedProduct(ProductCode):
         return accumulate(self.b, left, right, height, widths, terms, initial, unroll)
 
     def _by_panels(self, part: _Part, tile: Callable[[_Panel, Value, int], None], *, of_pairs: bool) -> None:
-        """Loop over the panels of B, and for each over the tiles (or pairs of rows) of a block of A.
-
-        While the first block of A is multiplied, each panel of B is packed and the next panel is prefetched from main
-        memory.
-        """
+        """Loop over panels of B, for each over tiles or pairs of rows; the first block's loop packs and prefetches."""
         b, is_whole = self.b, self.blocking.is_whole
         is_first = None if is_whole else part.is_first(b)
         step = PAIR if of_pairs and is_whole else self.shape.tile.rows
@@ -275,10 +271,7 @@ class BlockedProduct(ProductCode):
     # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A.
-
-        The block is packed in chunks of a few columns if the elements of a row are far apart in memory.
-        """
+        """Pack a block of A, in chunks of a few columns if the elements of a row are far apart in memory."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -338,10 +331,7 @@ class BlockedProduct(ProductCode):
         return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
-        """The panel to pack after the panel that ends before `column`.
-
-        This is the panel that begins at `column`, or, after the last panel, the first panel of the next part.
-        """
+        """The panel to pack after the one that ends before `column`: the next, or the first of the next part."""
         b = self.b
         wraps = b.greater_equal(column, part.columns[1])
         next_k = b.where(wraps, part.next_k, part.first_k)
@@ -367,10 +357,7 @@ class BlockedProduct(ProductCode):
                 self.fetch(first + row, panel.column, panel.width)
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
-        """The address of a tile's unfinished sums; `row` and `column` count from the start of the part.
-
-        None if the inner dimension is not split.
-        """
+        """The address of a tile's unfinished sums, counted from the part's start; None if all terms are one part."""
         if not self.blocking.keeps_sums:
             return None
         start = self.memory(self.blocking.offsets[2], self.dtype)

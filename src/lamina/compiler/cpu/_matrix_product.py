@@ -181,10 +181,7 @@ class MatrixProduct:
 
     @property
     def left_is_transposed(self) -> bool:
-        """Whether A is transposed in memory.
-
-        The columns of its memory layout then belong to rows of the result, otherwise to values of k.
-        """
+        """Whether A's columns in memory belong to rows of the result, and not to values of k."""
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
 
     @property

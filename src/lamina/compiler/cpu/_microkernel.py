@@ -38,10 +38,7 @@ class TermList:
 
 @dataclass(frozen=True)
 class LeftTile:
-    """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride.
-
-    `columns`, if not None, maps k to a column index.
-    """
+    """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride; `columns` may replace k."""
 
     pointer: Pointer
     row_stride: int
@@ -76,10 +73,7 @@ class RightPanel:
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, self.stored or dtype)
 
     def load(self, b: Builder, row: Pointer, dtype: DType, offset: int, width: int, height: int = 2) -> Value:
-        """Load `width` elements of a row for a tile of `height` rows, as `dtype`.
-
-        The vector has `_accumulator_lanes` lanes; the lanes beyond `width` are unspecified.
-        """
+        """Load `width` elements of a row as `dtype`, for a tile of `height` rows; further lanes are unspecified."""
         lanes, own = _accumulator_lanes(b, width, dtype, self.padded, height), self.stored or dtype
         if lanes == width or self.padded:
             return b.cast(b.load(row, own, offset, lanes), dtype)
@@ -239,10 +233,7 @@ class Finish:
     def _as_flat(
         self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
     ) -> None:
-        """Pass complete columns of the result, one after the other, to the flat epilogue.
-
-        `buffer` contains the tile of this shape, with rows `length` elements apart.
-        """
+        """Pass complete columns of the tile in `buffer`, with rows `length` elements apart, to the flat epilogue."""
         assert self.flat is not None
         b, flat, (rows, columns) = self.b, self.flat, shape
         turned = b.alloca(dtype, rows * columns)
@@ -270,10 +261,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class ProductCode(ABC):
-    """The code of a product A · B; a subclass for each strategy adds the form in which A is read.
-
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row.
-    """
+    """The code of a product A · B, a subclass for each strategy; `fetch` prefetches a row's epilogue operands."""
 
     b: Builder
     shape: MatrixProduct

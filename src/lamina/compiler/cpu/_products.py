@@ -38,10 +38,7 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand's elements as it loads them.
-
-    True for 8-bit integers cast to floats on the right of a few rows, and, on the matrix unit, on the left.
-    """
+    """Whether a product computes an operand as it loads it: 8-bit integers for few rows, or on a matrix unit."""
     if len(product.shape) != 2 or product.inputs[0] is product.inputs[1]:
         return False
     if operand is product.inputs[1]:
@@ -62,10 +59,7 @@ def _converts_right(product: Node) -> bool:
 
 
 def _epilogue_length(scope: ThreadScope) -> int:
-    """The approximate number of operations in the epilogue.
-
-    These are the kernel's elementwise members, and the expensive nodes inlined in them.
-    """
+    """The approximate operations of the epilogue: the elementwise members, and expensive nodes inlined in them."""
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)
@@ -165,10 +159,7 @@ def _emit_matrix(
 
 
 def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
-    """An epilogue that gets elements by their position in the result's memory.
-
-    None if the epilogue has other operands with another layout.
-    """
+    """An epilogue for elements by their position in the result's memory; None if an operand has another layout."""
     anchor, stores = scope.kernel.main, scope.kernel.stores
     if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
         return None
@@ -216,10 +207,7 @@ def emit_transposition(scope: ThreadScope) -> bool:
 def _all_or_nothing(
     scope: ThreadScope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
-    """Within the context, change the share of an axis that is too short to divide.
-
-    One worker gets the whole axis, the other workers nothing.
-    """
+    """A context in which one worker gets the whole of an axis that is too short to divide, the others nothing."""
     b, partition = scope.b, scope.partition
     if partition.kind not in share or partition.step < partition.extent:
         yield
@@ -307,10 +295,7 @@ def is_turned(product: Node) -> bool:
 
 
 def wants_transposed_right(product: Node) -> bool:
-    """Whether a product is faster if its right operand is contiguous along the inner dimension.
-
-    Always false if the left operand is not contiguous along this dimension.
-    """
+    """Whether a product of an A contiguous along the inner dimension is faster if B is contiguous along it, too."""
     if product.params["transpose_a"] or is_short(product.inputs[0]):
         return False
     return _Shape.of(product).wants_transposed_right(has_it=product.params["transpose_b"])
@@ -367,10 +352,7 @@ class _Shape:
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should be contiguous along the inner dimension.
-
-        `has_it` is true if the operand already is.
-        """
+        """Whether the right operand should be contiguous along the inner dimension, as it already is if `has_it`."""
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles

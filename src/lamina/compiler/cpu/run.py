@@ -87,10 +87,7 @@ class _Pool:
         self.threads = 1
 
     def resize(self, threads: int) -> None:
-        """Set the number of workers to `threads` - 1, unless the pool is busy.
-
-        If the pool is busy, the number does not change, and the caller executes its job alone.
-        """
+        """Set the number of workers to `threads` - 1. A busy pool stays as it is: the caller executes its job alone."""
         runtime = _runtime()
         with self._resizing:
             if threads == self.threads or self._stopped or not runtime.acquire():

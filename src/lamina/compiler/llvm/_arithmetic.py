@@ -174,10 +174,7 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, as fast as possible.
-
-        The result is rounded once if the machine has an instruction for this, else twice.
-        """
+        """x · y + z as fast as possible: rounded once if the machine has an instruction for this, else twice."""
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)
@@ -335,10 +332,7 @@ def _signed(x: Value, signed: str, unsigned: str) -> str:
 
 
 def _by_way_of(source: DType, target: DType) -> DType | None:
-    """The intermediate signed integer type in the conversion of floats to a narrower or unsigned integer type.
-
-    None if the conversion is direct. See `primitives.typing.converted`.
-    """
+    """The signed integers between floats and narrower or unsigned integers, see `converted`; None if not needed."""
     if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
         return None
     if target.itemsize < 4:
