@@ -11,12 +11,11 @@ from functools import cache, cached_property
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._lane_sums import lane_cycles
 from lamina.compiler.cpu._matrix_product import MatrixProduct
-from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope, flat_axes, is_made_of_flat
+from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
@@ -90,10 +89,11 @@ def emit_product(scope: ThreadScope) -> None:
     """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
+    shape = matrix_product_of(scope.kernel)
+    stores_elements = is_turned(anchor) and anchor.shape[-1] > 1 and not shape.by_columns
     shape = replace(
-        matrix_product_of(scope.kernel),
-        long_epilogue=_epilogue_length(scope) > _LONG,
-        apart_epilogue=is_turned(anchor) and anchor.shape[-1] > 1,
+        shape,
+        long_epilogue=stores_elements or _epilogue_length(scope) > _LONG,
         right_is_finite=_is_finite(module, anchor.inputs[1]),
     )
     right = scope.memory.find(anchor.inputs[1])
@@ -154,23 +154,7 @@ def _emit_matrix(
         columns=columns,
         scratch=scope.scratch if shape.scratch_bytes else None,
         reads=[] if turned or batch else scope.memory.like(anchor),
-        flat_epilogue=_flat_epilogue(scope, batch) if shape.apart_epilogue else None,
     )
-
-
-def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
-    """An epilogue for elements by their position in the result's memory; None if an operand has another layout."""
-    anchor, stores = scope.kernel.main, scope.kernel.stores
-    if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
-        return None
-
-    def epilogue(b: Builder, position: Value, value: Value) -> None:
-        for axis in batch:
-            position = axis.base * math.prod(anchor.shape[-2:]) + position
-        index = flat_axes(b, scope.axis(position, 1), anchor.shape)
-        scope.element(index, value.lanes, {anchor: value})
-
-    return epilogue
 
 
 def rounded_scratch(nbytes: int) -> int:

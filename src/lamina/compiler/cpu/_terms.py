@@ -57,10 +57,7 @@ class TermLists:
     memory: Pointer
 
     def write(self, left: LeftTile, row: Value, height: int, depth: Value) -> Value:
-        """List the nonzero columns of each pair of rows in `left`; returns the total number of columns.
-
-        `left` has `height` rows. The lists are stored from row `row` on.
-        """
+        """List the nonzero columns of each pair of `left`'s `height` rows from list `row` on; returns the total."""
         b = self.b
         starts = [self._of(row + first) for first in range(0, height, PAIR)]
         counts = [b.variable(b.const(0)) for _ in starts]

@@ -187,9 +187,6 @@ def linked(
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     missing: Iterable[str] = (),
 ) -> CompiledModule:
-    """Link fetched code with the pool's barrier and with functions of other modules.
-
-    Functions named `missing` are not available; don't call functions that need any of these.
-    """
+    """Link fetched code with the barrier and other modules; code that needs functions in `missing` must not run."""
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)}, elsewhere)

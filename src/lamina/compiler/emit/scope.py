@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -424,11 +424,9 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
     return [*before, position, *after]
 
 
-def is_made_of_flat(
-    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
-) -> bool:
-    """Whether elements of `nodes` depend only on scalars and stored or `known` elements at the same flat position."""
-    seen = set(known)
+def is_made_of_flat(nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory) -> bool:
+    """Whether elements of `nodes` depend only on scalars and on stored elements at the same flat position."""
+    seen = set[Node]()
     stack = list(nodes)
     while stack:
         node = stack.pop()

@@ -217,8 +217,7 @@ class Shifted(Value):
         self, builder: Any, name: str, base: Value, distance: int, write: Callable[[], None]
     ) -> None:
         self.builder, self.dtype, self.lanes = builder, INDEX, 1
-        self.constant, self.is_small_integer = None, False
-        self.base, self.distance = base, distance
+        self.constant, self.base, self.distance = None, base, distance
         self._name, self._write = name, write
 
     @property
