@@ -13,7 +13,7 @@ from lamina.support.messages import user_location
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """Raised if a function can't be compiled: the obstacle `what`, the reason `why`, and the user's line, `location`."""
+    """Raised if a function can't be compiled: the obstacle `what`, the reason `why`, the user's line, `location`."""
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)

@@ -70,10 +70,7 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[.
 def by_dtype(
     primitive: Primitive, find: Callable[[np.dtype], Callable[..., Any] | None]
 ) -> Callable[..., Any]:
-    """A function for `Primitive.compute` that calls the function returned by ``find(dtype)``, cached by dtype.
-
-    If `find` returns None, the function calls the primitive's `eval`.
-    """
+    """A `Primitive.compute` that calls ``find(dtype)``, cached, or the primitive's `eval` where that is None."""
     known: dict[str, Callable[..., Any]] = {}
 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:

@@ -146,7 +146,7 @@ class DeviceBuilder(Mathematics, ABC):
     # functions that a device has no instruction for
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """Convert as NumPy's `astype` does; between float64 and float16 through float32, as hardware does."""
+        """Convert as NumPy's `astype` does; float64 from and to float16 by float32: hardware has no direct way."""
         dtype = np.dtype(dtype)
         if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
             x = super().cast(x, FLOAT32)

@@ -70,10 +70,7 @@ memory (32 KiB at most)."""
 
 @dataclass(frozen=True, kw_only=True)
 class Cut(Division):
-    """A product, or a batch of products, divided into tiles: `down` by `across` tiles for each of `batch` results.
-
-    The inner dimension is divided into `parts` parts of length `part`.
-    """
+    """A product, or a batch, in `down` by `across` tiles for each of `batch` results; a part has `part` terms."""
 
     tile: Tile
     batch: int
