@@ -114,10 +114,7 @@ def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
 
 
 def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
-    """The inputs' contribution to a cache key: their types, and which inputs are the same array.
-
-    Python numbers contribute only their types, as their values are inputs of the program.
-    """
+    """The inputs' part of a cache key: types (of numbers, too, which are inputs), and which are the same array."""
     seen: dict[int, int] = {}
     for x in inputs:
         if isinstance(x, Array):

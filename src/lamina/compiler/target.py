@@ -151,10 +151,7 @@ class BoundStep(ABC):
     def _fill(
         cells: np.ndarray, values: Sequence[float], dtypes: Sequence[np.dtype], used: Container[int]
     ) -> None:
-        """Write the scalar inputs of all steps into cells of 8 bytes, except slots that are not `used`.
-
-        `dtypes` are those of a step's slots. Raises `Overlap` for an integer beyond 64 bits.
-        """
+        """Write the `used` scalar inputs of all steps into cells of 8 bytes. Raises `Overlap` beyond 64 bits."""
         views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in dtypes]
         for i, value in enumerate(values):
             slot = i % len(dtypes)

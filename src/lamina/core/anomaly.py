@@ -35,10 +35,7 @@ class Watch(Immediate):
         return out
 
     def _watch_gradient(self, node: TapeNode) -> None:
-        """Make `backward` check the gradients of a recorded operator.
-
-        Error messages show the line of the user's program that called the operator.
-        """
+        """Make `backward` check an operator's gradients; errors show the user's line that called the operator."""
         primitive, line = node.primitive, user_location()
 
         def checked(vjp: Callable[..., Any], *args: Any, **params: Any) -> Any:

@@ -26,10 +26,7 @@ UserArray = Any
 
 
 class Facade:
-    """An object that wraps an `Array`, stored in its attribute ``_array``, and gives it another interface.
-
-    Operators don't accept facades; `lamina.nd.facade` wraps and unwraps arrays.
-    """
+    """A wrapper of an `Array`, ``_array``, with another interface, which operators don't accept (see `nd.facade`)."""
 
     __slots__ = ("__weakref__", "_array")
 

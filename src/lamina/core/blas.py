@@ -43,10 +43,7 @@ def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 class _OneThread:
-    """A context in which NumPy's BLAS uses one thread.
-
-    The last Python thread that leaves the context restores the previous setting.
-    """
+    """A context in which NumPy's BLAS uses one thread, until the last Python thread has left it."""
 
     def __init__(self) -> None:
         self._lock = free_in_children(threading.RLock())

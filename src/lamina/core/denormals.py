@@ -100,10 +100,7 @@ _register = _working_register()
 
 
 def flush_denormals() -> Saved:
-    """Make the processor treat denormal results and operands as 0 in this thread from now on.
-
-    Returns the argument for `restore_denormals`. Does nothing if the processor or the system doesn't support this.
-    """
+    """Treat denormals as 0 in this thread, if the system can; returns the argument of `restore_denormals`."""
     return None if _register is None else _register.set_bits()
 
 

@@ -143,10 +143,7 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether NaNs in the array are intended, such as missing values.
-
-    This is assumed if the array's gradient is finite.
-    """
+    """Whether NaNs in the array are intended, such as missing values: its gradient is finite then."""
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():

@@ -29,10 +29,7 @@ _SIGNALS = tuple(
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
-    """A context that only records signals, and runs their handlers at its end.
-
-    With `but_ctrl_c`, Ctrl-C still raises `KeyboardInterrupt` immediately.
-    """
+    """A context that runs signals' handlers at its end; with `but_ctrl_c`, Ctrl-C still raises immediately."""
 
     def __init__(self, *, but_ctrl_c: bool = False) -> None:
         self._but_ctrl_c = but_ctrl_c

@@ -34,10 +34,7 @@ _told: set[str] = set()
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:
-    """Warn of labels that are not class numbers from 0 to `classes` - 1. Only some calls check, to save time.
-
-    While a function is traced, its labels are recorded, and checked when the compiled step runs.
-    """
+    """Warn of labels that are not class numbers below `classes`, in some calls; a traced step checks when it runs."""
     if state.trace is not None:
         state.trace.note_labels(label, classes, who)
     elif isinstance(label, Array):

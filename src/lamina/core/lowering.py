@@ -13,10 +13,7 @@ from lamina.support.messages import user_location
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """Raised if a user's function can't be compiled.
-
-    `what` is the obstacle, `why` the reason, and `location` the line of the user's code.
-    """
+    """Raised if a function can't be compiled: the obstacle `what`, the reason `why`, the user's line, `location`."""
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
@@ -57,10 +54,7 @@ class Reduction(Lowering):
 
 
 class ArgReduction(Lowering):
-    """An argmin or argmax: the position along ``axis`` of the first best element.
-
-    ``better(b, value, best)`` is the comparison.
-    """
+    """An argmin or argmax: the position along ``axis`` of the first best element, by ``better(b, value, best)``."""
 
     def __init__(self, better: Callable[..., Any]) -> None:
         self.better = better
@@ -98,10 +92,7 @@ class Pull(Lowering):
 
 
 class Scatter(Lowering):
-    """A scatter: each element of the first input is added to zeros at ``index(b, in_index, inputs, **params)``.
-
-    With ``adds=False``, elements are written in order instead of added.
-    """
+    """Adds (or writes, in order) elements of the first input to zeros at ``index(b, in_index, inputs, **params)``."""
 
     def __init__(self, index: Callable[..., list[Any]], *, adds: bool = True) -> None:
         self.index, self.adds = index, adds

@@ -70,10 +70,7 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[.
 def by_dtype(
     primitive: Primitive, find: Callable[[np.dtype], Callable[..., Any] | None]
 ) -> Callable[..., Any]:
-    """A function for `Primitive.compute` that calls the function returned by ``find(dtype)``, cached by dtype.
-
-    If `find` returns None, the function calls the primitive's `eval`.
-    """
+    """A `Primitive.compute` that calls ``find(dtype)``, cached, or the primitive's `eval` where that is None."""
     known: dict[str, Callable[..., Any]] = {}
 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
@@ -89,10 +86,7 @@ def by_dtype(
 
 
 class ForEachInput:
-    """The vector-Jacobian products of a primitive with any number of inputs.
-
-    The product for input i is ``function(i, g, out, *inputs, **params)``.
-    """
+    """The vector-Jacobian products of any number of inputs: ``function(i, g, out, *inputs, **params)`` for input i."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -164,10 +158,7 @@ def primitive(
 
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """Apply a primitive with one result to arrays and numbers.
-
-    The primitive runs eagerly, is deferred, or becomes a node of the current trace.
-    """
+    """Apply a primitive with one result to arrays and numbers: eagerly, deferred, or as a node of the current trace."""
     queue = state.queue
     if queue is not None:
         if not queue.asleep:
@@ -217,10 +208,7 @@ def new_array(value: Value, context: Context) -> UserArray:
 
 
 def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
-    """The inputs' common context, and their buffers.
-
-    Raises an error if the contexts differ, or if the dtypes differ and the primitive needs equal ones.
-    """
+    """The inputs' common context, and their buffers; an error if contexts differ, or dtypes that must be equal."""
     context = dtype = None
     buffers: list[Any] = []
     for x in inputs:

@@ -58,10 +58,7 @@ class Trace(Protocol):
 
 
 class Queue(Protocol):
-    """The interface of the queue of deferred operators, as `bind` and arrays use it.
-
-    `lamina.compiler.deferral` implements it.
-    """
+    """The interface of the queue of deferred operators; `lamina.compiler.deferral` implements it."""
 
     is_immediate: bool = False
     """Whether each operator is computed at once, so that evaluation is eager."""
@@ -88,10 +85,7 @@ class Queue(Protocol):
         """Prepare for reading values of `array`; callers must call this before each read."""
 
     def mark(self, *, recording: bool = False) -> None:
-        """Record that a training step may begin here.
-
-        Called when a batch is fetched, and with `recording` when gradient recording begins.
-        """
+        """Record that a training step may begin here: a batch is fetched, or gradient `recording` begins."""
 
 
 class _Pending:
@@ -160,10 +154,7 @@ state = _State()
 
 
 class Mode:
-    """A context manager that sets recording and training mode; None leaves a mode unchanged.
-
-    While recording, as in training, denormals are flushed to zero.
-    """
+    """A context that sets recording and training mode (None: unchanged). While recording, denormals are flushed."""
 
     def __init__(self, recording: bool | None, training: bool | None) -> None:
         self._recording = None if recording is None else bool(recording)
@@ -191,10 +182,7 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """A context in which only `trace` records operators, not the queue or the tape.
-
-    With None, operators run eagerly.
-    """
+    """A context in which only `trace` records operators; with None, operators run eagerly."""
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace

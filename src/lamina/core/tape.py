@@ -91,10 +91,7 @@ class TapeNode:
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The calls, for `lamina.core.interrupts.make`, that together have the same effect as `release`.
-
-        The list of calls keeps inputs and outputs alive, since an array's finalizer may run Python code.
-        """
+        """The calls that together do what `release` does, and keep inputs and outputs alive until then."""
         return [
             (setattr, self, "freed", next(_order)),
             (setattr, self, "inputs", None),

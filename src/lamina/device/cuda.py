@@ -59,10 +59,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
 
 
 class CudaDevice(PooledDevice):
-    """An NVIDIA GPU; implements `lamina.device.interface.Device`.
-
-    All work is in one stream, in the order of the calls. As a context, the device is locked for the thread.
-    """
+    """An NVIDIA GPU; implements `lamina.device.interface.Device`, with all work in one stream, in call order."""
 
     kind: Literal["cuda"] = "cuda"
     dialect: Dialect = "nvptx"
@@ -219,10 +216,7 @@ class CudaDevice(PooledDevice):
     # --- inside --------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> None:
-        """Lock the device for this thread, and make it the thread's current device.
-
-        Another library may have made another device current.
-        """
+        """Lock the device for this thread, and make it current: another library may have changed that."""
         super().__enter__()
         try:
             self._do("cuCtxSetCurrent", self._context)

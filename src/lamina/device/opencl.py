@@ -131,10 +131,7 @@ class OpenCLDevice(PooledDevice):
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
-        """The address of a `cl_mem`'s memory, and pyopencl's object for it.
-
-        Raises `ContextError` if the memory has no address.
-        """
+        """The address of a `cl_mem`, and pyopencl's object; raises `ContextError` without an address."""
         cl = self._cl
         memory = cl.Buffer.from_int_ptr(handle, retain=True)
         if not memory.get_info(cl.mem_info.USES_SVM_POINTER):
@@ -268,10 +265,7 @@ _UNITS_OF_GPU = 128  # float32 units per compute unit: a guess, used only by `ex
 
 
 def _options(cl: Any, device: Any) -> list[str]:
-    """Build options for correctly rounded float32 division and square roots.
-
-    By default, OpenCL allows errors of a few units in the last place.
-    """
+    """Build options for correctly rounded float32 division and roots, which OpenCL does not require by default."""
     rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
     has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds
     return ["-cl-fp32-correctly-rounded-divide-sqrt"] if has_it else []

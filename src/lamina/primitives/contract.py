@@ -107,10 +107,7 @@ def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """The function for eager products of a dtype, with the arithmetic of compiled products.
-
-    Returns None if nothing can be compiled.
-    """
+    """The function for eager products of a dtype, with compiled products' arithmetic; None if not compilable."""
     if dtype.char not in "fd":
         return matmul.eval
     product = kernel(matmul, dtype)

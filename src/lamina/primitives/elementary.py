@@ -126,10 +126,7 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
 
 
 def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
-    """The integer n that minimizes |x - n · unit|, and the remainder x - n · unit.
-
-    To reduce rounding errors, n · unit is subtracted in `count` steps, with the unit as a sum of `count` floats.
-    """
+    """The integer n nearest to x / unit, and x - n · unit, where the unit is a sum of `count` floats."""
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
     n = b.sub(shifted, f.round_magic)

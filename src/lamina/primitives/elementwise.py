@@ -84,10 +84,7 @@ def _through_float(emit: Function) -> Function:
 
 
 def _keeping_dtype(function: Function) -> Function:
-    """A version of a function that keeps integer dtypes, as in MXNet, where NumPy would return floats.
-
-    Integers are computed in float64 and converted back.
-    """
+    """A function with integer dtypes kept, as in MXNet: integers are computed in float64 and converted back."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         out = function(x)

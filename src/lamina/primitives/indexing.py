@@ -104,10 +104,7 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
 
 
 def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
-    """The gradient of `x`, which is `g` where elements were read, else 0.
-
-    If there is one index per row, the computation is elementwise and can be fused.
-    """
+    """The gradient of `x`: `g` where elements were read, else 0; elementwise, and fused, for one index per row."""
     size = x.shape[axis]
     if indices.shape[axis] != 1:
         return bind(take_along_add, g, indices, size=size, axis=axis, mode=mode)

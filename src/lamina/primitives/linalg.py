@@ -197,10 +197,7 @@ def _eigenvectors(x: np.ndarray) -> np.ndarray:
 
 
 def _eigenvectors_vjp(g: Any, out: Any, x: Any) -> Any:
-    """The gradient of eigenvectors.
-
-    Gaps between nearly equal eigenvalues are clipped to the smallest distinguishable gap, as in MXNet.
-    """
+    """The gradient of eigenvectors; gaps of nearly equal eigenvalues are clipped as in MXNet."""
     values = bind(eigenvalues, x)
     n = x.shape[-1]
     rows, columns = (bind(reshape, values, shape=(*x.shape[:-2], *s)) for s in ((n, 1), (1, n)))

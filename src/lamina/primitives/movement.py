@@ -88,10 +88,7 @@ memory with `x` if the part is contiguous (rows of axis 0), otherwise it is a co
 def _inside(
     b: Any, index: list[Any], shape: Ints, begin: Ints, end: Ints, step: Ints
 ) -> tuple[Any, list[Any]]:
-    """The pair (mask, position) of an index in a slice.
-
-    The mask tells whether the slice includes the index; None means that it always does.
-    """
+    """The (mask, position) of an index in a slice, whose mask is None if the slice includes all indices."""
     mask: Any = None
     position: list[Any] = []
     for i, size, start, stop, s in zip(index, shape, begin, end, step, strict=True):

@@ -44,10 +44,7 @@ def _drawn(name: str, draw: Any) -> Primitive:
 
 
 def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """Uniform random numbers on [0, 1), from a stream of 64-bit words.
-
-    float32 takes the upper 24 bits of each half of a word, low half first; float64 takes the upper 53 bits of a word.
-    """
+    """Uniform numbers on [0, 1): the upper 24 bits of each half of a word, low first, or a word's upper 53."""
     size = int(np.prod(shape))
     bits = _philox(int(seed), int(stream))
     if np.dtype(dtype) == np.float64:
@@ -93,10 +90,7 @@ _AT_ONCE = 1 << 14
 
 
 def _same(name: str, function: Any, derivative: Any) -> Primitive:
-    """Make the primitive of a float function, with the same bits in eager and compiled code on every device.
-
-    `derivative(x, out)` consists of lamina operators.
-    """
+    """Make the primitive of a float function with the same bits everywhere; `derivative(x, out)` is of operators."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         flat = x.ravel()

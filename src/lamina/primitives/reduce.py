@@ -65,10 +65,7 @@ def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
-    """Make a primitive that reduces axes by `ufunc`.
-
-    `empty` is the result for no elements, or None if undefined.
-    """
+    """Make a primitive that reduces axes by `ufunc`; `empty` is the result for no elements, None if undefined."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)

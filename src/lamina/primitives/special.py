@@ -75,10 +75,7 @@ def digamma_array(x: np.ndarray) -> np.ndarray:
 
 
 def polygamma_array(x: np.ndarray, order: int) -> np.ndarray:
-    """The derivative of `digamma` of order `order`, by recurrence up to 20 and a series (A & S 6.4.6, 6.4.11).
-
-    The result is NaN at the poles, and below -1000, where the recurrence would take too long.
-    """
+    """The `order`-th derivative of `digamma` (A & S 6.4.6, 6.4.11); NaN at poles, and below -1000 (too long)."""
     z = np.asarray(x, np.float64).copy()
     pole = (z <= 0) & (z == np.floor(z))
     z[pole | (z < -1000)] = np.nan

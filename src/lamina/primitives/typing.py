@@ -15,10 +15,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 
 def element_type(dtype: Any) -> np.dtype:
-    """The NumPy dtype, in native byte order, of a dtype that a user passed; None gives float32.
-
-    Raises `DTypeError` if the dtype is unknown or unsupported.
-    """
+    """The native NumPy dtype of a user's dtype, None for float32; `DTypeError` if unknown or unsupported."""
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
     except TypeError:

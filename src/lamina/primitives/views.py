@@ -21,10 +21,7 @@ VIEWS = frozenset((reshape, slice_))
 
 
 def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
-    """A primitive like `view`, whose eager result is a copy.
-
-    In compiled code both primitives are equal, since every result has separate memory.
-    """
+    """A primitive like `view`, whose eager result is a copy; in compiled code, every result has memory of its own."""
     return primitive(
         f"{view.name}_copy",
         eval=copied,
@@ -45,10 +42,7 @@ COPIES = {reshape_copy: reshape, slice_copy: slice_}
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
-    """The result of a primitive in `VIEWS` as a view of a device array's memory, or None if impossible.
-
-    For a NumPy array, the result of the primitive's `eval` is returned.
-    """
+    """A `VIEWS` primitive's result as a view of a device array, or None if impossible; of a NumPy array, `eval`'s."""
     if isinstance(value, np.ndarray):
         return primitive.eval(value, **params)
     shape, _ = primitive.infer(value, **params)  # also for its errors
@@ -70,10 +64,7 @@ def _first_of_stretch(
 
 
 def is_stretch(shape: Sequence[int], lengths: Sequence[int], step: Sequence[int]) -> bool:
-    """Whether a slice with these `lengths`, of an array of shape `shape`, is contiguous in memory.
-
-    A contiguous slice selects one index on each leading axis, a range on the next axis, and all of the later axes.
-    """
+    """Whether a slice is contiguous: one index on leading axes, a range on the next, all of the later axes."""
     if 0 in lengths:
         return True
     first = next((a for a, n in enumerate(lengths) if n != 1), len(shape))

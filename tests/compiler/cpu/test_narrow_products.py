@@ -118,13 +118,12 @@ def test_lanes_beyond_the_sums_do_not_count(execute):
     np.testing.assert_array_equal(result, [[np.inf, np.nan], [6, np.nan]])
 
 
-@pytest.mark.parametrize("is_flat", [False, True], ids=["apart", "flat"])
 @pytest.mark.parametrize("shape", [(3, 37, 256), (2, 5, 19), (5, 8, 130), (7, 6, 16)], ids=str)
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, is_flat, execute):
+def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, execute):
     """The result is stored transposed: element (r, c) at c · rows + r."""
     m, k, n = shape
-    product = MatrixProduct(m, k, n, dtype, (k, 1), n, apart_epilogue=True)
+    product = MatrixProduct(m, k, n, dtype, (k, 1), n, long_epilogue=True)
     x, y = along((m, k), False, dtype, 0), along((k, n), False, dtype, 1)
 
     def make() -> ThreadModule:
@@ -136,15 +135,11 @@ def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, is
             def store(b: Any, row: Any, column: Any, value: Any) -> None:
                 b.store_strided(result, value, column * m + row, m)
 
-            def store_flat(b: Any, position: Any, value: Any) -> None:
-                b.store(result, value, position)
-
             columns = b.split(n, product.column_step)
-            flat = store_flat if is_flat else None
-            product.emit(b, left, right, store, columns=columns, scratch=scratch, flat_epilogue=flat)
+            product.emit(b, left, right, store, columns=columns, scratch=scratch)
         return module
 
-    code = run.load(f"test apart {product} {is_flat}", make, ("step",))
+    code = run.load(f"test apart {product}", make, ("step",))
     results = []
     for threads in (1, 3):
         result = np.full((n, m), np.nan, dtype)

@@ -162,10 +162,7 @@ class Binding(BoundStep):
     # --- pointers ------------------------------------------------------------------------------------------------
 
     def _bind(self, slots: Sequence[int], steps: int) -> None:
-        """Enter the current buffers of the arrays in these slots into the pointer table.
-
-        `steps` is the number of steps to execute, since arrays must not overlap in any of them.
-        """
+        """Enter the current buffers of these slots' arrays into the pointer table; none may overlap in any step."""
         try:
             without = [slot for slot in slots if self._is_without_buffer(slot)]
             with_one = [slot for slot in slots if slot not in without]
@@ -188,10 +185,7 @@ class Binding(BoundStep):
         bind_buffer(self.bound, slot, self._enter(slot, steps))
 
     def _enter(self, slot: int, steps: int) -> np.ndarray:
-        """Enter the buffer of a slot's array into the pointer table, and return the buffer.
-
-        Raises `Overlap` if it shares memory with a written buffer, and is not written itself.
-        """
+        """Enter a slot's buffer into the pointer table, and return it. Raises `Overlap` if another slot writes it."""
         array = self.arrays[slot]
         buffer: Any = array._data
         shape, dtype = self._input_types[slot]
@@ -251,10 +245,7 @@ class Binding(BoundStep):
     # --- what is held between calls ------------------------------------------------------------------------------
 
     def _make_holder(self) -> Holder | None:
-        """The holder of the arrays that the step keeps transposed.
-
-        None if there are no such arrays, or if they change from call to call.
-        """
+        """The holder of the arrays that the step keeps transposed; None if there are none, or if they are arguments."""
         held = self.program.code.outline.layout.held
         if not held or not set(held).isdisjoint(self._arguments):
             return None
@@ -277,10 +268,7 @@ class Binding(BoundStep):
     # --- measurement ---------------------------------------------------------------------------------------------
 
     def measure(self, repeats: int = 30) -> list[float] | None:
-        """The best time of each kernel in seconds; None if an array has no buffer.
-
-        Kernels are executed in order on copies, to leave the user's arrays unchanged.
-        """
+        """The best time of each kernel in seconds, in order, on copies of the arrays; None if one has no buffer."""
         if self._holder is not None:
             self._holder.give_back()  # to the buffers, which are copied
         buffers = self.buffers()
@@ -309,10 +297,7 @@ class Binding(BoundStep):
 
 
 class _StepMemory:
-    """A step's memory besides its arrays: the pointer table, control numbers, arena and scratch memory.
-
-    It has no references to arrays.
-    """
+    """A step's memory besides its arrays, without references to them: pointers, control numbers, arena, scratch."""
 
     def __init__(self, program: Program) -> None:
         outline = program.code.outline
@@ -333,10 +318,7 @@ class _StepMemory:
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Allocate scratch memory for each thread, and an arena for each strand that is executed at the same time.
-
-        `threads` is the number of threads. Strands are independent sets of kernels (see `_step`).
-        """
+        """Allocate scratch memory for each thread, and an arena for each strand that is executed at the same time."""
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)
@@ -354,10 +336,7 @@ class _StepMemory:
 
 
 def _moved(slots: Sequence[int], arguments: Sequence[int]) -> Callable[..., bool]:
-    """A function ``moved(arrays, bound, arguments)`` that stores the arguments in their slots of `arrays`.
-
-    It returns whether the buffer of an array in `slots` differs from the bound buffer.
-    """
+    """A function ``moved(arrays, bound, arguments)``: stores arguments; returns whether a buffer in `slots` changed."""
     targets = "".join(f"arrays[{slot}], " for slot in arguments)
     conditions = [f"arrays[{slot}]._data is not bound[{slot}]" for slot in slots]
     body = [f"{targets}= arguments"] if targets else []
@@ -402,7 +381,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def _pages(nbytes: int) -> np.ndarray:
-    """Allocate `nbytes` bytes of page-aligned memory."""
     return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
 
 

@@ -57,11 +57,7 @@ class Blocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """The offset in bytes of each section of the scratch memory, and the size of the whole.
-
-        The sections are, in order: the packed block of A; packed panels of B; unfinished sums; lists of the nonzero
-        elements of each row.
-        """
+        """The offsets in bytes of packed A, packed panels of B, unfinished sums and lists of terms; the whole size."""
         sizes = (
             0 if self.is_whole else self.rows * self.inner * self.itemsize,
             self.inner * self.columns * self.itemsize,
@@ -130,11 +126,7 @@ def packs_many(rows: int, tile: TileShape) -> bool:
 
 
 def _paired_panels(machine: Machine, tile: TileShape, tiles: int, *, far: bool) -> int:
-    """The number of tiles across a panel for row pairs; two rows accumulate the panel's columns in registers.
-
-    `tiles` is the number of tiles across the result. `far` is true if panels of B are read repeatedly from the
-    second-level cache, where wider panels, with more work per load, are better.
-    """
+    """The tiles across a panel for pairs of rows: more where panels are `far`, re-read from the second-level cache."""
     wanted = 4 if far and machine.vector_registers == 32 and tiles % 4 == 0 else 2
     fit = _MOST_VECTORS[machine.vector_registers] // tile.vectors
     return max(1, min(wanted, fit, tiles))
@@ -204,11 +196,7 @@ class UnitBlocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """The offset in bytes of each section of the scratch memory, and the size of the whole.
-
-        The sections are, in order: the packed block of A; the packed panel of B; the sums of the current block of the
-        result; the stored sums of all unfinished blocks; the greatest magnitudes in A and B (see `_unit_product`).
-        """
+        """The offsets of packed A, packed panel, current sums, stored sums, greatest magnitudes; the whole size."""
         sizes = (
             self.tiles * self.left_tile_bytes,
             self.panel_bytes,

@@ -30,7 +30,6 @@ from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, 
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import INT32, Builder, Pointer, Value, Variable
-from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
 _ROW_VECTORS, _MANY_REGISTERS = 16, 32
@@ -201,11 +200,7 @@ class BlockedProduct(ProductCode):
         return accumulate(self.b, left, right, height, widths, terms, initial, unroll)
 
     def _by_panels(self, part: _Part, tile: Callable[[_Panel, Value, int], None], *, of_pairs: bool) -> None:
-        """Loop over the panels of B, and for each over the tiles (or pairs of rows) of a block of A.
-
-        While the first block of A is multiplied, each panel of B is packed and the next panel is prefetched from main
-        memory.
-        """
+        """Loop over panels of B, for each over tiles or pairs of rows; the first block's loop packs the panels."""
         b, is_whole = self.b, self.blocking.is_whole
         is_first = None if is_whole else part.is_first(b)
         step = PAIR if of_pairs and is_whole else self.shape.tile.rows
@@ -213,15 +208,7 @@ class BlockedProduct(ProductCode):
 
         def one(column: Value, width: int) -> None:
             panel = self._packed(part, column, width, is_first, of_pairs)
-            following = None if is_whole else self._following_panel(column + width, part)
-
-            def rows(row: Value, height: int) -> None:
-                if is_first is not None and following is not None:
-                    with b.if_(is_first):
-                        self._prefetch(following, row - part.rows[0], height, nominal)
-                tile(panel, row, height)
-
-            cover(b, self.shape.rows, step, part.block, rows)
+            cover(b, self.shape.rows, step, part.block, partial(tile, panel))
 
         bounds = part.columns
         is_all = (bounds[0].constant, bounds[1].constant) == (0, self.shape.columns)
@@ -275,10 +262,7 @@ class BlockedProduct(ProductCode):
     # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A.
-
-        The block is packed in chunks of a few columns if the elements of a row are far apart in memory.
-        """
+        """Pack a block of A, in chunks of a few columns if the elements of a row are far apart in memory."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -337,26 +321,6 @@ class BlockedProduct(ProductCode):
         offset = row * left.row_stride + first_k * left.inner_stride
         return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
 
-    def _following_panel(self, column: Value, part: _Part) -> RightPanel:
-        """The panel to pack after the panel that ends before `column`.
-
-        This is the panel that begins at `column`, or, after the last panel, the first panel of the next part.
-        """
-        b = self.b
-        wraps = b.greater_equal(column, part.columns[1])
-        next_k = b.where(wraps, part.next_k, part.first_k)
-        return self._source(next_k, b.where(wraps, part.columns[0], column))
-
-    def _prefetch(self, panel: RightPanel, row: Value, height: int, width: int) -> None:
-        """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
-        b = self.b
-        share = -(-self.blocking.inner // self.blocking.rows)
-        line = LINE_BYTES // self.dtype.itemsize
-        with b.loop(row * share, (row + height) * share) as k:
-            start = panel.row(b, k, self.dtype)
-            for last in range(line - 1, width, line):  # it may begin anywhere in its first line
-                b.prefetch(b.offset(start, last, self.dtype))
-
     # --- sums ----------------------------------------------------------------------------------------------------
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
@@ -367,10 +331,7 @@ class BlockedProduct(ProductCode):
                 self.fetch(first + row, panel.column, panel.width)
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
-        """The address of a tile's unfinished sums; `row` and `column` count from the start of the part.
-
-        None if the inner dimension is not split.
-        """
+        """The address of a tile's unfinished sums, counted from the part's start; None if all terms are one part."""
         if not self.blocking.keeps_sums:
             return None
         start = self.memory(self.blocking.offsets[2], self.dtype)

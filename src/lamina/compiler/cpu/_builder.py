@@ -34,10 +34,7 @@ class ThreadBuilder(Mathematics):
         return bounds[0], self.minimum(bounds[1], extent)
 
     def barrier(self, threads: Value) -> None:
-        """Wait until `threads` threads have arrived; each then sees the others' earlier writes.
-
-        `threads` is the number of all threads that execute the function, or 1.
-        """
+        """Wait for all `threads` threads that execute the function (or 1); each then sees all earlier writes."""
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
 

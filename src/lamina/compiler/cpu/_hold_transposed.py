@@ -19,10 +19,7 @@ from lamina.core.primitive import REGISTRY
 
 
 def hold_transposed(graph: Graph) -> Graph:
-    """Transpose each matrix that the step changes, if its first product reads the transpose; returns the new graph.
-
-    Matrices that can't be transposed remain unchanged.
-    """
+    """Transpose each matrix that the step changes, if its first product reads the transpose and nothing forbids it."""
     nodes = graph.nodes()
     families = _Families(graph, users_of(nodes))
     held: set[Node] = set()
@@ -92,10 +89,7 @@ class _Families:
         return found
 
     def _is_closed(self, family: set[Node]) -> bool:
-        """Whether the family writes all buffers that it reads, and is their only reader.
-
-        Also false if a buffer advances to the next item with each step.
-        """
+        """Whether the family writes all buffers that it reads, is their only reader, and none moves on with a step."""
         read = {node.op.slot for node in family if isinstance(node.op, Input)}
         written = {self.slot_of[node] for node in family if node in self.slot_of}
         if not (read <= written and written.isdisjoint(self.graph.moving)):

@@ -42,10 +42,7 @@ HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # the class's name for 
 
 
 class _Buffers:
-    """The buffers of arrays whose contents a step stores.
-
-    The buffers stay alive, even if their arrays are deleted, since writing back fills all of them.
-    """
+    """The buffers of arrays whose contents a step stores: writing back fills even those of deleted arrays."""
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self._buffers: list[object] = [None] * len(arrays)
@@ -72,10 +69,7 @@ class Holder:
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
-        """The changes that make the holder the owner of the arrays' contents; [] if the buffers have other references.
-
-        The buffers must be up to date.
-        """
+        """The changes that make this the owner of the arrays' current contents; [] if buffers have other references."""
         arrays = self._arrays()
         if self._refusals % _RETRY_AFTER or not all(type(x) is NDArray and is_alone(x) for x in arrays):
             self._refusals += 1

@@ -22,7 +22,7 @@ from lamina.compiler.cpu._block_sizes import (
 )
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, ProductCode, RightPanel
+from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, ProductCode, RightPanel
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
@@ -47,9 +47,8 @@ class MatrixProduct:
     Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]. Element (k, c) of B is at k · right_stride + c,
     or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    With `long_epilogue`, the epilogue is a lot of code. With `apart_epilogue`, elements that are adjacent in the
-    epilogue's vectors are not adjacent in memory (see `_microkernel.Finish`). The epilogue gets vectors along the rows
-    of the result, or, with `by_columns`, along the columns, for a transposed result.
+    With `long_epilogue`, the epilogue is a lot of code. It gets vectors along the rows of the result, or, with
+    `by_columns`, along the columns, for a transposed result.
 
     With `skips_zeros`, the code skips values of k at which all rows of a tile of A, or both of a pair of rows, are
     zero. The result has the same bits, except on a matrix unit (see `_unit_product`).
@@ -71,7 +70,6 @@ class MatrixProduct:
     right_stride: int
     machine: Machine = field(default_factory=target_machine)
     long_epilogue: bool = False
-    apart_epilogue: bool = False
     skips_zeros: bool = False
     by_columns: bool = False
     left_is_short: bool = False
@@ -181,10 +179,7 @@ class MatrixProduct:
 
     @property
     def left_is_transposed(self) -> bool:
-        """Whether A is transposed in memory.
-
-        The columns of its memory layout then belong to rows of the result, otherwise to values of k.
-        """
+        """Whether A's columns in memory belong to rows of the result, and not to values of k."""
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
 
     @property
@@ -208,14 +203,11 @@ class MatrixProduct:
         columns: Range | None = None,
         scratch: Pointer | None = None,
         reads: Sequence[Pointer] = (),
-        flat_epilogue: FlatEpilogue | None = None,
     ) -> None:
         """Emit the code that computes the given rows and columns, by default all.
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         with the result's shape that the epilogue reads element for element; large matrices are prefetched.
-
-        `flat_epilogue` does the same as `epilogue`, and may replace it if `apart_epilogue` is set.
 
         With `only_packs_left`, `left` may be a function that computes A.
         """
@@ -228,7 +220,7 @@ class MatrixProduct:
         if not isinstance(left, Pointer) and not self.only_packs_left:
             raise ValueError("this product can't compute A as it loads A: store A in memory")
         prefetched = reads if self._outgrow_cache(len(reads)) else ()
-        product = _Product(self, b, left, right, epilogue, scratch, prefetched, flat_epilogue)
+        product = _Product(self, b, left, right, epilogue, scratch, prefetched)
         product.emit(rows or (b.const(0), b.const(self.rows)), columns or (b.const(0), b.const(self.columns)))
 
     def _outgrow_cache(self, matrices: int) -> bool:
@@ -248,7 +240,6 @@ class _Product:
     epilogue: Epilogue
     scratch: Pointer | None
     reads: Sequence[Pointer]
-    flat_epilogue: FlatEpilogue | None
 
     def emit(self, rows: Range, columns: Range) -> None:
         """Emit the code of a range of the result.
@@ -277,11 +268,8 @@ class _Product:
         return self._code(UnitProduct, finish, left, blocking, unit)
 
     def _on_vectors(self, way: Blocking | LaneTile) -> ProductCode:
-        shape, is_whole = self.shape, isinstance(way, Blocking) and way.is_whole
-        flat = self.flat_epilogue if is_whole and shape.tile.rows == shape.rows else None
-        finish = Finish(
-            self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue, flat
-        )
+        shape = self.shape
+        finish = Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns)
         left = LeftTile(self._matrix, *shape.left_strides)
         return self._code(LaneSums if isinstance(way, LaneTile) else BlockedProduct, finish, left, way)
 

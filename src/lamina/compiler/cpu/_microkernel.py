@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lamina.compiler.cpu._transpose import transpose_vectors
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
-
-FlatEpilogue = Callable[[Builder, Value, Value], None]
-"""`epilogue(b, position, value)` emits code for a finished vector that is contiguous in the result's memory."""
 
 Tile = list[list[Value]]
 
@@ -38,10 +35,7 @@ class TermList:
 
 @dataclass(frozen=True)
 class LeftTile:
-    """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride.
-
-    `columns`, if not None, maps k to a column index.
-    """
+    """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride; `columns` may replace k."""
 
     pointer: Pointer
     row_stride: int
@@ -76,10 +70,7 @@ class RightPanel:
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, self.stored or dtype)
 
     def load(self, b: Builder, row: Pointer, dtype: DType, offset: int, width: int, height: int = 2) -> Value:
-        """Load `width` elements of a row for a tile of `height` rows, as `dtype`.
-
-        The vector has `_accumulator_lanes` lanes; the lanes beyond `width` are unspecified.
-        """
+        """Load `width` elements of a row as `dtype`, for a tile of `height` rows; further lanes are unspecified."""
         lanes, own = _accumulator_lanes(b, width, dtype, self.padded, height), self.stored or dtype
         if lanes == width or self.padded:
             return b.cast(b.load(row, own, offset, lanes), dtype)
@@ -167,25 +158,18 @@ class Finish:
     """Passes each vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is emitted once, in a loop over the tile's rows, instead of once per vector, to limit code size and
-    compile time.
-
-    With `by_columns`, the vectors are columns of the tile. With `is_apart`, elements that are adjacent in a vector are
-    not adjacent in memory. So the epilogue loads and stores single elements, and is emitted once for all vectors of a
-    row. `flat` is an epilogue for elements that are adjacent in memory, or None. If the tile has all rows of the
-    product, the tile is first stored in the result's layout, and `flat` replaces the epilogue.
+    compile time. With `by_columns`, the vectors are columns of the tile.
     """
 
     b: Builder
     epilogue: Epilogue
     is_long: bool
     by_columns: bool
-    is_apart: bool = False
-    flat: FlatEpilogue | None = None
 
     def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
         if self.by_columns:
             self._columns(tile, widths, row, column)
-        elif (self.is_long and len(tile) > 1) or (self.is_apart and len(tile) * len(widths) > 1):
+        elif self.is_long and len(tile) > 1:
             self._in_a_loop(tile, widths, row, column)
         else:
             for r, values in enumerate(tile):
@@ -225,55 +209,15 @@ class Finish:
         for r, values in enumerate(tile):
             for value, start in zip(values, starts, strict=True):
                 b.store(buffer, value, r * length + start)
-        if self.flat is not None:
-            self._as_flat(buffer, length, (len(tile), sum(widths)), dtype, column)
-            return
         with b.loop(0, len(tile)) as r:
-            if self.is_apart:
-                self._vectors_in_a_loop(b.offset(buffer, r * length, dtype), tile[0], widths, row + r, column)
-                return
             places = zip(starts, lanes, strict=True)
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
 
-    def _as_flat(
-        self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
-    ) -> None:
-        """Pass complete columns of the result, one after the other, to the flat epilogue.
-
-        `buffer` contains the tile of this shape, with rows `length` elements apart.
-        """
-        assert self.flat is not None
-        b, flat, (rows, columns) = self.b, self.flat, shape
-        turned = b.alloca(dtype, rows * columns)
-        with b.loop(0, columns) as c, b.loop(0, rows) as r:
-            b.store(turned, b.load(buffer, dtype, r * length + c), c * rows + r)
-
-        def body(i: Value, lanes: int) -> None:
-            flat(b, column * rows + i, b.load(turned, dtype, i, lanes))
-
-        b.vector_loop(0, rows * columns, b.lanes(dtype), body)
-
-    def _vectors_in_a_loop(
-        self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
-    ) -> None:
-        """Pass a row's vectors, loaded from a buffer in a loop, to the epilogue; `values` have the vectors' types."""
-        b, dtype, first = self.b, values[0].dtype, 0
-        for width, same in groupby(widths):
-            count, lanes = len(list(same)), values[first].lanes
-            start = sum(value.lanes for value in values[:first])
-            with b.loop(0, count) as v:
-                value = b.load(buffer, dtype, v * lanes + start, lanes)
-                self.epilogue(b, row, column + (v * width + sum(widths[:first])), b.narrow(value, width))
-            first += count
-
 
 @dataclass(frozen=True)
 class ProductCode(ABC):
-    """The code of a product A · B; a subclass for each strategy adds the form in which A is read.
-
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row.
-    """
+    """The code of a product A · B, a subclass for each strategy; `fetch` prefetches a row's epilogue operands."""
 
     b: Builder
     shape: MatrixProduct

@@ -117,10 +117,7 @@ class SharedKernels:
         self._homes: dict[str, Home] = {}
 
     def find(self, digest: str) -> tuple[Home, CompiledModule] | None:
-        """The program and name of a kernel's code, and the module that contains it; None if it is not in memory.
-
-        The code stays in memory while the module is referenced.
-        """
+        """The place of a kernel's code, and the module that keeps the code in memory; None if the code isn't there."""
         with self._lock:
             home = self._homes.get(digest)
             module = home and self.at(home)

@@ -11,12 +11,11 @@ from functools import cache, cached_property
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._lane_sums import lane_cycles
 from lamina.compiler.cpu._matrix_product import MatrixProduct
-from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope, flat_axes, is_made_of_flat
+from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
@@ -38,10 +37,7 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand's elements as it loads them.
-
-    True for 8-bit integers cast to floats on the right of a few rows, and, on the matrix unit, on the left.
-    """
+    """Whether a product computes an operand as it loads it: 8-bit integers for few rows, or on a matrix unit."""
     if len(product.shape) != 2 or product.inputs[0] is product.inputs[1]:
         return False
     if operand is product.inputs[1]:
@@ -62,10 +58,7 @@ def _converts_right(product: Node) -> bool:
 
 
 def _epilogue_length(scope: ThreadScope) -> int:
-    """The approximate number of operations in the epilogue.
-
-    These are the kernel's elementwise members, and the expensive nodes inlined in them.
-    """
+    """The approximate operations of the epilogue: the elementwise members, and expensive nodes inlined in them."""
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)
@@ -96,10 +89,11 @@ def emit_product(scope: ThreadScope) -> None:
     """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
+    shape = matrix_product_of(scope.kernel)
+    stores_elements = is_turned(anchor) and anchor.shape[-1] > 1 and not shape.by_columns
     shape = replace(
-        matrix_product_of(scope.kernel),
-        long_epilogue=_epilogue_length(scope) > _LONG,
-        apart_epilogue=is_turned(anchor) and anchor.shape[-1] > 1,
+        shape,
+        long_epilogue=stores_elements or _epilogue_length(scope) > _LONG,
         right_is_finite=_is_finite(module, anchor.inputs[1]),
     )
     right = scope.memory.find(anchor.inputs[1])
@@ -160,26 +154,7 @@ def _emit_matrix(
         columns=columns,
         scratch=scope.scratch if shape.scratch_bytes else None,
         reads=[] if turned or batch else scope.memory.like(anchor),
-        flat_epilogue=_flat_epilogue(scope, batch) if shape.apart_epilogue else None,
     )
-
-
-def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
-    """An epilogue that gets elements by their position in the result's memory.
-
-    None if the epilogue has other operands with another layout.
-    """
-    anchor, stores = scope.kernel.main, scope.kernel.stores
-    if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
-        return None
-
-    def epilogue(b: Builder, position: Value, value: Value) -> None:
-        for axis in batch:
-            position = axis.base * math.prod(anchor.shape[-2:]) + position
-        index = flat_axes(b, scope.axis(position, 1), anchor.shape)
-        scope.element(index, value.lanes, {anchor: value})
-
-    return epilogue
 
 
 def rounded_scratch(nbytes: int) -> int:
@@ -216,10 +191,7 @@ def emit_transposition(scope: ThreadScope) -> bool:
 def _all_or_nothing(
     scope: ThreadScope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
-    """Within the context, change the share of an axis that is too short to divide.
-
-    One worker gets the whole axis, the other workers nothing.
-    """
+    """A context in which one worker gets the whole of an axis that is too short to divide, the others nothing."""
     b, partition = scope.b, scope.partition
     if partition.kind not in share or partition.step < partition.extent:
         yield
@@ -307,10 +279,7 @@ def is_turned(product: Node) -> bool:
 
 
 def wants_transposed_right(product: Node) -> bool:
-    """Whether a product is faster if its right operand is contiguous along the inner dimension.
-
-    Always false if the left operand is not contiguous along this dimension.
-    """
+    """Whether a product of an A contiguous along the inner dimension is faster if B is contiguous along it, too."""
     if product.params["transpose_a"] or is_short(product.inputs[0]):
         return False
     return _Shape.of(product).wants_transposed_right(has_it=product.params["transpose_b"])
@@ -367,10 +336,7 @@ class _Shape:
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should be contiguous along the inner dimension.
-
-        `has_it` is true if the operand already is.
-        """
+        """Whether the right operand should be contiguous along the inner dimension, as it already is if `has_it`."""
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles

@@ -18,10 +18,7 @@ _REPEATS = 12
 
 @cache
 def peak_flops(dtype: DType) -> float:
-    """The peak floating-point operations per second of one core, measured once: the roof of the roofline model.
-
-    The measurement is the best of several executions of independent fused multiply-adds, each about a millisecond long.
-    """
+    """The peak floating-point operations per second of one core, measured once, the best of a few milliseconds."""
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled.address("multiply_adds"))

@@ -151,10 +151,7 @@ _WAIT = "wait"
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
-    """Emit the function ``step``.
-
-    `frames` has a frame for each kernel, and `outline` is the plan's outline.
-    """
+    """Emit the function ``step`` for a plan with this outline, whose kernels have these frames."""
     names, layout = outline.kernels, outline.layout
     strands = [
         _Strand(plan, names[start:stop], frames[start:stop], groups)
@@ -284,10 +281,7 @@ def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Poi
 
 
 def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
-    """Emit calls of the kernels' functions, chunk by chunk of this thread's share.
-
-    A barrier at the beginning of `calls` precedes all chunks.
-    """
+    """Emit calls of the kernels' functions for each chunk of this thread's share, after the barrier of `calls`."""
     if calls[0].function == _WAIT:
         b.barrier(team.threads)
         calls = calls[1:]
@@ -355,10 +349,7 @@ class Group:
 
 
 def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
-    """A strand's kernels in groups, mostly of one kernel each.
-
-    Groups have several chunks only where this keeps data in the cache.
-    """
+    """A strand's kernels in groups, mostly of one kernel; with several chunks only where that keeps data cached."""
     groups: list[Group] = []
     start = strand.start
     for stop in range(strand.start + 1, strand.stop + 1):
@@ -376,10 +367,7 @@ def _goes_on(plan: Plan, first: Kernel, kernel: Kernel) -> bool:
 
 
 def _may_be_cut(plan: Plan, kernel: Kernel) -> bool:
-    """Whether a kernel can be executed in chunks.
-
-    The kernel must be split into small parts by rows, and use no scratch memory.
-    """
+    """Whether a kernel can run in chunks: split into small parts by rows, and without scratch memory."""
     partition = plan.partitions[kernel]
     steps = -(-partition.extent // partition.step)
     if partition.kind != "rows" or steps > _MOST_STEPS:

@@ -29,10 +29,7 @@ _PAIR_COST = 5, 4
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """The bytes for a list of columns per row.
-
-    Pass one row more to have room for the list of all columns, too.
-    """
+    """The bytes for a list of columns per row; with one row more, there is room for the list of all columns."""
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 
@@ -42,10 +39,7 @@ def _places(inner: int) -> int:
 
 
 def pairs_pay(b: Builder, of_pairs: Value, terms: Value) -> Value:
-    """Whether computing two rows at a time is faster.
-
-    `of_pairs` is the total length of the lists of all pairs of rows, `terms` the number of terms of all single rows.
-    """
+    """Whether two rows at a time are faster: pairs' lists have `of_pairs` columns together, single rows `terms`."""
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), terms * shorter)
 
@@ -63,10 +57,7 @@ class TermLists:
     memory: Pointer
 
     def write(self, left: LeftTile, row: Value, height: int, depth: Value) -> Value:
-        """List the nonzero columns of each pair of rows in `left`; returns the total number of columns.
-
-        `left` has `height` rows. The lists are stored from row `row` on.
-        """
+        """List the nonzero columns of each pair of `left`'s `height` rows from list `row` on; returns the total."""
         b = self.b
         starts = [self._of(row + first) for first in range(0, height, PAIR)]
         counts = [b.variable(b.const(0)) for _ in starts]
@@ -117,11 +108,7 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """Bits for eight columns, for each pair among at most eight rows.
-
-        A bit is 1 if the column is nonzero in either row. The elements of a column in these rows are adjacent in
-        memory.
-        """
+        """For each pair of at most eight rows, adjacent in memory, eight bits: 1 for a column nonzero in either row."""
         b = self.b
         of_terms = [
             self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(LOOKED_AT)

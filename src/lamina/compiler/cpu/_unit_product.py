@@ -32,10 +32,7 @@ Read = Callable[[Builder, Value, Value, int], Value]
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """The function that reads A, and whether A is transposed in memory.
-
-    If so, the columns of its memory layout are rows of the result.
-    """
+    """The function that reads A, and whether the columns of A's memory layout are rows of the result."""
 
     read: Read
     is_transposed: bool
@@ -61,10 +58,7 @@ class _Place:
 
 
 def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
-    """The passes along the inner dimension, each with its products as pairs (part of A, part of B).
-
-    Small products come first; each shares a part with the previous product.
-    """
+    """The passes along the inner dimension: products as pairs (part of A, part of B), small ones first, in chains."""
     if right_parts == 1:
         return [[(0, 0)]]
     small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
@@ -132,10 +126,7 @@ class UnitProduct(ProductCode):
             b.if_else(last, lambda: self._finish(place), lambda: self._keep(place, first_term))
 
     def _is_last(self, first_term: Value) -> Value | None:
-        """Whether the part of the inner dimension from `first_term` on completes the sums.
-
-        None if the inner dimension is not split.
-        """
+        """Whether the part from `first_term` on completes the sums; None if the inner dimension is not split."""
         if not self.blocking.sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.shape.inner)
@@ -280,10 +271,7 @@ class UnitProduct(ProductCode):
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
-        """Call `body(row, height)` for each 32 rows, and for fewer rows at the end of A.
-
-        With `may_vary`, `height` may be a run-time value, to share the code of both cases.
-        """
+        """Call `body(row, height)` for each 32 rows; with `may_vary`, one code serves all, with a run-time `height`."""
         b = self.b
         if not (may_vary and self.shape.rows % BLOCK):
             cover(b, self.shape.rows, BLOCK, block, body)
@@ -351,10 +339,7 @@ class UnitProduct(ProductCode):
     def _pack_terms(
         self, packer: TilePacker, load: Callable[[Value], Load], terms: Value, width: int, tiles: Pointer
     ) -> None:
-        """Pack up to 32 vectors of `width` adjacent elements each, one per index of the inner dimension.
-
-        `load(term)` returns the function that loads elements of vector `term`.
-        """
+        """Pack up to 32 vectors of `width` elements; `load(term)` returns the function that loads those of a term."""
         b = self.b
         pairs = b.divide_positive(terms, 2)
         with b.loop(0, pairs) as pair:
@@ -367,10 +352,7 @@ class UnitProduct(ProductCode):
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, Value], None]) -> None:
-        """Emit a loop over steps of up to 32 indices of the inner dimension; emit ``body(number, terms)`` once.
-
-        `terms` is the number of indices in a step.
-        """
+        """Emit one loop over steps of up to 32 inner indices, with ``body(number, terms)`` for `terms` of them."""
         b = self.b
         if self.shape.inner % TILE_DEPTH == 0:
             self._steps(first_term, lambda number, terms: body(number, b.const(terms)))
@@ -379,10 +361,7 @@ class UnitProduct(ProductCode):
             body(number, b.minimum(self.shape.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """Emit a loop over steps of 32 indices in a part of the inner dimension, with ``body(number, terms)``.
-
-        `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
-        """
+        """Emit a loop of ``body(number, terms)`` over steps of 32 inner indices; a remainder has a call of its own."""
         b, (whole, rest) = self.b, divmod(self.shape.inner, TILE_DEPTH)
         count = b.const(whole)
         if self.blocking.sums:
@@ -457,10 +436,7 @@ _HALVES = 2  # tiles side by side
 
 
 class TilePacker:
-    """Packs a matrix into the tiles of a matrix unit: two consecutive tiles for each of `parts` bfloat16 parts.
-
-    `greatest()` returns the bits of the greatest packed magnitude.
-    """
+    """Packs a matrix into two tiles for each of `parts` bfloat16 parts; notes the bits of the greatest magnitude."""
 
     def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | PairUnit | None = None) -> None:
         self._b, self._parts, self._rounding = b, parts, rounding
@@ -482,10 +458,7 @@ class TilePacker:
             b.store(self._part(tile, part), pairs, row * _ROW)
 
     def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
-        """Pack two rows of a right operand, with `width` columns, as row `pair` of the tiles.
-
-        A load that is None is replaced by zeros.
-        """
+        """Pack two rows of a right operand, with `width` columns, as row `pair` of the tiles; None stands for zeros."""
         b = self._b
         for half in range(_HALVES):
             count = min(max(width - half * _ROW, 0), _ROW)
@@ -514,11 +487,7 @@ class TilePacker:
         return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
-        """A vector of 32-bit words for each bfloat16 part.
-
-        A word has the part of an element of `even` in its lower half, and the part of an element of `odd` in its upper
-        half.
-        """
+        """A vector of 32-bit words for each bfloat16 part: that of `even` in the lower half, of `odd` in the upper."""
         b = self._b
         if self._rounding is not None:
             halves = b.bitcast(self._rounding.rounded(even, odd), _HALF)

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
-    """The compiled code of a primitive; see `lamina.core.primitive.kernel`.
-
-    None if the primitive can't be compiled, or if lamina can't compile for the processor.
-    """
+    """The code of a primitive (see `lamina.core.primitive.kernel`); None if it or the processor has no compiler."""
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)
@@ -251,10 +248,7 @@ _Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
-    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None if compilation isn't possible.
-
-    It returns a contiguous array of the results, in the order of the other axes.
-    """
+    """The function ``fold(x, axes)`` to a contiguous array in the order of the other axes; None if not compilable."""
     lowering = primitive.lowering
     assert isinstance(lowering, Reduction), primitive
     rows = made(f"{primitive.name} of rows", dtype, lambda b: _write_rows(b, lowering, dtype), "(r,n)->()")

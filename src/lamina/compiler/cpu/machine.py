@@ -118,10 +118,7 @@ def host_machine() -> Machine:
 
 
 def named_machine(text: str) -> Machine:
-    """The CPU that a text describes; see `lamina.compiler.llvm.processor.named_processor`.
-
-    This process can execute the CPU's code.
-    """
+    """The CPU that a text describes (see `llvm.processor.named_processor`), whose code this process can execute."""
     processor = named_processor(text)
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)

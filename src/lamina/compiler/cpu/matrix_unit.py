@@ -34,10 +34,7 @@ def is_switched_off() -> bool:
 
 
 def is_permitted() -> bool:
-    """Whether this process may use the matrix unit's registers, in all of its threads.
-
-    Requests the permission from Linux.
-    """
+    """Whether this process may use the matrix unit in all of its threads; requests the permission from Linux."""
     if is_switched_off():
         return False
     if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -52,10 +49,7 @@ class _Rounding:
         self._b = b
 
     def rounded(self, first: Value, second: Value) -> Value:
-        """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
-
-        The result is a vector of pairs of bfloat16 numbers.
-        """
+        """Round two vectors' 32 numbers to pairs of bfloat16, to nearest with ties to even; denormals become 0."""
         b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
         b.module.declare(f"declare {_PAIRS} @{name}({first.type}, {first.type})")
         rounded = b.result(f"call {_PAIRS} @{name}({second.typed}, {first.typed})", first.dtype)
@@ -88,10 +82,7 @@ class MatrixUnit(_Rounding):
         self._call("tilestored64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
 
     def multiply_add(self, sums: int, left: int, right: int) -> None:
-        """Emit sums += left · right.
-
-        A row of the tile `left` has 32 numbers; a row of the tile `right` has two rows of 16 columns.
-        """
+        """Emit sums += left · right; a row of `left` has 32 numbers, one of `right` two rows of 16 columns."""
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
 
     def _place(self, pointer: Pointer, stride: Operand) -> str:

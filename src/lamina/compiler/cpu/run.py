@@ -87,10 +87,7 @@ class _Pool:
         self.threads = 1
 
     def resize(self, threads: int) -> None:
-        """Set the number of workers to `threads` - 1, unless the pool is busy.
-
-        If the pool is busy, the number does not change, and the caller executes its job alone.
-        """
+        """Set the number of workers to `threads` - 1. A busy pool stays as it is: the caller executes its job alone."""
         runtime = _runtime()
         with self._resizing:
             if threads == self.threads or self._stopped or not runtime.acquire():
@@ -190,9 +187,6 @@ def linked(
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     missing: Iterable[str] = (),
 ) -> CompiledModule:
-    """Link fetched code with the pool's barrier and with functions of other modules.
-
-    Functions named `missing` are not available; don't call functions that need any of these.
-    """
+    """Link fetched code with the barrier and other modules; code that needs functions in `missing` must not run."""
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)}, elsewhere)

@@ -46,10 +46,7 @@ class OneThread(ThreadBuilder):
 
 
 class OneThreadModule(ThreadModule):
-    """A module of single-threaded functions.
-
-    The functions touch each page of a large frame in order, to make a stack overflow hit the guard page.
-    """
+    """A module of single-threaded functions, which touch their pages in order: an overflow hits the guard page."""
 
     attributes = '"probe-stack"="inline-asm"'
     builder = OneThread

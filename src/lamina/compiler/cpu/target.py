@@ -56,10 +56,7 @@ class _Others:
         self.homes: dict[str, Home] = {}
 
     def have(self, name: str, digest: str) -> bool:
-        """Whether the code of the kernel with this digest is in another program.
-
-        If so, the code is recorded under `name` and stays in memory.
-        """
+        """Whether another program has the kernel with this digest; its code is then recorded under `name`, and kept."""
         found = shared_kernels.find(digest)
         if found is None:
             return False
@@ -68,10 +65,7 @@ class _Others:
         return True
 
     def can_be_found(self, note: bytes) -> bool:
-        """Whether all kernels that a stored outline has in other programs are available.
-
-        Those that are not in memory are loaded from disk.
-        """
+        """Whether all kernels that a stored outline has elsewhere are in memory, or can be loaded from disk."""
         for home in Outline.unpacked(note).elsewhere.values():
             module = shared_kernels.at(home) or _loaded_for_others(home)
             if module is None:

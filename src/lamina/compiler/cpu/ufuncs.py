@@ -129,10 +129,7 @@ def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | N
 
 @dataclass(frozen=True)
 class _Elements:
-    """An operand's elements in memory: the address of the first element, and the stride in bytes.
-
-    `moves` is 0 if every vector is read from the first address (one number for all elements), else 1.
-    """
+    """An operand's first address and stride in bytes; `moves` is 0 if one number is read for all elements, else 1."""
 
     b: ThreadBuilder
     pointer: Pointer

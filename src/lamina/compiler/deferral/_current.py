@@ -204,10 +204,7 @@ class Sequence:
         return [leaves[i] for i in sorted(leaves)]
 
     def note_gradients(self, entry: Backward, leaves: Items[Array]) -> bool:
-        """Record in `entry` the gradients that a backward pass wrote to the leaves.
-
-        Returns False if their writes can't be deferred.
-        """
+        """Record in `entry` the gradients written to the leaves; False if their writes can't be deferred."""
         grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         if len({id(grad) for grad in grads}) < len(grads) or not all(map(self.may_be_owed, grads)):
             return False
@@ -221,10 +218,7 @@ class Sequence:
 
 
 def place_of(inputs: Items[Any], result: Context | None = None) -> Context | None:
-    """The context of the inputs, or None for the CPU.
-
-    Raises `Unfit` if the inputs, or they and the context `result`, are on several devices.
-    """
+    """The inputs' context, None for the CPU; `Unfit` if they, or they and `result`, are on several devices."""
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
     places = {None if context.is_host else context for context in (*contexts, result or contexts[0])}
     if len(places) > 1:

@@ -28,10 +28,7 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class New:
-    """An operand that is new in the sequence: an array with this shape, dtype and device, made outside the sequence.
-
-    ``is_overwritten`` means that its contents are replaced before they are read, so it may be a stale gradient.
-    """
+    """An operand new in the sequence: an array of this type from outside, or stale, if it is overwritten unread."""
 
     __slots__ = ("context", "dtype", "is_overwritten", "latest", "on_tape", "position", "req", "shape")
 
@@ -76,10 +73,7 @@ def type_of(x: Array) -> tuple[Any, ...]:
 
 
 class Number:
-    """A Python number among the operands.
-
-    A number that differs between executions becomes an input of the compiled program.
-    """
+    """A Python number among the operands; one that differs between executions is an input of the program."""
 
     __slots__ = ("kind", "text", "value", "varies")
 
@@ -178,10 +172,7 @@ class Entry:
 
 
 class Applied(Entry):
-    """An application of a primitive to `inputs`, with the result `out` in position `output`.
-
-    ``view_of`` is the position of the array whose memory the result shares, or None.
-    """
+    """A primitive applied to `inputs`, with result `out` in position `output`, a view of `view_of` or None."""
 
     __slots__ = (
         "context", "dtype", "has_floats", "is_from_numbers", "operands", "output", "params", "params_text", "products",

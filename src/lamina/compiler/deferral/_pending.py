@@ -73,10 +73,7 @@ class Lost:
 
 
 def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
-    """The changes that turn a pending array into a plain array with `data` as its contents.
-
-    If `of` is an array, the completed array gets the count of writes and the tape node of `of`.
-    """
+    """The changes that fill a pending array with `data`, and with the writes and tape node of the array `of`."""
     return [
         (_set_data, array, data),
         (_set_context, array, array._context),

@@ -113,10 +113,7 @@ def _emit_join(scope: ThreadScope) -> bool:
 def _emit_part(
     scope: ThreadScope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
 ) -> None:
-    """Emit the loop that copies or computes one of the concatenated arrays, with the elementwise work on the result.
-
-    `start` is the array's offset along the axis. `shares` are the worker's ranges of the result's rows and columns.
-    """
+    """Emit the loop for one of the concatenated arrays, `start` along the axis, within the worker's `shares`."""
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
 

@@ -126,10 +126,7 @@ def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Ax
 
 
 def _emit_columns(scope: ThreadScope) -> None:
-    """Emit a reduction that keeps the last axis.
-
-    Each vector holds neighbouring results, which are accumulated over the reduced axes in order.
-    """
+    """Emit a reduction that keeps the last axis: vectors of neighbouring results, accumulated in order."""
     kept = scope.kernel.kept
     lanes = scope.b.lanes(max((n.dtype for n in scope.kernel.members), key=lambda d: d.itemsize))
     if kept[-1] >= _COLUMN_VECTORS * lanes:

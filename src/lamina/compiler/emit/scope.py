@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,10 +56,7 @@ class Scope(ABC):
             self.b = written
 
     def evaluator(self, lanes: int, known: Mapping[Node, Value] | None = None) -> Evaluator:
-        """A new evaluator for the code that is emitted next.
-
-        Its values are not valid elsewhere, for example in other loops.
-        """
+        """A new evaluator for the code that is emitted next; its values are not valid elsewhere, as in other loops."""
         return Evaluator(self.b, self.memory, lanes, {**self.numbers, **(known or {})})
 
     def axis(self, position: Value, step: int = 0) -> Axis:
@@ -79,10 +76,7 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute nodes at their indices, and store the values.
-
-        All values are computed before the first is stored, since a store may overwrite an operand of another node.
-        """
+        """Compute nodes at their indices, then store all of them: a store may overwrite an operand of another node."""
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
         for node, value, index in results:
@@ -95,10 +89,7 @@ class Scope(ABC):
         *,
         first: tuple[Value, Value] | None = None,
     ) -> None:
-        """Emit nested loops over axes of these sizes, with the first axis over the range `first`.
-
-        `body` is called with the index.
-        """
+        """Emit ``body(index)`` in nested loops over axes of these sizes, the first axis over the range `first`."""
 
         def descend(done: list[Axis], axis: int) -> None:
             if axis == len(sizes):
@@ -113,10 +104,7 @@ class Scope(ABC):
 
 
 class ThreadScope(Scope):
-    """The scope of a kernel that threads divide by rows or columns, each with vectors (see `Partition`).
-
-    `scratch` is the thread's private memory.
-    """
+    """The scope of a kernel that threads divide by rows or columns, with vectors; `scratch` is the thread's memory."""
 
     scratch: Pointer
 
@@ -146,10 +134,7 @@ class ThreadScope(Scope):
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
-        """Whether the worker's share of a row or column axis consists of whole vectors.
-
-        The axis may be several merged axes, whose first is divided among the workers.
-        """
+        """Whether a worker's share of an axis (or of merged axes, the first divided) consists of whole vectors."""
         own = self.partition
         step = extent // max(own.extent, 1) * own.step if own.kind == kind else 0
         return extent % lanes == 0 and step % lanes == 0
@@ -164,10 +149,7 @@ class ThreadScope(Scope):
             yield
 
     def vector_lanes(self, nodes: Sequence[Node], extent: int) -> int:
-        """The number of lanes of vectors in a loop over `extent` elements.
-
-        The lanes fill one register with elements of the widest dtype, or two registers if there are enough elements.
-        """
+        """The lanes in a loop over `extent` elements: a register of the widest dtype, or two if there are enough."""
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)
         return 2 * lanes if lanes > 1 and extent >= 8 * lanes else lanes
@@ -204,10 +186,7 @@ def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
 
 
 class Evaluator:
-    """Emits straight-line code for nodes' values at indices.
-
-    `known` has the values that need no code: accumulators, and the results of a row's reductions.
-    """
+    """Emits straight-line code for nodes' values at indices, except the `known` ones, such as accumulators."""
 
     def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
         self.b, self.memory, self.lanes = b, memory, lanes
@@ -364,10 +343,7 @@ def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, P
 
 
 class Axis:
-    """The positions of all lanes along one axis.
-
-    Lane l is at ``base + l·step``, or at ``vector[l]`` if the positions come from data, as in a gather.
-    """
+    """The lanes' positions along one axis: ``base + l·step``, or ``vector[l]`` if they come from data (a gather)."""
 
     __slots__ = ("base", "builder", "step", "vector")
 
@@ -442,23 +418,15 @@ def _sum(b: Builder, x: Axis, y: Axis, lanes: int) -> Axis:
 
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
-    """The index of a flat position: the position itself along the last axis longer than 1, and 0 along the others.
-
-    This axis has stride 1.
-    """
+    """The index of a flat position: itself, with stride 1, along the last axis longer than 1, and 0 along others."""
     last = max((a for a, n in enumerate(shape) if n != 1), default=0)
     before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
     return [*before, position, *after]
 
 
-def is_made_of_flat(
-    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
-) -> bool:
-    """Whether each element of the nodes depends only on scalars and on elements at the same flat position.
-
-    Those elements must be in buffers, or in `known` nodes, of this shape.
-    """
-    seen = set(known)
+def is_made_of_flat(nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory) -> bool:
+    """Whether elements of `nodes` depend only on scalars and on stored elements at the same flat position."""
+    seen = set[Node]()
     stack = list(nodes)
     while stack:
         node = stack.pop()

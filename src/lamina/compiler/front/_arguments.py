@@ -206,10 +206,7 @@ class Shown:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """Copy nested lists, tuples and dictionaries, replacing each leaf x by ``leaf(x)``.
-
-    An ``mx.np.ndarray`` counts as a container of its underlying array.
-    """
+    """Copy nested lists, tuples, dictionaries and arrays of ``mx.np``, replacing each leaf x by ``leaf(x)``."""
     if isinstance(value, Facade | Shown):
         found = leaf(value._array)
         return shown(found) if isinstance(found, Array) else Shown(found)
@@ -292,10 +289,7 @@ class StepNumber:
         self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
     def as_operand(self, dtype: np.dtype, context: Context) -> Array:
-        """Convert the number to an array operand of this dtype on this device.
-
-        Integer dtypes accept only integers in their range.
-        """
+        """Convert the number to an array of this dtype on this device; integer dtypes accept their range only."""
         number = self
         if dtype.kind in "iu":
             whole = Derived(lambda value: _as_integer(value, dtype), [self])
@@ -392,10 +386,7 @@ def is_whole(x: Any) -> bool:
 
 
 def _as_integer(value: Any, dtype: np.dtype) -> int:
-    """Convert a number to the integer that `nd` uses when combining the number with an integer array.
-
-    Raises `DTypeError` for fractions.
-    """
+    """Convert a number as `nd` does to combine it with an integer array; raises `DTypeError` for fractions."""
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "

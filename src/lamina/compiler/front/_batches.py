@@ -198,10 +198,7 @@ def _are_alike(numbers: Sequence[Sequence[float]]) -> bool:
 
 
 def _item(stack: Array, step: int) -> NDArray:
-    """An item of a stack, as a view of the stack's memory.
-
-    The next items follow the view in memory.
-    """
+    """An item of a stack, as a view of the stack's memory, in which the next items follow."""
     data: Any = stack._data
     shape = data.shape[1:] or (1,)  # as x[step] has it
     if stack._context.is_host:

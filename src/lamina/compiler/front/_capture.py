@@ -199,10 +199,7 @@ class Capture:
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
     def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A stand-in for a number, in a new scalar slot.
-
-        `source` is a function, the position of an argument, or an expression of earlier numbers.
-        """
+        """A stand-in for a number in a new scalar slot: a function, an argument's position, or an expression."""
         slot = len(self._graph.scalars)
         node = self._node(Scalar(slot), (), {}, (), dtype)
         self._captured.numbers.append(source)
@@ -235,10 +232,7 @@ class Capture:
         return found
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """Record that an argument, or some of its rows, contains class numbers below `classes`.
-
-        `who` is the operator that uses the labels.
-        """
+        """Record that an argument, or some of its rows, has class numbers below `classes`, used by operator `who`."""
         are_rows = id(label) in self._rows
         slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
         if slot is not None and id(label) not in self._written:
@@ -358,10 +352,7 @@ class Capture:
         return data
 
     def _is_used_up(self, key: int) -> bool:
-        """Whether a gradient is temporary, because it was both computed and read inside.
-
-        Never true if the user keeps gradients.
-        """
+        """Whether a gradient is temporary: computed and read inside, unless the user keeps gradients."""
         is_temporary = key in self._read_after_write and key not in self._read_before_write
         return key in self._gradients and not self._keep_gradients and is_temporary
 

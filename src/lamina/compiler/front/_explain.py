@@ -68,10 +68,7 @@ def _head(plan: Plan, number: int, kernel: Kernel) -> str:
 
 
 def _measured(program: Program, kernel: Kernel, seconds: float) -> str:
-    """The time and rate of a kernel; for products, also the rate as a share of the machine's peak.
-
-    Other kernels are limited by memory.
-    """
+    """The time and rate of a kernel; a product's also as a share of the peak, as other kernels wait for memory."""
     rate = kernel.flops / max(seconds, 1e-12)
     text = f"{seconds * 1e6:8.1f} us {rate / 1e9:7.1f} Gflop/s"
     if kernel.kind != "product":

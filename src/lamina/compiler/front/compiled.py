@@ -458,10 +458,7 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """The location of a function, by module and dotted name, that pickle takes for the object of a method.
-
-    Reading any attribute returns the function.
-    """
+    """A function's place, module and dotted name, as pickle's object of a method: each attribute is the function."""
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name

@@ -50,10 +50,7 @@ def captured_sequence(
 def built(
     graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Build a program from a graph, as `lamina.compiler.program.build` does.
-
-    Raises `Uncompilable` if the target can't compute the graph, or if the device's driver rejects the program.
-    """
+    """As `lamina.compiler.program.build`; `Uncompilable` if the target or its driver can't compute the graph."""
     try:
         return build(graph, target, rows, watch)
     except NotForTarget as reason:

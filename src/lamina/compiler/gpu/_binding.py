@@ -120,10 +120,7 @@ class Binding(BoundStep):
         self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
-        """A recording of launches that use this memory: the latest if it does, else a new one.
-
-        None if the device can't record.
-        """
+        """The recording of launches with this memory, the latest or a new one; None if the device can't record."""
         key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
         if self._recorded is None or self._recorded[0] != key:
             launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]
@@ -136,10 +133,7 @@ class Binding(BoundStep):
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _bind_arrays(self, steps: int) -> None:
-        """Bind the memory of all arrays in use.
-
-        Gradients that an earlier step left without a buffer get new memory.
-        """
+        """Bind the memory of all arrays in use; gradients that an earlier step left without a buffer get new memory."""
         changed = False
         for slot in self._read:  # before any other array is renewed
             require_numbers(self.arrays[slot])
@@ -188,10 +182,7 @@ class Binding(BoundStep):
 
 
 class _StepMemory:
-    """A step's memory besides its arrays.
-
-    It consists of temporaries, scalar inputs, memory shared by blocks, and the number of the first step.
-    """
+    """A step's memory besides its arrays: temporaries, scalar inputs, memory of blocks, the first step's number."""
 
     def __init__(self, device: Device, program: Program) -> None:
         self.device, self.code = device, program.code
@@ -243,10 +234,7 @@ class _StepMemory:
         return self._results[1]
 
     def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
-        """Copy the inputs that change from step to step; returns the copies by entry of the pointer table.
-
-        The copies' memory is reused from call to call.
-        """
+        """Copy the inputs that change from step to step to memory that is reused; returns the copies by entry."""
         found: dict[int, Region] = {}
         for entry, stride in enumerate(self.layout.strides):
             if not stride or entry not in regions or not self.layout.is_input(entry):

@@ -93,10 +93,7 @@ class DeviceBuilder(Mathematics, ABC):
         return self._address(type_name(dtype), pointer, index)
 
     def shared(self, dtype: DType, count: int) -> Pointer:
-        """Allocate shared memory for the block, at a multiple of 128 bytes.
-
-        The memory is freed at the end of the enclosing `shared_again`.
-        """
+        """Allocate shared memory for the block, at a multiple of 128 bytes, until the enclosing `shared_again` ends."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
@@ -105,10 +102,7 @@ class DeviceBuilder(Mathematics, ABC):
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
-        """A context that frees at its end the shared memory allocated inside.
-
-        A barrier must separate the last use of the memory from the next use.
-        """
+        """A context that frees the shared memory allocated inside; a barrier must precede its next use."""
         before = self._shared_top
         yield
         self._shared_top = before
@@ -152,10 +146,7 @@ class DeviceBuilder(Mathematics, ABC):
     # functions that a device has no instruction for
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """Convert as NumPy's `astype` does.
-
-        float64 is converted from and to float16 through float32, since hardware has no direct conversion.
-        """
+        """Convert as NumPy's `astype` does; float64 from and to float16 by float32: hardware has no direct way."""
         dtype = np.dtype(dtype)
         if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
             x = super().cast(x, FLOAT32)
@@ -170,10 +161,7 @@ class TensorBuilder(DeviceBuilder):
 
     @abstractmethod
     def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
-        """Begin an asynchronous copy of 4 or 16 bytes from memory to shared memory.
-
-        If `inside` is false, zeros are written and nothing is read. Both addresses are multiples of `nbytes`.
-        """
+        """Begin an asynchronous copy of 4 or 16 aligned bytes to shared memory; zeros if `inside` is false."""
 
     @abstractmethod
     def close_copies(self) -> None:
@@ -181,10 +169,7 @@ class TensorBuilder(DeviceBuilder):
 
     @abstractmethod
     def wait_for_copies(self, left: int) -> None:
-        """Wait for this thread's copies, except for those in the latest `left` groups.
-
-        The thread then sees the copied data; other threads see it after a barrier.
-        """
+        """Wait for this thread's copies but the latest `left` groups; other threads see them after a barrier."""
 
     @abstractmethod
     def load_four(self, source: Pointer) -> list[Value]:
@@ -192,10 +177,7 @@ class TensorBuilder(DeviceBuilder):
 
     @abstractmethod
     def unknown(self, number: Value) -> Value:
-        """The number, hidden from LLVM's loop-invariant code motion.
-
-        Values computed from it stay inside the loop, instead of occupying registers during the whole loop.
-        """
+        """The number, hidden from LLVM: what is computed from it stays inside the loop, not in registers throughout."""
 
     @abstractmethod
     def to_tf32(self, x: Value) -> Value:
@@ -250,10 +232,7 @@ _BITS_A_TURN = 11
 
 
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
-    """C's `fmod`.
-
-    For x = M 2ᵉ and y = N 2ᶠ the result is 2ᶠ (M 2ᵉ⁻ᶠ mod N), computed a few bits at a time.
-    """
+    """C's `fmod`: for x = M 2ᵉ and y = N 2ᶠ, 2ᶠ (M 2ᵉ⁻ᶠ mod N), computed a few bits at a time."""
     dtype = x.dtype
     wide_x, wide_y = b.abs(b.cast(x, FLOAT64)), b.abs(b.cast(y, FLOAT64))
     m, exponent = _whole_parts(b, wide_x)
@@ -293,10 +272,7 @@ def _modulo(b: DeviceBuilder, x: Value, y: Value) -> Value:
 
 @dataclass(frozen=True)
 class DeviceMachine:
-    """A device as LLVM's machine; implements `lamina.compiler.llvm.processor.Machine`.
-
-    A thread computes with scalars, that is, vectors of one lane.
-    """
+    """A device as LLVM's machine (see `lamina.compiler.llvm.processor.Machine`), whose threads compute with scalars."""
 
     triple: str
     cpu: str = ""
@@ -311,10 +287,7 @@ class DeviceMachine:
 
 @dataclass(frozen=True)
 class Bounds:
-    """A kernel's number of threads per block, and the minimum number of concurrent blocks per multiprocessor.
-
-    The blocks share the multiprocessor's registers.
-    """
+    """A kernel's threads per block, and the least number of blocks that share a multiprocessor's registers."""
 
     threads: int
     blocks: int = 1

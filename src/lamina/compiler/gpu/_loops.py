@@ -63,10 +63,7 @@ def _rounded(nbytes: int) -> int:
 
 
 class DeviceScope(Scope):
-    """A kernel in a launch; `block` is the block's number among the blocks of this kernel.
-
-    `counters` and `scratch` are memory that these blocks share. Counters are zero before and after a launch.
-    """
+    """A kernel in a launch, for `block`; its blocks share `scratch` and `counters`, zero outside of launches."""
 
     b: DeviceBuilder
 
@@ -171,10 +168,7 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
 
 def emit_fill(scope: DeviceScope) -> None:
-    """Emit a random fill, with one block of Philox (four 64-bit words) per thread.
-
-    `primitives.random` defines the conversion of words to numbers.
-    """
+    """Emit a random fill with a block of Philox per thread; `primitives.random` defines how words become numbers."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
@@ -260,10 +254,7 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """Emit a reduction over any axes that stores only values with one element per result.
-
-    The reduction may be divided into parts.
-    """
+    """Emit a reduction, perhaps in parts, over any axes, which stores only values with one element per result."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)

@@ -36,10 +36,7 @@ class Multiplication:
 
 
 class FusedMultiplyAdds(Multiplication):
-    """Multiplication by scalar multiply-adds, on tiles stored with a row for each index of the inner dimension.
-
-    A thread updates all of its sums for one index before it goes on to the next index.
-    """
+    """Multiplication by scalar multiply-adds, term by term, on tiles stored with a row for each term."""
 
     def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
         super().__init__(part)
@@ -104,10 +101,7 @@ class FusedMultiplyAdds(Multiplication):
     def _strip(
         self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
     ) -> list[Value]:
-        """Load a thread's elements of a tile in shared memory for index `term` of the inner dimension.
-
-        The elements come in groups of adjacent elements, spaced to make the threads of a warp read contiguous memory.
-        """
+        """Load a thread's elements for `term`, in groups whose spacing makes a warp read contiguous memory."""
         b = self.b
         vector = min(count, _VECTOR)
         found: list[Value] = []
@@ -209,10 +203,7 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """The row (or column) and inner index at which a thread loads from a tile, and the offset at which it stores.
-
-        Threads that store at the same time use different banks of shared memory.
-        """
+        """The line and term at which a thread loads, and where it stores, in another bank than the others."""
         b, thread, stretches = self._b, self._operand.part.scope.thread, self._operand.width // _STRETCH
         if self._has_four_terms:
             far, pair, group, quad = b.unravel(thread, (stretches, 2, GROUPS, QUAD))
@@ -248,10 +239,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words that a lane passes to a tensor-core instruction, for each row (or column) of a pair.
-
-        `start` is the lane's offset; `pair` counts the pairs from there.
-        """
+        """The two words a lane passes to an instruction for each line of a pair, counted from offset `start`."""
         order = self._order
         second = order.half if self.steps == 1 else order.word
         first = _PAIR * pair + order.half * step
@@ -313,10 +301,7 @@ class RoundedTiles:
         return b.cast(b.tensors.unknown(narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """The indices of an element, and of the three elements that follow it in memory.
-
-        Each is a pair of a row (or column) and an inner index.
-        """
+        """The indices (line, term) of an element and of the three elements that follow it in memory."""
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
@@ -355,10 +340,7 @@ _LANES = GROUPS * QUAD
 
 
 class TensorCores(Multiplication):
-    """Multiplication by tensor cores.
-
-    Each lane has two groups of four consecutive rows, and eight consecutive columns.
-    """
+    """Multiplication by tensor cores: a lane has two groups of four consecutive rows, and eight consecutive columns."""
 
     def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
         super().__init__(part)

@@ -19,10 +19,7 @@ _PAD = 4  # elements between rows of the result in shared memory, so that they b
 
 
 def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
-    """Emit a block's share of a product.
-
-    The block that finishes a tile also executes the code of ``then(row)``, with the tile's first row.
-    """
+    """Emit a block's share of a product; the block that finishes a tile also executes ``then(its first row)``."""
     _Product(scope, cut, then).emit()
 
 
@@ -64,10 +61,7 @@ class _Product:
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
     def _place_of_part(self, part: Value, element: int) -> Value:
-        """The position in scratch memory of a thread's sum number `element` for a part of the inner dimension.
-
-        Adjacent threads have adjacent sums.
-        """
+        """The position in scratch memory of a thread's sum `element` for a part, beside adjacent threads'."""
         b = self.b
         first = b.mul(b.add(b.mul(self.number, self.cut.parts), part), self.tile.size)
         return b.add(first, b.add(self.scope.thread, element * THREADS))
@@ -99,10 +93,7 @@ class _Product:
         self.then(self.part.row)
 
     def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
-        """Apply the epilogue to `count` rows of each thread, from the thread's row number `first` on.
-
-        The rows of all threads are spread over the whole tile.
-        """
+        """Apply the epilogue to `count` rows of each thread, from its number `first` on, spread over the whole tile."""
         b, tile, way = self.b, self.tile, self.way
         line = tile.columns + _PAD
         with b.shared_again():
@@ -253,10 +244,7 @@ def _source(operand: Operand, way: FusedMultiplyAdds) -> _Computed | _Copied:
 
 
 class _Computed:
-    """An operand whose elements threads load, and compute if necessary, one by one.
-
-    Adjacent threads have adjacent elements.
-    """
+    """An operand whose elements threads load or compute one by one; adjacent threads have adjacent elements."""
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds) -> None:
         self.operand, self._way = operand, way
@@ -305,10 +293,7 @@ class _Copied:
             self._b.if_else(self._is_aligned, lambda: begin(_VECTOR), lambda: begin(1))
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, Pointer, Value | None]]:
-        """The destination and source of each of this thread's copies, and whether the source is inside the matrix.
-
-        The last value is None if the source is always inside.
-        """
+        """The target and source of each of this thread's copies, and whether it is inside the matrix (None: always)."""
         b, operand, count = self._b, self._operand, self._count
         outer, term = operand.within_tile(0, count)
         first = operand.position(b.add(operand.first, outer), b.add(start, term))

@@ -58,10 +58,7 @@ def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """The blocks that execute some of a launch's tasks; `block` is the number among them of the emitted block.
-
-    `pointers` are those of the tasks' slots.
-    """
+    """The blocks of some of a launch's tasks, with the pointers of their slots; `block` numbers the emitted one."""
 
     b: DeviceBuilder
     schedule: Schedule

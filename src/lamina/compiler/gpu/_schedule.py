@@ -98,10 +98,7 @@ class Schedule:
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """The tasks of a launch, grouped by code that is equal except for pointers.
-
-        An ensemble has many such tasks.
-        """
+        """The tasks of a launch, grouped by code that is equal but for pointers; an ensemble has many such tasks."""
         found: dict[str, list[Task]] = {}
         for task in stage.tasks:
             found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)
@@ -118,10 +115,7 @@ class Schedule:
         return "\n".join([repr(strides), *(self._task_text(task, slots) for task in stage.tasks)])
 
     def _task_text(self, task: Task, slots: Sequence[Slot]) -> str:
-        """A text with everything on which the code of a task depends.
-
-        Its pointers are written as positions in `slots`.
-        """
+        """A text with everything on which a task's code depends; its pointers are positions in `slots`."""
         own = [slots.index(slot) for slot in self.task_slots(task)]
         return "\n".join([repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)])
 
@@ -200,10 +194,7 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel can follow a task in the same blocks.
-
-    The kernel must work row by row on a product's results, and a single block must compute each row.
-    """
+    """Whether a kernel works row by row on a product's results, and a single block computes each row."""
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False

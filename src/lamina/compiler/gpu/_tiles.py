@@ -70,10 +70,7 @@ memory (32 KiB at most)."""
 
 @dataclass(frozen=True, kw_only=True)
 class Cut(Division):
-    """A product, or a batch of products, divided into tiles: `down` by `across` tiles for each of `batch` results.
-
-    The inner dimension is divided into `parts` parts of length `part`.
-    """
+    """A product, or a batch, in `down` by `across` tiles for each of `batch` results; a part has `part` terms."""
 
     tile: Tile
     batch: int
@@ -144,10 +141,7 @@ def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand's elements as it loads them.
-
-    True for selected rows of a data set, maybe cast or scaled.
-    """
+    """Whether a product computes an operand as it loads it: selected rows of a data set, maybe cast or scaled."""
     node, operators = operand, 0
     while not isinstance(node.op, Input):
         numbers = [x for x in node.inputs if isinstance(x.op, Constant)]
@@ -212,10 +206,7 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The (outer, term) within the tile of the first of `count` elements that a thread loads in round `turn`.
-
-        Elements that are adjacent in memory belong to the same thread or to adjacent threads.
-        """
+        """The (outer, term) of the first of a thread's `count` elements in round `turn`; threads are adjacent."""
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)
         line, place = b.unravel(b.mul(self.part.scope.thread, count), sizes)

@@ -83,10 +83,7 @@ class DeviceCode:
 
 
 class GPU(Target):
-    """A device as a target, with one object per device.
-
-    Devices don't support independent rows: tiles depend on the number of rows. Each launch divides the work itself.
-    """
+    """A device as a target, one object for each; without independent rows, as tiles depend on the number of rows."""
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
@@ -172,10 +169,7 @@ FLOAT16 = np.dtype(np.float16)
 
 
 def narrow_numbers(graph: Graph) -> Graph:
-    """Convert the step's scalar inputs from float64 to float32; returns the new graph.
-
-    Values computed from only these are converted, too.
-    """
+    """Convert scalar inputs, and values computed from them alone, from float64 to float32; returns the new graph."""
     if any(node.dtype == FLOAT64 for node in graph.roots):
         return graph
 
@@ -191,10 +185,7 @@ def narrow_numbers(graph: Graph) -> Graph:
 
 
 def widen_halves(graph: Graph) -> Graph:
-    """Keep float16 arrays in memory, but compute in float32; returns the new graph.
-
-    The result of each operator is rounded to float16, as in NumPy.
-    """
+    """Compute float16 arrays in float32, and round each operator's result, as NumPy does; returns the new graph."""
 
     def better(node: Node, inputs: list[Node]) -> Node:
         primitive = node.op

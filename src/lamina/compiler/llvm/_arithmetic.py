@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from lamina.compiler.llvm._emitter import Positions
 from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
 
-_LEAST_DIVISOR = 2.0**-60
 _ON_INTEGERS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 Unary = Callable[["Arithmetic", Value], Value]
@@ -87,22 +85,7 @@ class Arithmetic(Positions):
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
             raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
-        if x.is_small_integer and y.constant is not None and self.module.machine.has_fused_multiply_add:
-            divisor = x.dtype.type(y.constant)
-            if _LEAST_DIVISOR <= abs(divisor) <= 1 / _LEAST_DIVISOR:
-                return self._divide_by_constant(x, y, float(x.dtype.type(1) / divisor))
         return self._binary("div", x, y)
-
-    def _divide_by_constant(self, x: Value, y: Value, reciprocal: float) -> Value:
-        """x / y, correctly rounded, in three fully pipelined instructions.
-
-        A division instruction takes 16 cycles. Markstein, "Computation of elementary functions on the IBM RISC
-        System/6000 processor" (1990): the remainder of an almost correct quotient is exact, and corrects the quotient.
-        Only valid if no intermediate value overflows, underflows or is infinite.
-        """
-        quotient = self.mul(x, reciprocal)
-        remainder = self.fma(self.neg(quotient), y, x)
-        return self.fma(remainder, reciprocal, quotient)
 
     def divide_trunc(self, x: Operand, y: Operand) -> Value:
         """Divide integers, rounding towards zero; division by zero gives 0."""
@@ -174,10 +157,7 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, as fast as possible.
-
-        The result is rounded once if the machine has an instruction for this, else twice.
-        """
+        """x · y + z as fast as possible: rounded once if the machine has an instruction for this, else twice."""
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)
@@ -319,9 +299,7 @@ class Arithmetic(Positions):
         instruction = _conversion(x.dtype, dtype)
         if instruction is None:  # signed to unsigned of the same size: the same register
             return Value(x.builder, x.name, dtype, x.lanes)
-        result = self.result(f"{instruction} {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
-        is_small_integer = x.dtype.kind in "bui" and x.dtype.itemsize <= 2 and dtype.kind == "f"
-        return replace(result, is_small_integer=True) if is_small_integer else result
+        return self.result(f"{instruction} {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
 
     def _binary(self, operation: str, x: Value, y: Value) -> Value:
         if x.dtype == INDEX and x.constant is not None and y.constant is not None:
@@ -335,10 +313,7 @@ def _signed(x: Value, signed: str, unsigned: str) -> str:
 
 
 def _by_way_of(source: DType, target: DType) -> DType | None:
-    """The intermediate signed integer type in the conversion of floats to a narrower or unsigned integer type.
-
-    None if the conversion is direct. See `primitives.typing.converted`.
-    """
+    """The signed integers between floats and narrower or unsigned integers, see `converted`; None if not needed."""
     if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
         return None
     if target.itemsize < 4:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lamina.compiler.llvm._emitter import Shifted
+from lamina.compiler.llvm._emitter import Shifted, suffix_of
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.reductions import Reductions
 from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Pointer, Value, type_name
@@ -107,10 +107,7 @@ class Builder(Reductions):
         initial: Sequence[Value],
         body: Callable[[Value, list[Value]], Sequence[Value]],
     ) -> list[Value]:
-        """Emit a loop whose values `body(i, values)` passes from each iteration to the next; returns the final values.
-
-        The loop uses phi nodes instead of variables, for shorter text.
-        """
+        """Emit a loop whose values ``body(i, values)`` hands on, by phi nodes (shorter text); returns the last ones."""
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
             latch, place = f"{self._block}.next", len(self._lines)
@@ -275,7 +272,7 @@ class Builder(Reductions):
     def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
         """Load `count` adjacent elements into the first of `lanes` lanes; the other lanes are unspecified."""
         mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
-        return self._masked_load(pointer, dtype, index, mask, f"{type_name(dtype, lanes)} poison")
+        return self.load_where(mask, pointer, index, Value(self, "poison", dtype, lanes))
 
     def first_lanes(self, count: Value, lanes: int) -> Value:
         """The mask of the first `count` of `lanes` lanes; `count` is computed at run time."""
@@ -283,24 +280,19 @@ class Builder(Reductions):
 
     def load_where(self, mask: Value, pointer: Pointer, index: Operand, fill: Value) -> Value:
         """Load adjacent elements into the lanes where the mask is true; take the other lanes from `fill`."""
-        return self._masked_load(pointer, fill.dtype, index, mask, fill.typed)
+        function = f"llvm.masked.load.{suffix_of(fill)}.p0"
+        self.module.declare(f"declare {fill.type} @{function}(ptr, i32, {mask.type}, {fill.type})")
+        address = self.offset(pointer, index, fill.dtype)
+        arguments = f"{address.typed}, i32 {fill.dtype.itemsize}, {mask.typed}, {fill.typed}"
+        return self.result(f"call {fill.type} @{function}({arguments})", fill.dtype, fill.lanes)
 
     def store_where(self, mask: Value, pointer: Pointer, value: Value, index: Operand = 0) -> None:
         """Store the lanes where the mask is true to adjacent elements."""
-        function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
+        function = f"llvm.masked.store.{suffix_of(value)}.p0"
         self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
         address = self.offset(pointer, index, value.dtype)
         alignment = f"i32 {value.dtype.itemsize}"
         self.emit(f"call void @{function}({value.typed}, {address.typed}, {alignment}, {mask.typed})")
-
-    def _masked_load(self, pointer: Pointer, dtype: DType, index: Operand, mask: Value, others: str) -> Value:
-        lanes = mask.lanes
-        type_ = type_name(dtype, lanes)
-        function = f"llvm.masked.load.{_vector_suffix(dtype, lanes)}.p0"
-        self.module.declare(f"declare {type_} @{function}(ptr, i32, {mask.type}, {type_})")
-        address = self.offset(pointer, index, dtype)
-        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {others}"
-        return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
 
     def prefetch(self, pointer: Pointer) -> None:
         """Prefetch a cache line that will be read soon. The address may be invalid."""
@@ -355,11 +347,6 @@ class Builder(Reductions):
 def _surely_runs(start: Value, stop: Value) -> bool:
     """Whether a loop certainly has at least one iteration."""
     return start.constant is not None and stop.constant is not None and start.constant < stop.constant
-
-
-def _vector_suffix(dtype: DType, lanes: int) -> str:
-    """The suffix of an intrinsic's name for a vector in memory."""
-    return f"v{lanes}{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
 
 
 def _memory_type(dtype: DType | None) -> str:

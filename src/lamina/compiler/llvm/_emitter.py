@@ -30,10 +30,7 @@ def _literal(value: float | int | bool, dtype: DType) -> str:
 
 
 class Emitter:
-    """The text of one function while it is being emitted.
-
-    Registers are numbered in the order of the text; labels and stack slots have names.
-    """
+    """The text of one function; registers are numbered in its order, labels and stack slots have names."""
 
     def __init__(self, module: Module[Any]) -> None:
         self.module = module
@@ -151,8 +148,7 @@ class Emitter:
         """Call the LLVM intrinsic `llvm.name`, whose operands and result have the same type."""
         values = self.match(*operands)
         first = values[0]
-        suffix = _suffix(first.dtype, first.lanes)
-        function = f"llvm.{name}.{suffix}"
+        function = f"llvm.{name}.{suffix_of(first)}"
         self.module.declare(f"declare {first.type} @{function}({', '.join(v.type for v in values)})")
         arguments = ", ".join(value.typed for value in values)
         return self.result(f"call {first.type} @{function}({arguments})", first.dtype, first.lanes)
@@ -199,10 +195,11 @@ def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
     return True
 
 
-def _suffix(dtype: DType, lanes: int) -> str:
-    letter = "f" if dtype.kind == "f" else "i"
-    bits = 1 if dtype.kind == "b" else dtype.itemsize * 8
-    return f"{letter}{bits}" if lanes == 1 else f"v{lanes}{letter}{bits}"
+def suffix_of(value: Value) -> str:
+    """The suffix for a value's type in an intrinsic's name."""
+    letter = "f" if value.dtype.kind == "f" else "i"
+    bits = 1 if value.dtype.kind == "b" else value.dtype.itemsize * 8
+    return f"{letter}{bits}" if value.lanes == 1 else f"v{value.lanes}{letter}{bits}"
 
 
 # --- Sums and products of positions, emitted once per block, with constant offsets delayed until they are needed -----
@@ -212,10 +209,7 @@ def _suffix(dtype: DType, lanes: int) -> str:
 
 
 class Shifted(Value):
-    """The value `base` + `distance`, of type INDEX.
-
-    The addition is emitted only if its register is used, at the point in the code where this object was created.
-    """
+    """The value `base` + `distance`, of type INDEX; the addition is emitted here, but only if its register is used."""
 
     __slots__ = ("_name", "_write", "base", "distance")
 
@@ -223,8 +217,7 @@ class Shifted(Value):
         self, builder: Any, name: str, base: Value, distance: int, write: Callable[[], None]
     ) -> None:
         self.builder, self.dtype, self.lanes = builder, INDEX, 1
-        self.constant, self.is_small_integer = None, False
-        self.base, self.distance = base, distance
+        self.constant, self.base, self.distance = None, base, distance
         self._name, self._write = name, write
 
     @property
@@ -238,10 +231,7 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """Addition, subtraction and multiplication of positions (scalar indices), for `Arithmetic`.
-
-    Each method returns None if the operands are not positions.
-    """
+    """Addition, subtraction and multiplication of positions (scalar indices); None for other operands."""
 
     puts_off_sums = True
     """Whether constants are added to positions only when code needs the sum."""

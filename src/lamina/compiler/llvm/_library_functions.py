@@ -312,10 +312,7 @@ def _complement(b: Builder, x: Value) -> Value:
 
 
 def erfinv(b: Builder, x: Value) -> Value:
-    """The inverse of erf on [-1, 1]; NaN outside.
-
-    An initial value from polynomials (after Giles, 2010) is improved by one step of Halley's method, in float64.
-    """
+    """The inverse of erf on [-1, 1], else NaN: polynomials (Giles, 2010) and a step of Halley's method, in float64."""
     magnitude = b.abs(x)
     complement = b.sub(1.0, magnitude)
     w = b.neg(log(b, b.mul(complement, b.add(1.0, magnitude))))

@@ -56,10 +56,7 @@ def sigmoid(b: Builder, x: Value) -> Value:
 
 
 def log1p(b: Builder, x: Value) -> Value:
-    """log(1 + x), computed as log(u) + (x - (u - 1)) / u with u = 1 + x.
-
-    The second term corrects the rounding error of u.
-    """
+    """log(1 + x) as log(u) + (x - (u - 1)) / u with u = 1 + x, where the second term corrects the rounding of u."""
     u = b.add(x, 1.0)
     lost = b.div(b.sub(x, b.sub(u, 1.0)), u)
     value = b.add(log(b, u), lost)
@@ -114,10 +111,7 @@ def _circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 def _unless_large(
     b: Builder, x: Value, value: Value, name: str, of_large: Callable[[Builder, Value], Value]
 ) -> Value:
-    """Replace `value` by ``of_large(b, x)`` where x is too large for the usual reduction.
-
-    `of_large` computes a scalar, in a function emitted under `name`.
-    """
+    """Replace `value` by the scalar function ``of_large(b, x)``, emitted as `name`, where x is too large for it."""
     fits = b.less(b.abs(x), format_of(x).circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):
@@ -152,10 +146,7 @@ _TAN_EIGHTH = math.tan(math.pi / 8)
 
 @cache
 def _two_over_pi() -> tuple[int, ...]:
-    """The binary digits of 2 / pi in 64-bit words: a word of zeros, then the digits after the point.
-
-    pi is computed by Machin's formula.
-    """
+    """The binary digits of 2 / pi in 64-bit words: zeros, then those after the point; pi by Machin's formula."""
     bits = 1400
     one = 1 << (bits + 64)
 
@@ -250,10 +241,7 @@ def arctan(b: Builder, x: Value) -> Value:
 
 
 def arcsin(b: Builder, x: Value) -> Value:
-    """The arcsine, computed by a polynomial.
-
-    For |x| > 1/2, the result is a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2).
-    """
+    """The arcsine by a polynomial; for |x| > 1/2 a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2)."""
     is_near, s, rest = _arcsin_of_half(b, x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     turned, lost = small_sum(b, b.const(quarter, x.dtype, x.lanes), b.mul(s, -2.0))
@@ -262,10 +250,7 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """The arccosine, computed as a quarter turn minus arcsin x.
-
-    For |x| > 1/2, it is computed from the arcsine of sqrt((1 - |x|) / 2).
-    """
+    """The arccosine as a quarter turn minus arcsin x; for |x| > 1/2 by the arcsine of sqrt((1 - |x|) / 2)."""
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -282,10 +267,7 @@ def small_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _arcsin_of_half(b: Builder, x: Value) -> tuple[Value, Value, Value]:
-    """Whether |x| <= 1/2, a sine s, and arcsin s - s.
-
-    s is |x| if |x| <= 1/2, else sqrt((1 - |x|) / 2).
-    """
+    """Whether |x| <= 1/2, a sine s (then |x|, else sqrt((1 - |x|) / 2)), and arcsin s - s."""
     magnitude = b.abs(x)
     is_near = b.less_equal(magnitude, 0.5)
     z = b.where(is_near, b.mul(x, x), b.mul(b.sub(1.0, magnitude), 0.5))

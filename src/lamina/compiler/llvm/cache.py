@@ -34,10 +34,7 @@ _told: set[str] = set()
 
 
 def default_directory() -> Path:
-    """The cache directory: `LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
-
-    For users without a home directory, the cache is in the directory for temporary files.
-    """
+    """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG), without a home in a temporary one."""
     chosen = os.environ.get("LAMINA_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -114,10 +111,7 @@ class CodeCache:
         return code
 
     def put(self, key: str, code: bytes) -> None:
-        """Store code under a key.
-
-        The code is written to a temporary file, which is then renamed. Readers therefore see the whole file or none.
-        """
+        """Store code under a key, by a temporary file that is renamed: readers see the whole file or none."""
         content = _MAGIC + _digest(key, code) + code
         if len(content) > self._limit_bytes:
             return

@@ -67,10 +67,7 @@ class Module(Generic[B]):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """A context with a builder for a new function without result.
-
-        `internal` functions are visible only in their module.
-        """
+        """A context with a builder for a new function without result; `internal` ones are only the module's."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
@@ -92,10 +89,7 @@ class Module(Generic[B]):
         return self
 
     def finish(self, tell: Callable[[str], None] = _nobody) -> None:
-        """Write all functions that are not written yet.
-
-        `tell` is called with the name of each visible function as soon as the function is written.
-        """
+        """Write all functions that are not written yet; ``tell(name)`` is called for each visible one at once."""
         for name in self.functions:
             if name not in self._internal:
                 tell(name)

@@ -152,10 +152,7 @@ def _host_table() -> dict[str, bool]:
 
 
 class Machine(Protocol):
-    """A machine for which LLVM generates code.
-
-    Equal machines have equal hashes; `repr` shows everything on which the code depends.
-    """
+    """A machine for which LLVM generates code; equal ones have equal hashes, `repr` shows all that code depends on."""
 
     @property
     def triple(self) -> str:

@@ -87,10 +87,7 @@ def numbers_in_block(dtype: DType) -> int:
 
 
 def uniform(b: Builder, bits: Value, dtype: DType) -> Value:
-    """A float in [0, 1) from the upper bits of a word's piece, as in `numpy.random.Generator.random`, or all bits.
-
-    The upper 24 of 32 bits as a positive int32 take a single instruction.
-    """
+    """A float in [0, 1) from the upper bits of a word's piece, as NumPy's `Generator.random` makes it, or all bits."""
     if dtype.kind == "u":
         return bits
     if dtype == FLOAT64:

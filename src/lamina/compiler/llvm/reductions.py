@@ -13,10 +13,7 @@ LONG_ROW = 8
 
 
 def row_lanes(dtype: DType, length: int) -> int:
-    """The number of lanes into which a row is reduced; element i goes to lane i mod lanes, on any CPU.
-
-    The lanes fill one AVX-512 vector, or two if the row is long enough to keep two vectors busy.
-    """
+    """The lanes into which a row is reduced, i mod lanes on any CPU: one AVX-512 vector, or two for a long row."""
     lanes = _LANE_BYTES // dtype.itemsize
     return 2 * lanes if length >= LONG_ROW * lanes else lanes
 
@@ -25,10 +22,7 @@ class Reductions(Arithmetic):
     """Operations between the lanes of a vector: reductions, changes of the number of lanes, and masks as bits."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """Combine all lanes into one: adjacent lanes in pairs, round by round, until one lane is left.
-
-        A last lane without a partner is kept for the next round.
-        """
+        """Combine adjacent lanes in pairs, round by round, until one is left; a last one without partner is kept."""
         if vector.lanes == 1:
             return vector
         count, last = (vector.lanes + 1) // 2, vector.lanes - 1
@@ -87,10 +81,7 @@ class Reductions(Arithmetic):
         return self.shuffle(vector, None, list(range(first, first + lanes)))
 
     def widen(self, value: Value, lanes: int, fill: Operand) -> Value:
-        """Add lanes with the value `fill`, up to `lanes` lanes in all.
-
-        This makes a remainder as wide as the accumulator of whole vectors.
-        """
+        """Add lanes with the value `fill`, up to `lanes`, as many as the accumulator of whole vectors has."""
         if value.lanes == lanes:
             return value
         filler = self.splat(self.match(fill, value)[0], value.lanes)

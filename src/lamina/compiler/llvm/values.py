@@ -47,9 +47,8 @@ def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[
 class Value:
     """An immutable value in a register: `lanes` elements of a NumPy dtype.
 
-    Bool values are masks. `constant` is the Python number, if the value is constant. `is_small_integer` means that the
-    value is a float that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` call `add`, `sub` and
-    `mul` of the value's builder, mostly for index arithmetic.
+    Bool values are masks. `constant` is the Python number, if the value is constant. `+`, `-` and `*` call `add`, `sub`
+    and `mul` of the value's builder, mostly for index arithmetic.
     """
 
     builder: Any
@@ -57,7 +56,6 @@ class Value:
     dtype: DType
     lanes: int = 1
     constant: float | int | bool | None = None
-    is_small_integer: bool = False
 
     @property
     def key(self) -> str:

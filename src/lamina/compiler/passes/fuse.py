@@ -55,10 +55,7 @@ class Kernel:
 
     @property
     def is_rowwise(self) -> bool:
-        """Whether the kernel reduces the last axes.
-
-        Members may then iterate over all elements as well as over rows.
-        """
+        """Whether the kernel reduces the last axes, so that members may iterate over elements as well as rows."""
         return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
     @property
@@ -197,10 +194,7 @@ class _Fusion:
         return all(self._is_aligned(x, number, rows=False) for x in node.inputs)
 
     def _joins_reduction(self, node: Node) -> bool:
-        """Add a reduction to an earlier kernel over the same axes; returns False if there is no such kernel.
-
-        Both then share the loop over rows. If the earlier kernel is a map, it becomes a reduction.
-        """
+        """Add a reduction to a kernel over the same rows (a map becomes a reduction); returns False without one."""
         (x,) = node.inputs
         axis = node.params["axis"]
         if self.level[node] < 0:
@@ -322,10 +316,7 @@ def is_expensive(node: Node) -> bool:
 
 
 def _costs_more_than_memory(node: Node) -> bool:
-    """Whether computing a node twice costs more than storing it.
-
-    This is true if the node and the nodes inlined in it have many operations, or an expensive operation.
-    """
+    """Whether a node, with those inlined in it, has too many or too expensive operations to be computed twice."""
     stack: list[Node] = [node]
     count = 0
     while stack:

@@ -82,10 +82,7 @@ class Node:
         return isinstance(self.op, Primitive) and self.op.name in names
 
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
-        """A node for the same operator on other inputs of the same types.
-
-        Returns the node itself if the inputs are the same.
-        """
+        """A node for the same operator on other inputs of the same types; the node itself if they are the same."""
         if tuple(inputs) == self.inputs:
             return self
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
@@ -183,10 +180,7 @@ class Graph:
         return sorted(self.read_slots.union(self.writes))
 
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
-        """The graph with each node replaced by ``better(node, its rewritten inputs)``.
-
-        Nodes that are not needed any more disappear, since a graph consists of the nodes on which its roots depend.
-        """
+        """The graph with each node replaced by ``better(node, rewritten inputs)``, without nodes no longer needed."""
         new: dict[Node, Node] = {}
         for node in self.nodes():
             new[node] = better(node, [new[x] for x in node.inputs])

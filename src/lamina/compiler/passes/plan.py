@@ -55,10 +55,7 @@ class Plan:
 
 
 def separate_roots(graph: Graph) -> Graph:
-    """The graph with a separate node for every root.
-
-    A root that is an input, a number, a reshape, or already another root is replaced by a copy.
-    """
+    """The graph with an own node for every root: a copy of an input, number, reshape, or another root."""
     seen: set[Node] = set()
 
     def own(node: Node) -> Node:
@@ -265,10 +262,7 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether `node` may overwrite its input buffer while its kernel reads the buffer.
-
-        The kernel must read each old element only to compute the new element at the same index.
-        """
+        """Whether `node` may overwrite its input: its kernel reads old elements only for the same index."""
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"
@@ -305,10 +299,7 @@ def _allocate(
     alignment: int,
     apart_bytes: int,
 ) -> int:
-    """Assign each temporary a range of the arena that is free from its first writer to its last reader.
-
-    Returns the size of the arena in bytes.
-    """
+    """Assign each temporary a range of the arena from its first writer to its last reader; returns the whole size."""
     temporaries = [node for kernel in kernels for node in kernel.stores if not places[node]]
     stay_apart = sum(_rounded(node, alignment) for node in temporaries) <= apart_bytes
     last: dict[Node, int] = {}
@@ -348,10 +339,7 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """The number of arrays that a kernel updates in place, such as a weight and its moments.
-
-    Counts only arrays of the kernel's shape.
-    """
+    """The number of arrays of its shape that a kernel updates in place, such as a weight and its moments."""
     updated = [n for n in kernel.stores if any(place.kind == "input" for place in places[n])]
     return sum(node.shape == kernel.domain for node in updated)
 
@@ -437,10 +425,7 @@ _ALIKE = 0.8
 
 
 def own_rows(graph: Graph) -> Graph:
-    """Split each gather of rows whose result is read only in disjoint ranges: each reader then gathers its own range.
-
-    So the readers share no memory.
-    """
+    """Let each reader gather its own rows, where readers share no rows of one gather; so they share no memory."""
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
     parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
@@ -488,10 +473,7 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels of a step, grouped into strands; a single strand unless there are several with similar work.
-
-    `touched` has the mutable memory that each kernel reads or writes.
-    """
+    """The kernels of a step in strands of similar work, else in one; `touched` is the mutable memory of each kernel."""
     parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
     enough = _ALIKE * max((work for work, _ in parts), default=0)
     strands = [part for work, part in parts if work >= enough]

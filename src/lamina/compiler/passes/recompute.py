@@ -40,10 +40,7 @@ class _Recomputation:
         return self.kernels
 
     def _sources(self, node: Node) -> set[Node] | None:
-        """The nodes in memory from which a stored value can be recomputed.
-
-        None if the value must be stored, or if recomputing it takes too many operations.
-        """
+        """The nodes in memory to recompute a value from; None if it must be stored or takes too many operations."""
         if node in self.roots or any(not isinstance(u.lowering, Elementwise) for u in self._outside(node)):
             return None
         found: set[Node] = set()
