@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from lamina.errors import LaminaError
 from lamina.export._prediction import Prediction
 from lamina.gluon.block import Block
 from lamina.nd.ndarray import NDArray
-
-if TYPE_CHECKING:
-    from lamina.gluon.block import Block
 
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:

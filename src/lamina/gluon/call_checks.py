@@ -66,6 +66,14 @@ def _has_array(value: Any) -> bool:
     return isinstance(value, NDArray | Facade | Symbolic)
 
 
+def inputs_of(block: Block) -> list[inspect.Parameter]:
+    """The positional inputs of the block's computation, as its signature has them."""
+    given, computation = block._computation()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = list(computation.parameters.values())[len(given) :]
+    return [one for one in own if one.kind in kinds and one.name not in block._reg_params]
+
+
 def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise `TypeError` if the number or names of the inputs don't match the block's computation.
 

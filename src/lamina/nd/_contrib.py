@@ -19,10 +19,7 @@ from lamina.nd.elementwise import abs, exp, floor, log, round, sign
 from lamina.nd.join import concat, stack
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import min
-from lamina.primitives.elementwise import straight_through, where
-from lamina.primitives.indexing import take, take_add
-from lamina.primitives.movement import reshape, transpose
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import normalize_axis, reshape, straight_through, take, take_add, transpose, where
 
 __all__ = [
     "allclose", "arange_like", "boolean_mask", "cond", "div_sqrt_dim", "foreach", "gradientmultiplier",

@@ -36,8 +36,7 @@ from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, Operator, operator
-from lamina.primitives.elementwise import BINARY
-from lamina.primitives.indexing import take
+from lamina.primitives import BINARY, argmin, element_type, take
 from lamina.primitives.random import (
     random_bits,
     random_gamma,
@@ -46,8 +45,6 @@ from lamina.primitives.random import (
     same_cosine_of_turns,
     same_log,
 )
-from lamina.primitives.reduce import argmin
-from lamina.primitives.typing import element_type
 from lamina.support.contexts import changed
 
 __all__ = [

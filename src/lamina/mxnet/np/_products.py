@@ -13,11 +13,7 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
-from lamina.primitives import contract
-from lamina.primitives.elementwise import BINARY
-from lamina.primitives.movement import transpose
-from lamina.primitives.reduce import broadcast_to, reduce_sum
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import BINARY, broadcast_to, contract, normalize_axis, reduce_sum, transpose
 
 
 def _operands(*operands: Any) -> list[Any]:

@@ -17,9 +17,7 @@ from lamina.device.context import Context
 from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.computing import evaluated
 from lamina.mxnet.symbol.nodes import Symbol
-from lamina.nd.conversion import array
-from lamina.nd.creation import ones_like
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, array, ones_like
 from lamina.support.messages import closest
 
 Given = Mapping[str, Any] | Sequence[Any]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 from lamina.core.finite import look_at_saved
 from lamina.errors import LaminaError
 from lamina.gluon.block import HybridBlock
+from lamina.gluon.call_checks import inputs_of
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, uncounted, var
 from lamina.support.files.named import write_arrays
 
@@ -74,11 +74,4 @@ def _filled(layout: Any, names: Iterator[str]) -> Any:
 
 def _inputs_of(block: HybridBlock) -> int:
     """The number of a block's inputs before its first call, from the signature of its computation."""
-    from lamina.gluon.block import HybridBlock
-
-    hybrid = type(block).forward is HybridBlock.forward
-    own = block.hybrid_forward if hybrid else block.forward
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(own).parameters.values()
-    needed = [one.name for one in parameters if one.kind in kinds and one.default is one.empty]
-    return max(1, len([name for name in needed if name not in block._reg_params]) - hybrid)
+    return max(1, sum(one.default is one.empty for one in inputs_of(block)))
