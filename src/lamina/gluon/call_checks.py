@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.core.array import Facade, Symbolic
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.facade import leaves
 from lamina.nd.ndarray import NDArray
 from lamina.support.argument_checks import no_argument
 from lamina.support.foreign_names import ARGUMENTS
@@ -54,16 +55,13 @@ def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
     while isinstance(first, list | tuple) and first:
         first = first[0]
     is_numpys = args and isinstance(args[0], np.ndarray)
-    if is_numpys or (isinstance(first, np.ndarray | int | float) and not any(map(_has_array, args))):
+    if is_numpys or (
+        isinstance(first, np.ndarray | int | float)
+        and not any(isinstance(x, NDArray | Facade | Symbolic) for x in leaves(args))
+    ):
         raise TypeError(
             f"{block.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
         )
-
-
-def _has_array(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_has_array, value))
-    return isinstance(value, NDArray | Facade | Symbolic)
 
 
 def inputs_of(block: Block) -> list[inspect.Parameter]:

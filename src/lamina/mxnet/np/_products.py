@@ -198,7 +198,8 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
         other, others = _distinct(arrays[i], inputs[i])
         needed = {*output, *"".join(inputs[i + 1 :])}
         x, names = _combined((x, names), (other, others), needed, sizes)
-    return _arranged(x, names, output, sizes)
+    x, names = _summed(x, names, set(output))
+    return _by_names(x, names, output)
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
@@ -307,9 +308,3 @@ def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -
     x = _by_names(x, names, order)
     shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
     return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
-
-
-def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
-    """The operand summed over all axes that are not in `output`, with the other axes in the order of `output`."""
-    x, names = _summed(x, names, set(output))
-    return _by_names(x, names, output)
