@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 service.app,
-                http=bounded_protocol(settings.limits),
+                http=_bounded_protocol(settings.limits),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -276,6 +276,6 @@ class _Bounded(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def _bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """Create the connection class with these limits."""
     return type("_Connection", (_Bounded,), {"limits": limits})
