@@ -12,12 +12,12 @@ import time
 import numpy as np
 import polars as pl
 import pytest
+from idx_files import write_idx
 from PIL import Image
 
 from lamina.cli import _doctor as doctor
 from lamina.cli import main
 from lamina.datasets import mnist
-from lamina.files.idx import write_idx
 from lamina.files.tensors import load_tensors
 
 QUICK = ("train", "mnist", "--recipe", "chapter", "--hidden", "8", "--batch-size", "500", "--epochs")

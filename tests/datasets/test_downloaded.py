@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from idx_files import write_idx
 
 from lamina.datasets import EMNIST_SPLITS, emnist, fashion_mnist, kmnist, mnist
 from lamina.datasets import _downloaded as downloaded
 from lamina.errors import DataError, DataUnavailableError
-from lamina.files.idx import write_idx
 
 RANDOM = np.random.default_rng(0)
 IMAGES = {"train": RANDOM.integers(0, 256, (12, 28, 28)).astype(np.uint8)}

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from idx_files import write_idx
 
-from lamina.errors import DataError, DTypeError
-from lamina.files.idx import read_idx, write_idx
+from lamina.errors import DataError
+from lamina.files.idx import read_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "support" / "datasets" / "bundled"
 
@@ -52,20 +53,12 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray,
     np.testing.assert_array_equal(loaded, array)
 
 
-def test_the_name_decides_how_to_write_and_the_content_how_to_read(tmp_path: Path) -> None:
+def test_the_content_decides_how_to_read(tmp_path: Path) -> None:
     array = np.zeros((50, 50), np.uint8)
     write_idx(tmp_path / "a.gz", array)
     write_idx(tmp_path / "b", array[:, ::2])
-    assert (tmp_path / "a.gz").stat().st_size < 200
-    assert (tmp_path / "b").stat().st_size == 12 + 50 * 25
     os.rename(tmp_path / "a.gz", tmp_path / "a")
     assert read_idx(tmp_path / "a").shape == (50, 50)
-
-
-def test_equal_arrays_make_equal_files(tmp_path: Path) -> None:
-    write_idx(tmp_path / "a.gz", np.arange(9, dtype=np.int32))
-    write_idx(tmp_path / "b.gz", np.arange(9, dtype=np.int32))
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
 
 
 def test_mnist_against_gzip_and_frombuffer() -> None:
@@ -76,13 +69,6 @@ def test_mnist_against_gzip_and_frombuffer() -> None:
     np.testing.assert_array_equal(read_idx(path, sha256=sha256), expected)
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is damaged: expected SHA-256 0000"):
         read_idx(path, sha256="0" * 64)
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.float16, np.complex64, np.uint16])
-def test_unsupported_element_types(tmp_path: Path, dtype: type) -> None:
-    with pytest.raises(DTypeError, match=np.dtype(dtype).name):
-        write_idx(tmp_path / "a", np.zeros(3, dtype))
-    assert os.listdir(tmp_path) == []
 
 
 def header(*shape: int, code: int = 8) -> bytes:

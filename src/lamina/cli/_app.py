@@ -7,9 +7,7 @@ import os
 import signal
 import sys
 import textwrap
-import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from inspect import cleandoc
 from typing import Annotated, Any
@@ -29,6 +27,7 @@ from lamina.cli._train_table import train_table, tune
 from lamina.cli._use_table import evaluate, predict
 from lamina.core import timings
 from lamina.errors import LaminaError
+from lamina.support.contexts import signals_handled
 from lamina.support.messages import adapt
 from lamina.table.messages import on_command_line
 
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin_clock(of_process=arguments is None)
     adapt(sys.stdout)
     adapt(sys.stderr)
-    with on_command_line(), _terminated_as_interrupted():
+    with on_command_line(), signals_handled(_interrupt, signal.SIGTERM):
         code = _run(arguments)
     if text := timings.report():
         say(text, error=True)
@@ -115,21 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Generator[None]:
-    """Treat SIGTERM, from ``kill`` or a scheduler, like Ctrl-C within this context, which keeps the best epoch."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_signal: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _interrupt(*_signal: Any) -> None:
+    """Treat SIGTERM, from ``kill`` or a scheduler, like Ctrl-C, which keeps the best epoch."""
+    raise KeyboardInterrupt
 
 
 _command = cache(typer.main.get_command)

@@ -6,7 +6,6 @@ class labels, and the file's metadata.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +23,8 @@ from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
 from lamina.export._prediction import Classes, Column, Prediction, Table
 from lamina.export.traced import Rows, Size, Traced, examples_of, prediction_of, traced
-from lamina.gluon.block import Block, HybridBlock
+from lamina.gluon.block import Block
+from lamina.gluon.call_checks import inputs_of
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.indexing import take
 from lamina.table.types.pixel import pixel_names
@@ -434,9 +434,5 @@ def _examples(block: Block, inputs: Any) -> list[NDArray]:
 
 def _names(block: Block, count: int) -> list[str]:
     """The argument names of the block's `forward`, for the first `count` inputs."""
-    hybrid = isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward
-    own = block.hybrid_forward if hybrid else block.forward  # pyright: ignore[reportAttributeAccessIssue]
-    parameters = list(inspect.signature(own).parameters.values())[1 if hybrid else 0 :]
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [one.name for one in parameters if one.kind in kinds and one.name not in block._reg_params]
+    names = [one.name for one in inputs_of(block)]
     return names[:count] if len(names) >= count else [f"input{i}" for i in range(count)]

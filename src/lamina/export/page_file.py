@@ -146,7 +146,7 @@ def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) 
     page = PAGES[name]
     if page.examples is not None:
         content["examples"] = page.examples()
-    readers = (f"READERS[{_json(tag)}] = {script};" for tag, script in readers_of(prediction.inputs).items())
+    readers = (f"READERS[{_json(tag)}] = {script};" for tag, script in _readers_of(prediction.inputs).items())
     sources = "\n".join((*map(_source, page.scripts), *readers)) + f"\nconst prediction = {computed.text};\n"
     script = f"(() => {{\n{sources}{page.start}\n}})();\n"
     style = _source("style.css")
@@ -309,7 +309,7 @@ def shown(value: object) -> str:
     return text if text.strip() else "(empty)"
 
 
-def readers_of(inputs: Table) -> dict[str, str]:
+def _readers_of(inputs: Table) -> dict[str, str]:
     """The JavaScript readers of composite columns, by the columns' type tag."""
     kinds = [one.schema.type for one in _fields(inputs) if isinstance(one, Composite)]
     return {kind.tag: kind.page_script for kind in kinds}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +25,8 @@ from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.export._prediction import Prediction
 from lamina.gluon.block import Block
+from lamina.nd.facade import leaves
 from lamina.nd.ndarray import NDArray
-
-if TYPE_CHECKING:
-    from lamina.gluon.block import Block
 
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
@@ -142,7 +140,7 @@ class Traced:
         if not isinstance(node.op, Primitive) or node.op.name.startswith("random"):
             return None
         params = self.params.get(node, node.params)
-        if any(isinstance(x, Rows) for value in params.values() for x in _flat(value)):
+        if any(isinstance(x, Rows) for x in leaves(tuple(params.values()))):
             return None
         values = [self.known(x) for x in node.inputs]
         if any(value is None for value in values):
@@ -152,10 +150,6 @@ class Traced:
     def place(self, node: Node) -> str:
         """The layer of a node for messages, as " in LAYER"; empty if unknown."""
         return _in(self.layers.get(node))
-
-
-def _flat(value: Any) -> list[Any]:
-    return [x for part in value for x in _flat(part)] if isinstance(value, tuple) else [value]
 
 
 def traced(

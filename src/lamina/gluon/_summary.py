@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.gluon.parameter import Parameter
-from lamina.nd.facade import plain
+from lamina.nd.facade import leaves, plain
 from lamina.nd.ndarray import NDArray
 from lamina.support.contexts import changed
 
@@ -41,11 +41,7 @@ def summary(block: Block, *inputs: Any) -> str:
 
 
 def _shapes(value: Any) -> str:
-    if isinstance(plain(value), NDArray):
-        return str(plain(value).shape)
-    if isinstance(value, list | tuple):
-        return ", ".join(_shapes(item) for item in value)
-    return str(value)
+    return ", ".join(str(x.shape if isinstance(x, NDArray) else x) for x in map(plain, leaves(value)))
 
 
 def _table(rows: list[_Row], uses: list[Parameter]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.core.array import Facade, Symbolic
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.facade import leaves
 from lamina.nd.ndarray import NDArray
 from lamina.support.argument_checks import no_argument
 from lamina.support.foreign_names import ARGUMENTS
@@ -54,16 +55,21 @@ def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
     while isinstance(first, list | tuple) and first:
         first = first[0]
     is_numpys = args and isinstance(args[0], np.ndarray)
-    if is_numpys or (isinstance(first, np.ndarray | int | float) and not any(map(_has_array, args))):
+    if is_numpys or (
+        isinstance(first, np.ndarray | int | float)
+        and not any(isinstance(x, NDArray | Facade | Symbolic) for x in leaves(args))
+    ):
         raise TypeError(
             f"{block.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
         )
 
 
-def _has_array(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_has_array, value))
-    return isinstance(value, NDArray | Facade | Symbolic)
+def inputs_of(block: Block) -> list[inspect.Parameter]:
+    """The positional inputs of the block's computation, as its signature has them."""
+    given, computation = block._computation()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = list(computation.parameters.values())[len(given) :]
+    return [one for one in own if one.kind in kinds and one.name not in block._reg_params]
 
 
 def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -18,8 +18,7 @@ import numpy as np
 
 from lamina.compiler.deferral import eager
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd.conversion import array
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, array
 from lamina.nd.random import normal, uniform
 from lamina.support.files.named import read_arrays
 from lamina.support.messages import in_a_line

@@ -45,7 +45,7 @@ class Loss(HybridBlock):
     array([0.   , 0.434], dtype=float32)
     """
 
-    def __init__(self, weight: float | None, batch_axis: int, **kwargs: Any) -> None:
+    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if weight is not None and not (isinstance(weight, bool) or is_number(weight)):
             raise ParameterError(
@@ -107,9 +107,6 @@ class _ElementLoss(Loss):
     """A loss computed for each element, with the label reshaped like the prediction."""
 
     _factor = 1.0
-
-    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
-        super().__init__(weight, batch_axis, **kwargs)
 
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None

@@ -14,10 +14,9 @@ from lamina.core.state import concrete, state
 from lamina.device.context import Context, cpu, current_context, usable
 from lamina.errors import ParameterError, UnfitParameterError
 from lamina.gluon import initializer
-from lamina.nd.conversion import array
+from lamina.nd import NDArray, array
 from lamina.nd.creation import as_shape, zeros, zeros_like
 from lamina.nd.facade import is_presenting, plain, presented
-from lamina.nd.ndarray import NDArray
 from lamina.support.messages import warn
 
 if TYPE_CHECKING:

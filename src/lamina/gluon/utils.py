@@ -15,13 +15,9 @@ from lamina.core.state import state
 from lamina.device.context import Context
 from lamina.errors import ShapeError
 from lamina.gluon.block import HookHandle
-from lamina.nd.arithmetic import maximum
-from lamina.nd.conversion import array
-from lamina.nd.elementwise import sqrt
+from lamina.nd import NDArray, array, maximum, slice_axis, sqrt
+from lamina.nd import sum as sum_of
 from lamina.nd.facade import mapped, plain, presented, shown
-from lamina.nd.ndarray import NDArray
-from lamina.nd.reduce import sum as sum_of
-from lamina.nd.slicing import slice_axis
 from lamina.support.messages import warn
 from lamina.support.unsupported import names_of_others
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lamina.mxnet.model import save_checkpoint
-from lamina.mxnet.symbol import Symbol
-from lamina.nd.ndarray import NDArray
 from lamina.support.unsupported import names_of_others
 
 __all__ = [
@@ -27,13 +26,16 @@ def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
 
     The callback's arguments are epoch, symbol, weights and auxiliary states.
     """
+    return _every(period, partial(save_checkpoint, prefix))
+
+
+def _every(period: int, save: Callable[..., object]) -> Callable[..., None]:
+    """A callback that calls `save` with the number from 1 and what it was called with, every `period` epochs."""
     every = int(max(1, period))
 
-    def callback(
-        iter_no: int, sym: Symbol | None, arg: Mapping[str, NDArray], aux: Mapping[str, NDArray]
-    ) -> None:
+    def callback(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
         if (iter_no + 1) % every == 0:
-            save_checkpoint(prefix, iter_no + 1, sym, arg, aux)
+            save(iter_no + 1, sym, arg, aux)
 
     return callback
 
@@ -42,13 +44,7 @@ def module_checkpoint(
     mod: Any, prefix: str, period: int = 1, save_optimizer_states: bool = False
 ) -> Callable[..., None]:
     """A callback that calls ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)`` every `period` epochs."""
-    every = int(max(1, period))
-
-    def callback(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
-        if (iter_no + 1) % every == 0:
-            mod.save_checkpoint(prefix, iter_no + 1, save_optimizer_states)
-
-    return callback
+    return _every(period, lambda number, *_: mod.save_checkpoint(prefix, number, save_optimizer_states))
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from lamina.support.contexts import changed
 
 __all__ = ["bulk", "set_bulk_size"]
 
-_size = [15]
-"""The stored size, with MXNet's initial value."""
+
+class _Bulk:
+    size = 15  # MXNet's initial value
 
 
 def set_bulk_size(size: int) -> int:
     """Store a size without effect, and return the previously stored size."""
-    before, _size[0] = _size[0], int(size)
+    before, _Bulk.size = _Bulk.size, int(size)
     return before
 
 
-@contextmanager
-def bulk(size: int) -> Generator[None]:
+def bulk(size: int) -> AbstractContextManager[None]:
     """A context without effect, where MXNet would group `size` operators."""
-    before = set_bulk_size(size)
-    try:
-        yield
-    finally:
-        set_bulk_size(before)
+    return changed(_Bulk, size=int(size))

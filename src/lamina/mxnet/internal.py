@@ -15,9 +15,7 @@ from typing import Any
 
 from lamina import nd
 from lamina.errors import ShapeError
-from lamina.nd import arithmetic, creation
-from lamina.nd.lookup import scatter_nd
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, arithmetic, creation, scatter_nd
 from lamina.nd.operators import named, operator, write_into
 from lamina.support.unsupported import names_of_others
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from lamina.core.state import mark_step
 from lamina.errors import DataError, ShapeError
-from lamina.nd.conversion import array
+from lamina.nd import NDArray, array
+from lamina.nd import shuffle as shuffled
 from lamina.nd.lookup import rows_of
-from lamina.nd.ndarray import NDArray
-from lamina.nd.random import shuffle as shuffled
 from lamina.support.argument_checks import whole_number
 from lamina.support.unsupported import names_of_others
 

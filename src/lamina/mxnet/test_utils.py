@@ -21,8 +21,7 @@ from lamina.mxnet.symbol.checking import (
     simple_forward,
 )
 from lamina.mxnet.util import setenv
-from lamina.nd.conversion import array
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, array
 from lamina.nd.random import uniform
 from lamina.support import contexts
 from lamina.support.unsupported import names_of_others

@@ -21,11 +21,7 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.tape import recording_suspended
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd.arithmetic import maximum, minimum
-from lamina.nd.creation import zeros_like
-from lamina.nd.elementwise import clip, sqrt
-from lamina.nd.lookup import where
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, clip, maximum, minimum, sqrt, where, zeros_like
 from lamina.nd.operators import Operator, named, operator, write_into
 from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
 from lamina.optimizer.adam import bias_correction as _correction

@@ -1,27 +1,18 @@
 """MXNet's ``mx.util``, with the switches of the NumPy interface (as in `lamina.npx`) and environment variables."""
 
+# ruff: noqa: F403, F405
+
 from __future__ import annotations
 
 import os
 
 from lamina.device.context import num_gpus
-from lamina.mxnet.npx import (
-    is_np_array,
-    is_np_shape,
-    np_array,
-    np_shape,
-    reset_np,
-    set_np,
-    use_np,
-    use_np_array,
-    use_np_shape,
-)  # fmt: skip
+from lamina.mxnet.npx import mode
+from lamina.mxnet.npx.mode import *
 from lamina.support.contexts import set_variables
 
-__all__ = [
-    "get_gpu_count", "getenv", "is_np_array", "is_np_shape", "np_array", "np_shape", "reset_np", "set_np",
-    "set_np_shape", "setenv", "use_np", "use_np_array", "use_np_shape",
-]  # fmt: skip
+__all__ = ["get_gpu_count", "getenv", "set_np_shape", "setenv"]
+__all__ += mode.__all__
 
 
 def set_np_shape(active: bool) -> bool:

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from lamina.core.primitive import bind
 from lamina.nd.operators import NDArray
-from lamina.primitives.reduce import reshape
-from lamina.primitives.views import is_stretch, slice_copy
+from lamina.primitives import is_stretch, reshape, slice_copy
 
 Ints = tuple[int, ...]
 
@@ -43,30 +42,23 @@ def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
 
     A single element has the result shape (1,). Raises `IndexError` for an integer out of range or too many indices.
     """
-    begin: list[int] = []
-    end: list[int] = []
-    step: list[int] = []
-    sliced: list[int] = []
+    spans: list[tuple[int, int, int, int]] = []
     kept: list[int] = []
     for part in without_ellipsis(shape, parts):
         if part is None:
             kept.append(1)
             continue
-        axis = len(begin)
+        axis = len(spans)
         if isinstance(part, slice):
             start, stop, stride = part.indices(shape[axis])
             length = len(range(start, stop, stride))
-            if length == 0:
-                start, stop, stride = 0, 0, 1
+            spans.append((start, stop, stride, length) if length else (0, 0, 1, 0))
             kept.append(length)
         else:
             start = _normal_integer(part, axis, shape)
-            stop, stride, length = start + 1, 1, 1
-        begin.append(start)
-        end.append(stop)
-        step.append(stride)
-        sliced.append(length)
-    return BasicIndex(tuple(begin), tuple(end), tuple(step), tuple(sliced), tuple(kept) or (1,))
+            spans.append((start, start + 1, 1, 1))
+    begin, end, step, sliced = zip(*spans, strict=True) if spans else ((),) * 4
+    return BasicIndex(begin, end, step, sliced, tuple(kept) or (1,))
 
 
 def copied_part(x: NDArray, parts: tuple[Any, ...]) -> NDArray:

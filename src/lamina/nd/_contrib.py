@@ -16,13 +16,11 @@ from lamina.nd._linalg import batch_dot
 from lamina.nd.conversion import array
 from lamina.nd.creation import arange, zeros
 from lamina.nd.elementwise import abs, exp, floor, log, round, sign
+from lamina.nd.facade import leaves
 from lamina.nd.join import concat, stack
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import min
-from lamina.primitives.elementwise import straight_through, where
-from lamina.primitives.indexing import take, take_add
-from lamina.primitives.movement import reshape, transpose
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import normalize_axis, reshape, straight_through, take, take_add, transpose, where
 
 __all__ = [
     "allclose", "arange_like", "boolean_mask", "cond", "div_sqrt_dim", "foreach", "gradientmultiplier",
@@ -111,12 +109,6 @@ Arrays = Any
 """An array, or a list of them (nested to any depth)."""
 
 
-def _flat(arrays: Arrays) -> list[NDArray]:
-    if isinstance(arrays, list | tuple):
-        return [x for part in arrays for x in _flat(part)]
-    return [arrays]
-
-
 def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
     """Remove as many items from the front of `flat` as `arrays` has, and return them, nested like `arrays`."""
     if isinstance(arrays, list | tuple):
@@ -126,7 +118,7 @@ def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
 
 def _stacked(outputs: list[Arrays]) -> Arrays:
     """The outputs of all steps, stacked along a new axis 0."""
-    columns = zip(*[_flat(output) for output in outputs], strict=True)
+    columns = zip(*map(leaves, outputs), strict=True)
     return _like(outputs[0], [stack(*column, axis=0) for column in columns])
 
 
@@ -145,7 +137,7 @@ def foreach(
     >>> sums.reshape(-1).asnumpy(), last.asnumpy()
     (array([1., 3., 6.], dtype=float32), array([6.], dtype=float32))
     """
-    columns = _flat(data)
+    columns = list(leaves(data))
     steps = {x.shape[0] for x in columns}
     if len(steps) != 1:
         raise ShapeError(
@@ -198,14 +190,13 @@ def while_loop(
         return [], variables[0] if single else variables
     stacked = _stacked(outputs)
     missing = int(max_iterations) - len(outputs)
-    padded = [_padded(x, missing) for x in _flat(stacked)]
-    return _like(stacked, padded), variables[0] if single else variables
-
-
-def _padded(x: NDArray, rows: int) -> NDArray:
-    if not rows:
-        return x
-    return concat(x, zeros((rows, *x.shape[1:]), ctx=x.context, dtype=x.dtype), dim=0)
+    if missing:
+        padded = [
+            concat(x, zeros((missing, *x.shape[1:]), ctx=x.context, dtype=x.dtype), dim=0)
+            for x in leaves(stacked)
+        ]
+        stacked = _like(stacked, padded)
+    return stacked, variables[0] if single else variables
 
 
 def cond(

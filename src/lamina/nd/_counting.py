@@ -17,11 +17,8 @@ from lamina.nd.lookup import one_hot
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import mean, min, sum
 from lamina.nd.slicing import slice_axis
-from lamina.primitives import indexing
-from lamina.primitives.elementwise import where
-from lamina.primitives.movement import reshape
+from lamina.primitives import element_type, indexing, normalize_axis, reshape, where
 from lamina.primitives.reduce import cumsum as cumsum_primitive
-from lamina.primitives.typing import element_type, normalize_axis
 
 __all__ = [
     "all_finite", "amp_cast", "amp_multicast", "argsort", "cumsum", "fill_element_0index", "histogram", "moments",

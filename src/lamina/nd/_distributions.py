@@ -36,18 +36,7 @@ from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, Operator, operator
-from lamina.primitives.elementwise import BINARY
-from lamina.primitives.indexing import take
-from lamina.primitives.random import (
-    random_bits,
-    random_gamma,
-    random_poisson,
-    random_uniform,
-    same_cosine_of_turns,
-    same_log,
-)
-from lamina.primitives.reduce import argmin
-from lamina.primitives.typing import element_type
+from lamina.primitives import BINARY, argmin, element_type, random, take
 from lamina.support.contexts import changed
 
 __all__ = [
@@ -131,12 +120,12 @@ Parameter = Any
 
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    return bind_on(usable(ctx), random_uniform, *next_stream(), shape=shape, dtype=element_type(dtype))
+    return bind_on(usable(ctx), random.random_uniform, *next_stream(), shape=shape, dtype=element_type(dtype))
 
 
 def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Uniformly distributed unsigned integers over the full range of `dtype`."""
-    return bind_on(usable(ctx), random_bits, *next_stream(), shape=shape, dtype=np.dtype(dtype))
+    return bind_on(usable(ctx), random.random_bits, *next_stream(), shape=shape, dtype=np.dtype(dtype))
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
@@ -187,7 +176,9 @@ class _Draw:
     def exponential(self) -> NDArray:
         """Exponential random numbers with mean 1, always finite, of the result's shape."""
         wide = _logarithmic(self.dtype)
-        return (-bind(same_log, 1.0 - _unit(self.shape, self.context, wide))).astype(self.dtype, copy=False)
+        return (-bind(random.same_log, 1.0 - _unit(self.shape, self.context, wide))).astype(
+            self.dtype, copy=False
+        )
 
     def filled(self, parameter: Parameter) -> NDArray:
         """A parameter, broadcast to the result's shape."""
@@ -240,7 +231,7 @@ def normal(
     draw = _Draw(shape, dtype, ctx, loc, scale)
     loc, scale = draw.parameters
     radius = sqrt(2.0 * draw.exponential())
-    return radius * bind(same_cosine_of_turns, draw.unit()) * scale + loc
+    return radius * bind(random.same_cosine_of_turns, draw.unit()) * scale + loc
 
 
 def randn(
@@ -270,7 +261,7 @@ def gamma(
     """Gamma random numbers with shape `alpha` and scale `beta`, hence with mean alpha · beta."""
     draw = _Draw(shape, dtype, ctx, alpha, beta)
     alpha, beta = draw.parameters
-    return bind(random_gamma, *next_stream(), draw.filled(alpha)) * beta
+    return bind(random.random_gamma, *next_stream(), draw.filled(alpha)) * beta
 
 
 @_sampler
@@ -279,7 +270,7 @@ def poisson(
 ) -> NDArray:
     """Poisson random numbers with mean `lam`, as float32 by default."""
     draw = _Draw(shape, dtype, ctx, lam)
-    return bind(random_poisson, *next_stream(), draw.filled(draw.parameters[0]))
+    return bind(random.random_poisson, *next_stream(), draw.filled(draw.parameters[0]))
 
 
 @_sampler
@@ -293,8 +284,8 @@ def negative_binomial(
     """Negative binomial random numbers: failures before the `k`-th success, in trials with success probability `p`."""
     draw = _Draw(shape, dtype, ctx, k, p)
     k, p = draw.parameters
-    rate = bind(random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
-    return bind(random_poisson, *next_stream(), rate)
+    rate = bind(random.random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
+    return bind(random.random_poisson, *next_stream(), rate)
 
 
 @_sampler
@@ -309,9 +300,9 @@ def generalized_negative_binomial(
     draw = _Draw(shape, dtype, ctx, mu, alpha)
     mu, alpha = draw.parameters
     if isinstance(alpha, int | float) and alpha == 0:
-        return bind(random_poisson, *next_stream(), draw.filled(mu))
-    rate = bind(random_gamma, *next_stream(), draw.filled(1 / alpha)) * (alpha * mu)
-    return bind(random_poisson, *next_stream(), rate)
+        return bind(random.random_poisson, *next_stream(), draw.filled(mu))
+    rate = bind(random.random_gamma, *next_stream(), draw.filled(1 / alpha)) * (alpha * mu)
+    return bind(random.random_poisson, *next_stream(), rate)
 
 
 @_sampler
@@ -359,7 +350,7 @@ def multinomial(
     count = math.prod(extra)
     wide = _logarithmic(data.dtype)
     rates = reshape(data.astype(wide, copy=False), (*batch, 1, classes))
-    waiting = -bind(same_log, _unit((*batch, count, classes), data.context, wide))
+    waiting = -bind(random.same_log, _unit((*batch, count, classes), data.context, wide))
     waiting = bind(BINARY["minimum"], waiting, _LONGEST_WAIT)
     drawn = bind(argmin, waiting / rates, axis=len(batch) + 1, keepdims=False)
     out_shape = (*batch, *extra) or (1,)

@@ -18,11 +18,8 @@ from lamina.nd.conversion import array
 from lamina.nd.creation import full, ones
 from lamina.nd.join import stack
 from lamina.nd.operators import NDArray
-from lamina.primitives.elementwise import cast, where
+from lamina.primitives import broadcast_to, cast, reshape, slice_, slice_assign, view_of, where
 from lamina.primitives.indexing import gather_nd, scatter_nd_set, take
-from lamina.primitives.movement import slice_, slice_assign
-from lamina.primitives.reduce import broadcast_to, reshape
-from lamina.primitives.views import view_of
 
 
 def get(x: NDArray, key: Any) -> NDArray:

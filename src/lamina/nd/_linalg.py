@@ -17,11 +17,7 @@ from lamina.nd.creation import eye
 from lamina.nd.elementwise import log
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import sum
-from lamina.primitives import linalg
-from lamina.primitives.contract import matmul
-from lamina.primitives.indexing import take, take_add
-from lamina.primitives.movement import reshape
-from lamina.primitives.reduce import reduce_sum
+from lamina.primitives import linalg, matmul, reduce_sum, reshape, take, take_add
 
 __all__ = [
     "batch_dot", "det", "dot", "extractdiag", "extracttrian", "gelqf", "gemm", "gemm2", "inverse", "makediag",

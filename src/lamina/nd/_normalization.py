@@ -10,10 +10,7 @@ from lamina.core.state import state
 from lamina.core.tape import recording_suspended
 from lamina.errors import ShapeError
 from lamina.nd.operators import NDArray, known_name, operator
-from lamina.primitives.elementwise import UNARY
-from lamina.primitives.movement import reshape
-from lamina.primitives.reduce import reduce_sum
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import UNARY, normalize_axis, reduce_sum, reshape
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNorm"]
 

@@ -19,12 +19,10 @@ from lamina.nd.elementwise import stop_gradient
 from lamina.nd.lookup import one_hot, pick
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
-from lamina.primitives.elementwise import output_layer, straight_through, where
-from lamina.primitives.indexing import iota
-from lamina.primitives.movement import reshape
+from lamina.primitives import iota, normalize_axis, reshape, straight_through, where
+from lamina.primitives.elementwise import output_layer
 from lamina.primitives.softmax import log_softmax as log_softmax_primitive
 from lamina.primitives.softmax import softmax as softmax_primitive
-from lamina.primitives.typing import normalize_axis
 
 __all__ = [
     "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "SVMOutput", "Softmax",

@@ -16,8 +16,7 @@ from lamina.nd.creation import Shape
 from lamina.nd.elementwise import exp, gammaln, log
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import sum
-from lamina.primitives.elementwise import where
-from lamina.primitives.movement import reshape
+from lamina.primitives import reshape, where
 
 __all__ = [
     "normal", "random_exponential", "random_gamma", "random_generalized_negative_binomial",

@@ -22,10 +22,7 @@ from lamina.nd.join import concat, stack
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
-from lamina.primitives.elementwise import cast, where
-from lamina.primitives.indexing import iota, take, take_along
-from lamina.primitives.movement import reshape
-from lamina.primitives.reduce import broadcast_to
+from lamina.primitives import broadcast_to, cast, iota, reshape, take, take_along, where
 
 __all__ = ["CTCLoss", "SequenceLast", "SequenceMask", "SequenceReverse", "ctc_loss"]
 

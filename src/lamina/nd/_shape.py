@@ -16,10 +16,8 @@ from lamina.nd.conversion import array
 from lamina.nd.creation import full
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.shape_codes import resolve_shape
-from lamina.primitives import movement
+from lamina.primitives import movement, normalize_axes, normalize_axis, reshape_copy
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
-from lamina.primitives.typing import normalize_axes, normalize_axis
-from lamina.primitives.views import reshape_copy
 
 __all__ = [
     "Flatten", "Reshape", "SwapAxis", "broadcast_arrays", "broadcast_axes", "broadcast_axis", "broadcast_like",

@@ -13,8 +13,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.nd.elementwise import clip, stop_gradient, tanh
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.random import uniform
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
-from lamina.primitives.movement import reshape
+from lamina.primitives import BINARY, COMPARISON, UNARY, reshape, where
 from lamina.support.messages import unknown
 
 __all__ = [

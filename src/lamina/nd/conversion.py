@@ -11,8 +11,7 @@ from lamina.core.primitive import bind, new_array
 from lamina.core.state import state
 from lamina.device.context import Context, usable
 from lamina.errors import TraceError
-from lamina.primitives.elementwise import cast
-from lamina.primitives.typing import ELEMENT_TYPES, element_type
+from lamina.primitives import ELEMENT_TYPES, cast, element_type
 from lamina.support.messages import user_location
 
 if TYPE_CHECKING:

@@ -12,12 +12,9 @@ from lamina.core.primitive import bind, bind_on
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operators import NDArray, operator
-from lamina.primitives.elementwise import COMPARISON
+from lamina.primitives import COMPARISON, broadcast_to, element_type, iota, reshape
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
-from lamina.primitives.indexing import iota
-from lamina.primitives.reduce import broadcast_to, reshape
-from lamina.primitives.typing import element_type
 from lamina.support.messages import in_a_line
 
 __all__ = ["arange", "empty", "eye", "full", "linspace", "ones", "ones_like", "zeros", "zeros_like"]

@@ -15,10 +15,9 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.nd.operators import NDArray, Operator, named, operator
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
+from lamina.primitives import BINARY, COMPARISON, UNARY, element_type, where
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
-from lamina.primitives.typing import element_type
 
 __all__ = [
     "BlockGrad", "Cast", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cast", "cbrt",

@@ -6,7 +6,7 @@ Code that handles only `NDArray` unwraps arguments with `plain` and wraps its re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -69,6 +69,19 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         return {key: mapped(x, leaf) for key, x in value.items()}
     return leaf(value)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The items of nested lists and tuples, in order; for another value, the value itself.
+
+    >>> list(leaves([1, (2, [3])]))
+    [1, 2, 3]
+    """
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
 
 
 def has_facade(values: Any) -> bool:

@@ -15,11 +15,7 @@ from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
 from lamina.nd.creation import Shape, as_shape, ones_like
 from lamina.nd.operators import NDArray, known_name, operator
-from lamina.primitives import movement
-from lamina.primitives.elementwise import where
-from lamina.primitives.indexing import take
-from lamina.primitives.reduce import broadcast_to
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import broadcast_to, movement, normalize_axis, take, where
 from lamina.support.messages import in_a_line
 
 __all__ = [

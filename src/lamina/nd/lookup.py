@@ -15,11 +15,9 @@ from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
 from lamina.nd.operators import NDArray, known_name, operand, operator
-from lamina.primitives import indexing
+from lamina.primitives import element_type, indexing, normalize_axis, reshape
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.indexing import one_hot as one_hot_primitive
-from lamina.primitives.movement import reshape
-from lamina.primitives.typing import element_type, normalize_axis
 
 __all__ = [
     "Embedding", "batch_take", "choose_element_0index", "diag", "gather_nd", "one_hot", "pick", "scatter_nd", "take",

@@ -20,11 +20,7 @@ from lamina.nd._fluent import Fluent
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
 from lamina.nd.operators import known_name, operand, write_into
-from lamina.primitives.contract import matmul
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
-from lamina.primitives.indexing import full
-from lamina.primitives.reduce import reshape
-from lamina.primitives.typing import element_type
+from lamina.primitives import BINARY, COMPARISON, UNARY, cast, element_type, full, matmul, reshape, to_context
 from lamina.support.foreign_names import telling
 
 __all__ = ["NDArray", "Number", "formatted"]

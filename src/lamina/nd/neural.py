@@ -13,10 +13,7 @@ from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.random import bits
-from lamina.primitives.contract import matmul
-from lamina.primitives.elementwise import COMPARISON
-from lamina.primitives.movement import reshape
-from lamina.primitives.typing import normalize_axes
+from lamina.primitives import COMPARISON, matmul, normalize_axes, reshape
 
 __all__ = ["Dropout", "FullyConnected"]
 

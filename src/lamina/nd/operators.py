@@ -127,7 +127,7 @@ def operand(x: Array, other: Any) -> Any:
         return other
     if isinstance(other, _NUMBERS):
         kind = x._dtype.kind
-        return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
+        return float(other) if kind == "f" else bool(other) if kind == "b" else whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
     if hasattr(other, "as_operand"):  # a number that is known only when the compiled step runs
@@ -135,7 +135,8 @@ def operand(x: Array, other: Any) -> Any:
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 
-def _whole_number(x: Array, number: Any) -> int:
+def whole_number(x: Array, number: Any) -> int:
+    """`number` as an integer beside the integers of `x`; raises `DTypeError` if it is a fraction."""
     """`number` as an integer operand for the integer array `x`.
 
     Raises `DTypeError` if `number` is not a whole number.

@@ -12,12 +12,8 @@ from typing import Any, Literal
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError
 from lamina.nd.operators import NDArray, operator
-from lamina.primitives import reduce
-from lamina.primitives.elementwise import COMPARISON, UNARY
+from lamina.primitives import COMPARISON, UNARY, normalize_axes, normalize_axis, reduce, reduce_prod, reshape
 from lamina.primitives.elementwise import where as where_primitive
-from lamina.primitives.movement import reshape
-from lamina.primitives.product import reduce_prod
-from lamina.primitives.typing import normalize_axes, normalize_axis
 
 __all__ = [
     "argmax", "argmax_channel", "argmin", "max", "max_axis", "mean", "min", "min_axis", "nanprod", "nansum", "norm",

@@ -1,6 +1,21 @@
-"""All primitives, with a module for each family; importing this package fills the registry."""
+"""All primitives, with a module for each family; importing this package fills the registry.
 
-# These import the other families: contract, elementwise, indexing, movement, reduce.
-from lamina.primitives import linalg, product, random, softmax, views
+The names here are those that functions of arrays are made of; what only a family has is in its module.
+"""
 
-__all__ = ["linalg", "product", "random", "softmax", "views"]
+from lamina.primitives import linalg, random, softmax
+from lamina.primitives.contract import matmul
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, straight_through, to_context, where
+from lamina.primitives.indexing import full, iota, scatter_nd_add, scatter_nd_set, take, take_add, take_along
+from lamina.primitives.movement import slice_, slice_assign, transpose
+from lamina.primitives.product import reduce_prod
+from lamina.primitives.reduce import argmin, broadcast_to, reduce_sum, reshape
+from lamina.primitives.typing import ELEMENT_TYPES, element_type, normalize_axes, normalize_axis
+from lamina.primitives.views import is_stretch, reshape_copy, slice_copy, view_of
+
+__all__ = [
+    "BINARY", "COMPARISON", "ELEMENT_TYPES", "UNARY", "argmin", "broadcast_to", "cast", "element_type", "full", "iota",
+    "is_stretch", "linalg", "matmul", "normalize_axes", "normalize_axis", "random", "reduce_prod", "reduce_sum",
+    "reshape", "reshape_copy", "scatter_nd_add", "scatter_nd_set", "slice_", "slice_assign", "slice_copy", "softmax",
+    "straight_through", "take", "take_add", "take_along", "to_context", "transpose", "view_of", "where",
+]  # fmt: skip

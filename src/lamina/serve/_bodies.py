@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,13 +136,10 @@ def require_rows(rows: int, most: int) -> None:
 @contextmanager
 def _as_file(body: bytes) -> Generator[Path]:
     """A context with the path of a temporary file that contains `body`, for parsers that need a path."""
-    descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lamina-request-") as folder:
+        path = Path(folder, "body")
+        path.write_bytes(body)
+        yield path
 
 
 def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") -> pl.DataFrame:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from asyncio import BaseTransport, TimerHandle
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,8 @@ from lamina.serve._app import Service
 from lamina.serve._errors import Limits
 from lamina.serve._log import ACCESS
 from lamina.serve._registry import Registry, places
-from lamina.serve._workers import Begun, handled_by, run_workers
+from lamina.serve._workers import ENDING, Begun, run_workers
+from lamina.support.contexts import signals_handled
 
 _KEEP_ALIVE = 30
 _ON_THEIR_WAY = 0.3
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 service.app,
-                http=bounded_protocol(settings.limits),
+                http=_bounded_protocol(settings.limits),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -174,14 +174,9 @@ class _Server(uvicorn.Server):
         kind: Any = self.config.http_protocol_class
         return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
+    def capture_signals(self) -> AbstractContextManager[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Handle signals as uvicorn does, but without raising the signal again after the shutdown."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        with handled_by(self.handle_exit):
-            yield
+        return signals_handled(self.handle_exit, *ENDING)
 
 
 # --- Connections from untrusted clients: uvicorn's, with limits that a proxy would usually enforce -------------------
@@ -281,6 +276,6 @@ class _Bounded(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def _bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """Create the connection class with these limits."""
     return type("_Connection", (_Bounded,), {"limits": limits})

@@ -23,7 +23,7 @@ from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.serve._log import EVENTS, logging_to_stderr
-from lamina.support.contexts import environment
+from lamina.support.contexts import environment, signals_handled
 from lamina.support.files.staging import scratch
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -33,6 +33,9 @@ _THREADS = "LAMINA_NUM_THREADS"
 _LONGEST_PAUSE = 30.0
 _MORE = 10.0
 """Seconds for workers to end, in addition to the time limit of their last requests."""
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a server."""
 
 Begun = Callable[[str, dict[str, dict[str, Any]]], object]
 Serve = Callable[[Sequence[str], Any, socket.socket, Begun], None]
@@ -209,19 +212,8 @@ class _Signals:
 def _signals() -> Generator[_Signals]:
     woken, waking = multiprocessing.Pipe(duplex=False)
     signals = _Signals(woken, waking)
-    with woken, waking, handled_by(signals.take):
+    with woken, waking, signals_handled(signals.take, *ENDING):
         yield signals
-
-
-@contextmanager
-def handled_by(handler: Callable[..., object]) -> Generator[None]:
-    """A context in which `handler` handles SIGINT and SIGTERM."""
-    before = {one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, earlier in before.items():
-            signal.signal(one, earlier)
 
 
 @contextmanager

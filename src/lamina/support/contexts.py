@@ -1,8 +1,10 @@
-"""Contexts in which attributes or environment variables have other values."""
+"""Contexts in which attributes, environment variables or handlers of signals are others."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -48,3 +50,15 @@ def set_variables(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@contextmanager
+def signals_handled(handler: Any, *numbers: int) -> Generator[None]:
+    """A context in which `handler` handles signals; without effect outside the main thread, which alone may set it."""
+    may_set = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in numbers if may_set}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

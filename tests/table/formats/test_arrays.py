@@ -9,11 +9,11 @@ import zlib
 import numpy as np
 import polars as pl
 import pytest
+from idx_files import write_idx
 from PIL import Image
 
 from lamina.datasets import read_digit
 from lamina.errors import DataError, MissingPackageError
-from lamina.files.idx import write_idx
 from lamina.table.read import iter_batches, read
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 4)).astype(np.uint8)

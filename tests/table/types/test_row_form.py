@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from idx_files import write_idx
 from PIL import Image
 
 from lamina.datasets import mnist
 from lamina.errors import DataError
-from lamina.files.idx import write_idx
 from lamina.table.schema import Schema
 from lamina.table.types import ColumnSchema, Number, Pixel
 from lamina.table.types.base import RowForm

@@ -10,10 +10,8 @@ import numpy as np
 from lamina.core.array import Facade
 from lamina.errors import DataError, ShapeError
 from lamina.gluon.data.deferred import gather
-from lamina.nd.conversion import array
+from lamina.nd import NDArray, array, stack
 from lamina.nd.facade import plain, presented
-from lamina.nd.join import stack
-from lamina.nd.ndarray import NDArray
 from lamina.support.messages import in_a_line
 
 __all__ = ["default_batchify_fn"]

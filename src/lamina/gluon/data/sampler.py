@@ -7,8 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lamina.nd.conversion import array
-from lamina.nd.random import shuffle
+from lamina.nd import array, shuffle
 from lamina.support.argument_checks import whole_number
 
 __all__ = [

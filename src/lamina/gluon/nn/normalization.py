@@ -110,10 +110,8 @@ class BatchNorm(_Normalization):
 class BatchNormReLU(BatchNorm):
     """`BatchNorm` followed by relu, with the same arguments."""
 
-    def hybrid_forward(
-        self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
-    ) -> NDArray:
-        return F.relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
+    def hybrid_forward(self, F: Any, x: NDArray, *args: NDArray, **params: NDArray) -> NDArray:
+        return F.relu(super().hybrid_forward(F, x, *args, **params))
 
 
 class LayerNorm(_Normalization):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as onp
@@ -13,15 +14,14 @@ from lamina.core.tape import is_recorded
 from lamina.device.context import Context
 from lamina.errors import DTypeError, ShapeError
 from lamina.mxnet.np import _elementwise, _select, _shape
-from lamina.mxnet.np._elementwise import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
+from lamina.mxnet.np._elementwise import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide, invert
 from lamina.mxnet.np._numpys import by_function, by_ufunc
 from lamina.mxnet.np._products import matmul
 from lamina.mxnet.np.conversion import as_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, cast_to, compared, divided
 from lamina.nd.facade import Facade, mapped, plain, set_facade
 from lamina.nd.ndarray import formatted
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
-from lamina.primitives.typing import element_type
+from lamina.primitives import BINARY, COMPARISON, UNARY, element_type
 
 
 class Methods:
@@ -132,6 +132,21 @@ def _no_axes() -> Any:
 
 
 _new: Any = object.__new__
+
+
+def _applied(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], ndarray]:
+    """The method of an operator that `compute` applies to two `NDArray`s, or an `NDArray` and a number."""
+    return lambda self, other: wrapped(compute(self._array, plain(other)))
+
+
+def _reflected(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], ndarray]:
+    """The method of an operator for an array on its right."""
+    return lambda self, other: wrapped(compute(other, self._array))
+
+
+_add, _subtract, _multiply, _mod, _power = (
+    partial(arithmetic, BINARY[name]) for name in ("add", "subtract", "multiply", "mod", "power")
+)
 
 
 class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
@@ -286,73 +301,30 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def __abs__(self) -> ndarray:
         return wrapped(bind(UNARY["abs"], self._array))
 
-    def __round__(self, decimals: int = 0) -> ndarray:
-        return around(self, decimals)
+    __round__ = around
 
     def __invert__(self) -> ndarray:
-        kind = self._array._dtype.kind
-        if kind == "b":
-            return wrapped(compared(COMPARISON["equal"], self._array, False))
-        if kind not in "iu":
+        if self._array._dtype.kind not in "biu":
             raise DTypeError(f"~ takes bools and integers, not {self.dtype}; a comparison gives bools")
-        return wrapped(bind(BINARY["subtract"], bind(UNARY["negative"], self._array), 1))
+        return invert(self)
 
-    def __add__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(_add, self._array, plain(other)))
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(_subtract, self._array, plain(other)))
-
-    def __rsub__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(_subtract, other, self._array))
-
-    def __mul__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(_multiply, self._array, plain(other)))
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> ndarray:
-        return wrapped(divided(self._array, plain(other)))
-
-    def __rtruediv__(self, other: Any) -> ndarray:
-        return wrapped(divided(other, self._array))
-
-    def __floordiv__(self, other: Any) -> ndarray:
-        return floor_divide(self, other)
+    __add__ = __radd__ = _applied(_add)
+    __sub__, __rsub__ = _applied(_subtract), _reflected(_subtract)
+    __mul__ = __rmul__ = _applied(_multiply)
+    __truediv__, __rtruediv__ = _applied(divided), _reflected(divided)
+    __mod__, __rmod__ = _applied(_mod), _reflected(_mod)
+    __pow__, __rpow__ = _applied(_power), _reflected(_power)
+    __floordiv__ = floor_divide
+    __matmul__ = matmul
+    __and__ = __rand__ = bitwise_and
+    __or__ = __ror__ = bitwise_or
+    __xor__ = __rxor__ = bitwise_xor
 
     def __rfloordiv__(self, other: Any) -> ndarray:
         return floor_divide(other, self)
 
-    def __mod__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(BINARY["mod"], self._array, plain(other)))
-
-    def __rmod__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(BINARY["mod"], other, self._array))
-
-    def __pow__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(BINARY["power"], self._array, plain(other)))
-
-    def __rpow__(self, other: Any) -> ndarray:
-        return wrapped(arithmetic(BINARY["power"], other, self._array))
-
-    def __matmul__(self, other: Any) -> ndarray:
-        return matmul(self, other)
-
     def __rmatmul__(self, other: Any) -> ndarray:
         return matmul(other, self)
-
-    def __and__(self, other: Any) -> ndarray:
-        return bitwise_and(self, other)
-
-    def __or__(self, other: Any) -> ndarray:
-        return bitwise_or(self, other)
-
-    def __xor__(self, other: Any) -> ndarray:
-        return bitwise_xor(self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __eq__(self, other: object) -> Any:
         return _compared("equal", self, other)
@@ -360,17 +332,10 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def __ne__(self, other: object) -> Any:
         return _compared("not_equal", self, other)
 
-    def __gt__(self, other: Any) -> ndarray:
-        return wrapped(compared(COMPARISON["greater"], self._array, plain(other)))
-
-    def __ge__(self, other: Any) -> ndarray:
-        return wrapped(compared(COMPARISON["greater_equal"], self._array, plain(other)))
-
-    def __lt__(self, other: Any) -> ndarray:
-        return wrapped(compared(COMPARISON["less"], self._array, plain(other)))
-
-    def __le__(self, other: Any) -> ndarray:
-        return wrapped(compared(COMPARISON["less_equal"], self._array, plain(other)))
+    __gt__, __ge__, __lt__, __le__ = (
+        _applied(partial(compared, COMPARISON[name]))
+        for name in ("greater", "greater_equal", "less", "less_equal")
+    )
 
     # --- writing in place; as in MXNet, ``x **= 2`` and ``x //= 2`` make new arrays --------------------------------
 
@@ -466,7 +431,6 @@ def wrapped(array: Any) -> ndarray:
 set_facade(wrapped)
 
 _INT = onp.dtype(onp.int64)
-_add, _subtract, _multiply = (BINARY[n] for n in ("add", "subtract", "multiply"))
 
 
 def _compared(name: str, x: ndarray, other: object) -> Any:

@@ -16,10 +16,8 @@ from lamina.mxnet.np.conversion import as_array, copied, function, of_array, wit
 from lamina.mxnet.np.promotion import cast_to
 from lamina.nd.creation import as_shape
 from lamina.nd.facade import plain
+from lamina.primitives import broadcast_to, element_type, iota
 from lamina.primitives.indexing import full as full_primitive
-from lamina.primitives.indexing import iota
-from lamina.primitives.reduce import broadcast_to
-from lamina.primitives.typing import element_type
 
 __all__ = [
     "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "indices", "linspace",
@@ -234,16 +232,13 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = 
     if indexing not in ("xy", "ij"):
         raise ParameterError(f"meshgrid: indexing={indexing!r} is unknown; known: 'xy', 'ij'")
     arrays = [as_array(x) for x in xi]
-    order = list(range(len(arrays)))
-    if indexing == "xy" and len(order) > 1:
-        order[:2] = [1, 0]
-    sizes = [arrays[i].size for i in order]
-    found: list[Any] = []
-    for i, x in enumerate(arrays):
-        axis = order.index(i)
-        along = with_shape(x, tuple([x.size if a == axis else 1 for a in range(len(order))]))
-        found.append(along if sparse else bind(broadcast_to, along, shape=tuple(sizes)))
-    return found
+    places = [1, 0, *range(2, len(arrays))] if indexing == "xy" and len(arrays) > 1 else range(len(arrays))
+    shapes = [
+        tuple([x.size if axis == place else 1 for axis in range(len(arrays))])
+        for x, place in zip(arrays, places, strict=True)
+    ]
+    found = list(map(with_shape, arrays, shapes))
+    return found if sparse else nd.broadcast_arrays(*found)
 
 
 @function

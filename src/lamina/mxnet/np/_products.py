@@ -13,11 +13,7 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
-from lamina.primitives import contract
-from lamina.primitives.elementwise import BINARY
-from lamina.primitives.movement import transpose
-from lamina.primitives.reduce import broadcast_to, reduce_sum
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives import BINARY, broadcast_to, contract, normalize_axis, reduce_sum, transpose
 
 
 def _operands(*operands: Any) -> list[Any]:
@@ -202,7 +198,8 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
         other, others = _distinct(arrays[i], inputs[i])
         needed = {*output, *"".join(inputs[i + 1 :])}
         x, names = _combined((x, names), (other, others), needed, sizes)
-    return _arranged(x, names, output, sizes)
+    x, names = _summed(x, names, set(output))
+    return _by_names(x, names, output)
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
@@ -311,9 +308,3 @@ def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -
     x = _by_names(x, names, order)
     shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
     return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
-
-
-def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
-    """The operand summed over all axes that are not in `output`, with the other axes in the order of `output`."""
-    x, names = _summed(x, names, set(output))
-    return _by_names(x, names, output)

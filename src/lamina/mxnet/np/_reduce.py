@@ -19,10 +19,8 @@ from lamina.errors import ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np.conversion import along, as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to
-from lamina.primitives import reduce
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
+from lamina.primitives import BINARY, COMPARISON, UNARY, reduce, reduce_prod
 from lamina.primitives.elementwise import where as where_primitive
-from lamina.primitives.product import reduce_prod
 from lamina.primitives.typing import element_type, normalize_axes, normalize_axis
 
 __all__ = [

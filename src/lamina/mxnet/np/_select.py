@@ -16,9 +16,8 @@ from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
-from lamina.primitives import indexing
+from lamina.primitives import indexing, normalize_axis
 from lamina.primitives.elementwise import where as where_primitive
-from lamina.primitives.typing import normalize_axis
 
 __all__ = [
     "allclose", "argsort", "argwhere", "array_equal", "array_equiv", "compress", "delete", "diag", "diagflat",

@@ -15,11 +15,9 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import joined
 from lamina.nd.shape_codes import NP_CODES, resolve_shape
-from lamina.primitives import movement
+from lamina.primitives import movement, normalize_axes, normalize_axis, reshape_copy
 from lamina.primitives.indexing import take as take_primitive
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
-from lamina.primitives.typing import normalize_axes, normalize_axis
-from lamina.primitives.views import reshape_copy
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to",

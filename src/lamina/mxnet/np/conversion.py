@@ -14,8 +14,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.facade import Facade, mapped, plain, shown
-from lamina.primitives.typing import normalize_axis
-from lamina.primitives.views import reshape_copy
+from lamina.primitives import normalize_axis, reshape_copy
 
 P = ParamSpec("P")
 

@@ -21,8 +21,7 @@ from lamina.mxnet.np._reduce import min as min_of
 from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
-from lamina.primitives.elementwise import BINARY, UNARY
-from lamina.primitives.typing import normalize_axes
+from lamina.primitives import BINARY, UNARY, normalize_axes
 from lamina.support.unsupported import names_of_others
 
 __all__ = [

@@ -14,8 +14,8 @@ import numpy as onp
 
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
-from lamina.errors import DTypeError
 from lamina.mxnet.np.conversion import as_array
+from lamina.nd.operators import whole_number
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast
 
 _BOOL, _FLOAT, _INT = onp.dtype(bool), onp.dtype(onp.float32), onp.dtype(onp.int64)
@@ -82,14 +82,7 @@ def _number_for(x: Any, number: Any) -> int | float:
 
     Raises `DTypeError` if `x` has integers and `number` is not a whole number.
     """
-    if x._dtype.kind == "f":
-        return float(number)
-    if number == number // 1:
-        return int(number)
-    raise DTypeError(
-        f"an array of {x._dtype} does not combine with {number}, which is not an integer; "
-        "convert with astype('float32') first"
-    )
+    return float(number) if x._dtype.kind == "f" else whole_number(x, number)
 
 
 def divided(x: Any, y: Any) -> Any:

@@ -21,9 +21,7 @@ from lamina.mxnet.np.conversion import as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import as_float, cast_to, joined
 from lamina.nd.facade import mapped, shown
 from lamina.nd.shape_codes import NPX_CODES, resolve_shape
-from lamina.primitives.elementwise import where
-from lamina.primitives.indexing import scatter_nd_add, scatter_nd_set
-from lamina.primitives.views import reshape_copy
+from lamina.primitives import reshape_copy, scatter_nd_add, scatter_nd_set, where
 from lamina.support.files.mxnet_params import save_params
 
 __all__ = [

@@ -112,12 +112,8 @@ def written_value(value: Any, kind: str) -> str:
     ('(2, 3)', 'float32', 'False')
     """
     text = _text(value, kind.removesuffix("?"))
-    return str(read_value(text, kind)) if kind.removesuffix("?") == "bool" else _checked(text, kind)
-
-
-def _checked(text: str, kind: str) -> str:
-    read_value(text, kind)
-    return text
+    read = read_value(text, kind)
+    return str(read) if kind.removesuffix("?") == "bool" else text
 
 
 def _text(value: Any, kind: str) -> str:

@@ -17,9 +17,7 @@ from lamina.device.context import Context
 from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.computing import evaluated
 from lamina.mxnet.symbol.nodes import Symbol
-from lamina.nd.conversion import array
-from lamina.nd.creation import ones_like
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, array, ones_like
 from lamina.support.messages import closest
 
 Given = Mapping[str, Any] | Sequence[Any]
@@ -47,10 +45,7 @@ def _arrays(
     if missing:
         raise ValueError(f"location: no value for {', '.join(missing)}")
     values.update(_by_name("aux_states", states, sym.list_auxiliary_states()))
-    return {
-        name: value.copy() if isinstance(value, NDArray) else array(value, ctx=ctx, dtype=dtype)
-        for name, value in values.items()
-    }
+    return {name: _as_array(value, ctx, dtype).copy() for name, value in values.items()}
 
 
 def _assert_close(
@@ -126,7 +121,7 @@ def check_symbolic_backward(
     is_one = isinstance(grad_req, str)
     requests = dict.fromkeys(names, grad_req) if is_one else _by_name("grad_req", grad_req, names)
     given = None if out_grads is None else _by_name("out_grads", out_grads, sym.list_outputs())
-    heads = None if given is None else [_head(given[name], ctx, dtype) for name in sym.list_outputs()]
+    heads = None if given is None else [_as_array(given[name], ctx, dtype) for name in sym.list_outputs()]
     found = _gradients(sym, arrays, requests, heads)
     for name, wanted in _by_name("expected", expected, names).items():
         if name in found:
@@ -134,7 +129,7 @@ def check_symbolic_backward(
     return found
 
 
-def _head(value: Any, ctx: Context | None, dtype: Any) -> NDArray:
+def _as_array(value: Any, ctx: Context | None, dtype: Any) -> NDArray:
     return value if isinstance(value, NDArray) else array(value, ctx=ctx, dtype=dtype)
 
 
@@ -165,7 +160,7 @@ def check_numeric_gradient(
     exact = {name: x.astype(np.float64) for name, x in arrays.items()}
     random = np.random.default_rng(0)
     weights = [random.uniform(0.5, 1.5, y.shape) for y in evaluated(sym.heads, arrays)]
-    found = _gradients(sym, arrays, requests, [_head(w, ctx, dtype) for w in weights])
+    found = _gradients(sym, arrays, requests, [_as_array(w, ctx, dtype) for w in weights])
 
     def total() -> float:
         with Mode(use_forward_train, use_forward_train):
@@ -199,7 +194,7 @@ def simple_forward(
     sym: Symbol, ctx: Context | None = None, is_train: bool = False, **inputs: Any
 ) -> np.ndarray | list[np.ndarray]:
     """A symbol's output as a NumPy array, or a list of several outputs."""
-    arrays = {name: _head(value, ctx, None) for name, value in inputs.items()}
+    arrays = {name: _as_array(value, ctx, None) for name, value in inputs.items()}
     with Mode(is_train, is_train):
         found = [as_numpy(y) for y in evaluated(sym.heads, arrays)]
     return found[0] if len(found) == 1 else found

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-from typing import Any
-
 from lamina.core.finite import look_at_saved
 from lamina.errors import LaminaError
 from lamina.gluon.block import HybridBlock
+from lamina.gluon.call_checks import inputs_of
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, uncounted, var
+from lamina.nd.facade import leaves, mapped
 from lamina.support.files.named import write_arrays
 
 
@@ -34,9 +32,9 @@ def written_down(block: HybridBlock) -> Symbol:
         LaminaError: the block's forward pass reads array values, or uses operators outside ``F``.
     """
     layout = block._layout or [None] * _inputs_of(block)
-    count = len(list(_flat(layout)))
+    count = len(list(leaves(layout)))
     names = iter(["data"] if count == 1 else [f"data{i}" for i in range(count)])
-    inputs = _filled(layout, names)
+    inputs = mapped(layout, lambda _: var(next(names)))
     try:
         with uncounted():
             found = block(*inputs)
@@ -46,7 +44,7 @@ def written_down(block: HybridBlock) -> Symbol:
         if "Symbol" not in str(error):
             raise
         raise LaminaError(_cannot(block, error)) from error
-    outputs = list(_flat(found if isinstance(found, list | tuple) else [found]))
+    outputs = list(leaves(found))
     strange = next((x for x in outputs if not isinstance(x, Symbol)), None)
     if strange is not None:
         raise LaminaError(_cannot(block, f"an output is a {type(strange).__name__}, computed without F"))
@@ -60,25 +58,6 @@ def _cannot(block: HybridBlock, why: object) -> str:
     )
 
 
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from _flat(part)
-    else:
-        yield value
-
-
-def _filled(layout: Any, names: Iterator[str]) -> Any:
-    return [_filled(part, names) for part in layout] if isinstance(layout, list) else var(next(names))
-
-
 def _inputs_of(block: HybridBlock) -> int:
     """The number of a block's inputs before its first call, from the signature of its computation."""
-    from lamina.gluon.block import HybridBlock
-
-    hybrid = type(block).forward is HybridBlock.forward
-    own = block.hybrid_forward if hybrid else block.forward
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(own).parameters.values()
-    needed = [one.name for one in parameters if one.kind in kinds and one.default is one.empty]
-    return max(1, len([name for name in needed if name not in block._reg_params]) - hybrid)
+    return max(1, sum(one.default is one.empty for one in inputs_of(block)))

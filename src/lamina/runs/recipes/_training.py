@@ -119,7 +119,7 @@ class Settings:
 FEWEST = 3000
 """Minimum number of images for choosing the augmentation, which needs held-out images."""
 
-SHORTEST = 200.0
+_SHORTEST = 200.0
 """Minimum time limit for choosing the augmentation, in seconds, on most machines."""
 
 _MOST = 1 / 3  # maximum share of a time limit for all short trainings together
@@ -143,12 +143,12 @@ def in_short(settings: Settings) -> Settings:
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
-class TooSlowError(Exception):
+class _TooSlowError(Exception):
     """Raised if short trainings exceed their share of the time limit, e.g. for a wide network or on a slow machine."""
 
 
-class Hurry(Observer):
-    """An observer that raises `TooSlowError` when short trainings have used their share of the remaining time."""
+class _Hurry(Observer):
+    """An observer that raises `_TooSlowError` when short trainings have used their share of the remaining time."""
 
     watches_steps = True
 
@@ -157,7 +157,7 @@ class Hurry(Observer):
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         if self._limit.used > self._end:
-            raise TooSlowError
+            raise _TooSlowError
 
 
 def chosen(losses: Mapping[str, float]) -> str:
@@ -283,7 +283,7 @@ class Training(Loop):
         """Choose the variant of augmentation, unless it has been chosen already."""
         if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
             return
-        if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
+        if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < _SHORTEST):
             return
         variant, said = self._choice()
         self._tell(said)
@@ -295,10 +295,10 @@ class Training(Loop):
 
         If the short trainings take too long, the choice is the first variant.
         """
-        hurry = [] if self.limit is None else [Hurry(self.limit)]
+        hurry = [] if self.limit is None else [_Hurry(self.limit)]
         try:
             losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
-        except TooSlowError:
+        except _TooSlowError:
             first = self.network.variants[0]
             return first, f"pictures are {first} at random: there is no time to compare augmentations"
         variant = chosen(losses)

@@ -5,7 +5,6 @@ big-endian uint32, and the elements in C order (LeCun, Cortes and Burges, "The M
 not trust headers: it never allocates more memory than the file's real content.
 """
 
-import gzip
 import hashlib
 import math
 import os
@@ -18,13 +17,11 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from lamina.errors import DataError, DTypeError, ShapeError
-from lamina.support.files.atomic import atomic_write
+from lamina.errors import DataError
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 
 _NAMES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 _ELEMENT_TYPES = {code: np.dtype(name) for code, name in _NAMES.items()}
-_TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
 _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -168,38 +165,3 @@ def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
         if not block:
             block = next(packed, b"")
             read += len(block)
-
-
-def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool | None = None) -> None:
-    """Write an array as an IDX file, atomically.
-
-    Args:
-        path: the file to write.
-        array: uint8, int8, int16, int32, float32 or float64, of any shape.
-        compress: whether to gzip the file, by default if its name ends in ".gz". Equal arrays give equal bytes.
-
-    Raises:
-        DTypeError: if the dtype is unsupported.
-        ShapeError: if a dimension does not fit in uint32.
-
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "steps.idx.gz")
-    >>> write_idx(path, np.arange(6, dtype=np.float32).reshape(2, 3))
-    >>> read_idx(path)
-    array([[0., 1., 2.],
-           [3., 4., 5.]], dtype=float32)
-    """
-    code = _TYPE_CODES.get(array.dtype.newbyteorder("="))
-    if code is None:
-        raise DTypeError(
-            f"IDX has no element type for {array.dtype}; convert the array to one of: {_KNOWN_TYPES}"
-        )
-    if array.ndim > 255 or any(size >= 1 << 32 for size in array.shape):
-        raise ShapeError(f"IDX cannot hold shape {array.shape}: at most 255 dimensions, each below 2**32")
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
-    data = array.astype(array.dtype.newbyteorder(">"), order="C", copy=False).tobytes()
-    if compress is None:
-        compress = os.fspath(path).endswith(".gz")
-    with atomic_write(path) as file:
-        # mtime=0: no time stamp, so that equal arrays make equal files.
-        file.write(gzip.compress(header + data, mtime=0) if compress else header + data)

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from idx_files import write_idx
 
 import lamina as mx
 from lamina.datasets import mnist
 from lamina.errors import DataError
-from lamina.files.idx import write_idx
 from lamina.gluon.data import DataLoader
 from lamina.gluon.data.vision import MNIST, FashionMNIST
 

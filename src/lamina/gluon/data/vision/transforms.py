@@ -10,8 +10,7 @@ import numpy as np
 from lamina.errors import ShapeError
 from lamina.gluon.block import Block
 from lamina.gluon.nn import Lambda, Sequential
-from lamina.nd.conversion import array
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, array
 from lamina.nd.random import uniform
 from lamina.support.unsupported import names_of_others
 
