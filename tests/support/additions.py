@@ -761,7 +761,7 @@ ADDED["what a search tries"] = Addition(
         "src/lamina/estimators/settings.py": [
             ('rule=must_be_one_of(None, "batch", "layer"))]', 'draw=Draw(99, lambda rng, _: "layer"), ')
         ],
-        "src/lamina/estimators/search/space.py": [("*((preset, rows) for", '("medium", rows // 2), ')],
+        "src/lamina/estimators/search/plan.py": [("*((preset, rows) for", '("medium", rows // 2), ')],
         "src/lamina/estimators/search/candidates.py": [
             (
                 '_STAGES = {"linear"',

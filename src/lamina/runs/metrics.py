@@ -220,7 +220,7 @@ def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.nda
         inputs: the table.
         target: float64 (rows,).
     """
-    from lamina.estimators.uncertainty import interval_of
+    from lamina.estimators.conformal import interval_of
 
     known = 0 if fitted.held_out is None else len(fitted.held_out)
     if not known or not len(target):
