@@ -498,7 +498,7 @@ class HeldSplitter(Splitter):
 """,
             ),
         ],
-        "src/lamina/table/stream/keys.py": [
+        "src/lamina/table/stream/sample.py": [
             (
                 "        seed = str(self.seed)",
                 """

@@ -15,8 +15,7 @@ from lamina.compiler import compile
 from lamina.core.finite import unwatch
 from lamina.core.memory import aligned_empty
 from lamina.core.state import call_each_step
-from lamina.distributed.communicator import Communicator, world
-from lamina.distributed.ordered import OrderedSum
+from lamina.distributed.communicator import Communicator, OrderedSum, world
 from lamina.errors import DataError
 from lamina.estimators._engine import STREAMS_BITS, EnsembleTraining, Piece
 from lamina.estimators._losses import Loss

@@ -24,7 +24,7 @@ from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from
 from lamina.table.schema import Target
 from lamina.table.stream.cache import EncodedRows, RowCache
-from lamina.table.stream.keys import MarkKeys
+from lamina.table.stream.sample import MarkKeys
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import (
     Division,

@@ -20,8 +20,7 @@ from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import counted, listed, rows_from
 from lamina.table.stream.cache import Layout
-from lamina.table.stream.keys import MarkKeys
-from lamina.table.stream.sample import RowSample
+from lamina.table.stream.sample import MarkKeys, RowSample
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.stream.survey import Division, RowEncoder, Rows, Survey
 

@@ -134,7 +134,7 @@ FORMATS: dict[str, Format] = {
     ),
     "images": Format(  # a folder with a subfolder of images per class, or a single image
         "images", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
-        reads="images:ImageFolder", is_folder=True, packages=("pillow",),
+        reads="arrays:ImageFolder", is_folder=True, packages=("pillow",),
     ),
 }  # fmt: skip
 """Formats by their names in `ReadOptions` and --format; the first is the default for unrecognized files."""
@@ -162,12 +162,12 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
     """
     formats = {format_of_name(os.fspath(name))[0] for name in names}
     if any(FORMATS[format].in_subprocess for format in formats if format is not None):
-        _imported("_subprocess_reader:begin")()
+        _imported("columnar:begin")()
 
 
 def end_reading() -> None:
     """Stop the helper process if reading or `begin_reading` started it, which frees memory."""
-    _imported("_subprocess_reader:end")()
+    _imported("columnar:end")()
 
 
 def described() -> str:

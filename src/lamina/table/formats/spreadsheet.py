@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
-from lamina.table.formats._subprocess_reader import read_in_subprocess
+from lamina.table.formats.columnar import read_in_subprocess
 from lamina.table.formats.delimited import DelimitedFile
 from lamina.table.messages import closest, listed, shown, warn
 from lamina.table.options import ReadOptions

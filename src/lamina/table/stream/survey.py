@@ -22,9 +22,8 @@ from lamina.table.messages import counted, rows_from, warn
 from lamina.table.schema import Schema, Task
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
-from lamina.table.stream.keys import MarkKeys, row_keys
 from lamina.table.stream.memory import release_memory
-from lamina.table.stream.sample import RowSample
+from lamina.table.stream.sample import MarkKeys, RowSample, row_keys
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Choice
