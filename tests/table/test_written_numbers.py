@@ -18,9 +18,9 @@ from lamina.table.columns import as_column
 from lamina.table.inspection import Look
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.options import ReadOptions
 from lamina.table.read import read as read_files
 from lamina.table.schema import Schema
+from lamina.table.source import ReadOptions
 from lamina.table.stream import statistics
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.target import target_values

@@ -195,7 +195,7 @@ def end_all(code: int) -> None:
 
 
 # --- sums in a fixed order, with the same bits for any number of processes --------------------------------------------
-# MPI's Allreduce adds in an order that depends on the number of processes and on the library. These functions add arrays
+# MPI's Allreduce adds in an order that depends on the number of processes and on the library. Here arrays are added
 # along a balanced binary tree, whose leaves are shards; the program chooses the number of shards. Each process adds the
 # subtrees of its shards; then each process adds these partial sums for one slice of the array.
 

@@ -21,10 +21,9 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import inputs, presets
-from lamina.estimators._engine import EnsembleTraining
+from lamina.estimators._engine import EnsembleTraining, Learner, progress
 from lamina.estimators._initialize import architecture_for, build_network
 from lamina.estimators._learned import Embedding, Views
-from lamina.estimators._progress import Learner, progress
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.conformal import held_out_by

@@ -17,8 +17,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.data import Parts, targets_of
-from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import AnyTarget, Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, Quantiles
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel

@@ -21,8 +21,7 @@ from lamina.estimators.data import Data, Parts, share_of
 from lamina.estimators.meaning import probabilities
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.network import Ensemble
-from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import AnyTarget, Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, Quantiles
 from lamina.nd.ndarray import NDArray
 from lamina.table.encode import Coded, Encoded, TableEncoder
 

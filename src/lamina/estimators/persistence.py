@@ -23,10 +23,9 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.quantiles import SCALES, Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
-from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
+from lamina.estimators.targets import SCALES, AnyTarget, Classes, Numbers, Quantiles, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt

@@ -20,10 +20,9 @@ from lamina.estimators.data import Parts
 from lamina.estimators.declaring import documented
 from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.inputs import require_target
-from lamina.estimators.quantiles import Quantiles, checked_levels, pinball
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.settings import RegressorSettings, Settings
-from lamina.estimators.targets import Numbers
+from lamina.estimators.targets import Numbers, Quantiles, checked_levels, pinball
 from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 

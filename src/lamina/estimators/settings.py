@@ -598,11 +598,11 @@ class RegressorSettings:
 
     quantile: Annotated[float | Sequence[float], About(
         "the level for loss='quantile' (Koenker, Bassett, 1978), or an ascending list of levels: then predictions "
-        "have a column for each level, and never cross.", rule=_checked_by("quantiles:checked_levels", "loss"),
+        "have a column for each level, and never cross.", rule=_checked_by("targets:checked_levels", "loss"),
         option=Option(
             "--quantile", "For numeric targets: predict these quantiles, e.g. 0.05,0.5,0.95, instead of the mean.",
             shown="the mean",
-            read=read.checked_by("estimators.quantiles:checked_levels", "quantile", parse=read.numbers),
+            read=read.checked_by("estimators.targets:checked_levels", "quantile", parse=read.numbers),
             key="quantiles", stored=list[float]))] = 0.5
 
 

@@ -22,10 +22,10 @@ from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged, targets_of, with_one_sign
 from lamina.table.messages import closest, counted, listed
-from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import Where, iter_batches
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.source import ReadOptions
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.tables import Table, as_table
 from lamina.table.target import column_of_target, infer_target

@@ -15,14 +15,16 @@ from sklearn.utils import check_random_state
 import lamina.estimators as plain
 from lamina.errors import DataError
 from lamina.estimators.base import BaseMLP
-from lamina.estimators.streamed import divided, kinds_beside
+from lamina.estimators.streamed import LookedOver, divided, kinds_beside
 from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import counted, listed, rows_from
+from lamina.table.schema import free_name
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.sample import MarkKeys, RowSample
+from lamina.table.stream.sources import frame_of
 from lamina.table.stream.statistics import TableStatistics
-from lamina.table.stream.survey import Division, RowEncoder, Rows, Survey
+from lamina.table.stream.survey import RowEncoder, Rows, Survey
 
 # --- partitions in workers' memory ------------------------------------------------------------------------------------
 # Each partition is a polars frame with the target as a column.
@@ -73,7 +75,7 @@ class Partitions:
         self.is_apart = not isinstance(y, str)
         parts = _delayed_parts(X, "X")
         names = [str(name) for name in X.columns] if self.named else []
-        self.target = _free_name(names) if self.is_apart else y
+        self.target = free_name("target", names) if self.is_apart else y
         if not self.is_apart and y not in names:
             raise DataError(f"there is no column {y!r} to predict; the table has {listed(names, limit=20)}")
         targets = _delayed_parts(y, "y") if self.is_apart else [None] * len(parts)
@@ -132,13 +134,6 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
     )
 
 
-def _free_name(names: Sequence[str]) -> str:
-    name = "target"
-    while name in names:
-        name += "_"
-    return name
-
-
 def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
     try:
         return dict(pl.concat(empties, how="vertical_relaxed").schema)
@@ -159,14 +154,8 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
 
     The partition of a separate target, if not None, becomes the column `name`.
     """
-    import narwhals
-
-    if hasattr(part, "columns"):
-        renamed = part.rename(columns=str) if hasattr(part, "rename") else part
-        frame = narwhals.from_native(renamed, eager_only=True).to_polars()
-    else:
-        array = np.ascontiguousarray(part)
-        frame = pl.DataFrame(array, schema=[f"x{i}" for i in range(array.shape[1])])
+    can_be_renamed = hasattr(part, "columns") and hasattr(part, "rename")
+    frame, _ = frame_of(part.rename(columns=str) if can_be_renamed else part)
     if target is not None:
         values = np.asarray(target)
         if values.ndim > 1 and values.shape[1:] == (1,):
@@ -286,7 +275,8 @@ class _OnWorkers(BaseMLP):
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         of_keys = partial(KeyedPartitions, partitions=partitions)
         division = divided(survey, marks, of_keys, share, gap=self.time_gap)
-        return self._fit_streamed(PartitionedTable(partitions, survey, division), _computed(client, eval_set))
+        table = PartitionedTable(survey, division, partitions.is_apart, partitions)
+        return self._fit_streamed(table, _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """The results of an estimator's method, as a Dask array with a chunk for each partition.
@@ -418,15 +408,11 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
 _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-class PartitionedTable:
-    """A Dask table with its statistics and its division into training and held-out rows.
+@dataclass
+class PartitionedTable(LookedOver):
+    """A Dask table with its statistics and its division into training and held-out rows."""
 
-    The class has the interface of `lamina.estimators.streamed.LookedOver`.
-    """
-
-    def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
-        self.partitions, self.survey, self.division = partitions, survey, division
-        self.is_apart = partitions.is_apart
+    partitions: Partitions
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
         """The training rows, encoded by the workers; see `LookedOver`."""

@@ -39,7 +39,8 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, Curve, TimeIsOver
 from lamina.estimators.search.candidates import CandidateTraining, planned, training_of
-from lamina.estimators.search.checks import (
+from lamina.estimators.search.plan import (
+    Plan,
     asked_for,
     limits_of,
     only_of_networks,
@@ -47,7 +48,6 @@ from lamina.estimators.search.checks import (
     require_no_steps,
     usual_jobs,
 )
-from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import (
     BLEND,

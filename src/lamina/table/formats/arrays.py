@@ -25,8 +25,7 @@ from lamina.support.files.pictures import open_picture
 from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats.textual import Typed, in_types
-from lamina.table.options import ReadOptions
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 from lamina.table.types.pixel import PIXEL, pixel_names
 
 FILE, LABEL, FIRST_PIXEL = "file", "label", pixel_names(1)[0]

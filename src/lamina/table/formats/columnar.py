@@ -22,8 +22,7 @@ from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats import _columnar_worker as columnar_worker
 from lamina.table.formats.textual import Typed, in_types
-from lamina.table.options import ReadOptions
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 
 # --- reading in a child process, since a damaged file may crash the reader --------------------------------------------
 # polars and calamine don't validate such files: a wrong number can make them allocate petabytes, or abort the process.

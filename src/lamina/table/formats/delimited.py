@@ -30,9 +30,8 @@ from lamina.table.formats.textual import (
     without_missing,
 )
 from lamina.table.messages import as_option, warn
-from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 from lamina.table.values import lazily, number_in
 
 # --- files whose values are divided by spaces, as by R: a copy has tabs -----------------------------------------------

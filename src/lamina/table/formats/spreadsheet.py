@@ -10,8 +10,7 @@ from lamina.support.lazily import pl
 from lamina.table.formats.columnar import read_in_subprocess
 from lamina.table.formats.delimited import DelimitedFile
 from lamina.table.messages import closest, listed, shown, warn
-from lamina.table.options import ReadOptions
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 
 _FEWEST_ROWS = 2
 """The number of rows that a sheet needs for a table: the column names, and one row."""
