@@ -15,7 +15,7 @@ from joblib import parallel_config
 
 from lamina import MLPRegressor, get_num_threads, set_num_threads
 from lamina.errors import LaminaError, NonFiniteLossError
-from lamina.estimators.search import budget, engine, plan, worker
+from lamina.estimators.search import engine, plan, trial, worker
 from lamina.estimators.search.trial import SearchObserver
 from lamina.training.loop import Observer
 
@@ -309,7 +309,7 @@ class Clock:
 
 def test_the_limit_holds(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(budget, "clock", clock)
+    monkeypatch.setattr(trial, "clock", clock)
     monkeypatch.setattr(engine, "_WORKERS_START", 0.1)
     numbers = []
     for limit in (2.0, 9.0):

@@ -37,7 +37,6 @@ from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
-from lamina.estimators.search.budget import Budget, Curve, TimeIsOver
 from lamina.estimators.search.candidates import CandidateTraining, planned, training_of
 from lamina.estimators.search.plan import (
     Plan,
@@ -51,9 +50,12 @@ from lamina.estimators.search.plan import (
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import (
     BLEND,
+    Budget,
+    Curve,
     OtherSearchError,
     SearchObserver,
     SearchView,
+    TimeIsOver,
     Trial,
     blend_said,
 )

@@ -15,9 +15,8 @@ from lamina.core.threads import get_num_threads
 from lamina.errors import MissingPackageError
 from lamina.estimators.declaring import CANDIDATES, LIBRARIES, declared
 from lamina.estimators.monotone_columns import constrained_settings
-from lamina.estimators.search.budget import round_begins
 from lamina.estimators.search.training import CYCLES_END, Configuration
-from lamina.estimators.search.trial import Trial
+from lamina.estimators.search.trial import Trial, round_begins
 from lamina.estimators.settings import DECLARED, Settings, as_list
 from lamina.table.schema import Task
 from lamina.training.time_limit import seconds_of

@@ -29,10 +29,9 @@ from lamina.compiler.deferral import eager
 from lamina.core.threads import divided_threads
 from lamina.device.context import cpu
 from lamina.errors import LaminaError, NonFiniteLossError
-from lamina.estimators.search.budget import Budget, Curve, TimeIsOver
 from lamina.estimators.search.candidates import training_of
 from lamina.estimators.search.training import Configuration, Shared
-from lamina.estimators.search.trial import Trial
+from lamina.estimators.search.trial import Budget, Curve, TimeIsOver, Trial
 from lamina.support.files.staging import scratch
 from lamina.training.loop import Epoch
 

@@ -127,7 +127,7 @@ FORMATS: dict[str, Format] = {
     ),
     "excel": Format(
         "Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
-        reads="spreadsheet:read_spreadsheet", in_subprocess=True, packs_itself=True, packages=("python-calamine",),
+        reads="columnar:read_spreadsheet", in_subprocess=True, packs_itself=True, packages=("python-calamine",),
     ),
     "npz": Format("npz", (".npz",), (b"PK\x03\x04",), reads="arrays:read_npz"),
     "idx": Format(

@@ -56,6 +56,8 @@ class FileBlocks(Blocks):
     The files must not change during training.
     """
 
+    places: Places
+
     def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
         self._readers: list[Reader] = [FORMATS[file.format].reader()(file, options) for file in sources]
         self._paths = [file.path for file in sources]
