@@ -342,10 +342,20 @@ class FittedModel(Generic[TargetT]):
         architectures = [Architecture(**parts) for parts in state["architectures"]]
         encoder = TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"])
         network = Ensemble.from_state(architectures, state["network"], state["shares"])
+        return cls.restored(encoder, network, target, state["held_out"] or {})
+
+    @classmethod
+    def restored(
+        cls, encoder: TableEncoder, network: Ensemble, target: Any, held_out: Mapping[str, np.ndarray]
+    ) -> Self:
+        """The model with these parts of a file or pickle; `held_out` has the arrays of a `HeldOut`, or is empty.
+
+        Raises:
+            ValueError: the parts don't match each other.
+        """
         fitted = cls(encoder, network, target)
         fitted.require_fit()
-        held_out = state["held_out"]
-        return fitted if held_out is None else replace(fitted, held_out=HeldOut.from_arrays(target, held_out))
+        return replace(fitted, held_out=HeldOut.from_arrays(target, held_out)) if held_out else fitted
 
 
 def _require_finite(outputs: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ A declaration has the setting's type, description, valid values, value in each p
 distribution in a search. The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two
 estimators inherit. The declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the
 options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's settings and their JSON
-(`lamina.runs.data`), a search's random values (`search.space`), and the table in docs/estimators.md
+(`lamina.runs.data`), a search's random values (`search.plan`), and the table in docs/estimators.md
 (``tools/settings_table.py``).
 
 This module does not postpone the evaluation of annotations, since they contain the declarations.

@@ -20,11 +20,11 @@ from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import counted, listed, rows_from
 from lamina.table.schema import free_name
-from lamina.table.stream.cache import Layout
+from lamina.table.stream.cache import EncodedRows, Layout
 from lamina.table.stream.sample import MarkKeys, RowSample
 from lamina.table.stream.sources import frame_of
 from lamina.table.stream.statistics import TableStatistics
-from lamina.table.stream.survey import RowEncoder, Rows, Survey
+from lamina.table.stream.survey import KeyedRows, RowEncoder, Rows, Survey
 
 # --- partitions in workers' memory ------------------------------------------------------------------------------------
 # Each partition is a polars frame with the target as a column.
@@ -431,13 +431,9 @@ class PartitionedTable(LookedOver):
 
 
 @dataclass(frozen=True)
-class KeyedPartitions:
-    """A Dask table with a key for each row; the keys decide which rows are held out.
+class KeyedPartitions(KeyedRows):
+    """A Dask table with a key for each row; the keys decide which rows are held out."""
 
-    The class has the interface of `lamina.table.stream.survey.KeyedRows`.
-    """
-
-    keys: MarkKeys
     partitions: Partitions
 
     def lowest(self, most: int) -> RowSample:
@@ -455,8 +451,8 @@ class KeyedPartitions:
         return own.client.map(function, own.parts, *others, keys=self.keys, pure=False, **settings)
 
 
-class WorkersRows:
-    """Encoded rows in workers' memory, with the interface of `lamina.table.stream.cache.EncodedRows`.
+class WorkersRows(EncodedRows):
+    """Encoded rows in workers' memory.
 
     A group's rows are all in one partition; the last group of each partition may have fewer rows.
     """
@@ -464,15 +460,18 @@ class WorkersRows:
     def __init__(
         self, client: Any, parts: Sequence[Any], lengths: Sequence[int], layout: Layout, digest: str
     ) -> None:
+        super().__init__(layout, sum(lengths), digest)
         self._client, self._parts = client, parts
-        self.layout, self.digest, self.rows = layout, digest, sum(lengths)
         size = layout.group
         self._places = [
             (i, begin, min(begin + size, length))
             for i, length in enumerate(lengths)
             for begin in range(0, length, size)
         ]
-        self.groups = len(self._places)
+
+    @property
+    def groups(self) -> int:
+        return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
         """Fetch these groups into the start of the arrays; return the number of rows.
