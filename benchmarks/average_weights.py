@@ -22,7 +22,7 @@ from lamina import nd
 from lamina.core.state import call_each_step
 from lamina.estimators import base
 from lamina.estimators._engine import EnsembleTraining
-from lamina.estimators._outputs import own_outputs
+from lamina.estimators.fitted import own_outputs
 
 TABLES = (
     "adult", "california", "breast_cancer", "digits", "Chile", "Males", "Hdma", "HI", "flchain", "VerbAgg", "hastie",

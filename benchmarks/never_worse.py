@@ -37,7 +37,7 @@ from kinds_of_tables import FILES, TABLES, is_sealed
 from paired import Split, loss_of, measured, split, summary
 
 import lamina
-from lamina.estimators.search import budget
+from lamina.estimators.search import trial
 
 CONTESTANTS = ("linear", "fast", "medium", "medium+number_pieces=64")
 
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--label", default="", help="is put behind the names of lamina's contestants")
     options = parser.parse_args()
     if options.processor:
-        budget.clock = time.process_time
+        trial.clock = time.process_time
     warnings.simplefilter("ignore")
     kinds = options.kinds.split(",") if options.kinds else None
     names = [

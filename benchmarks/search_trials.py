@@ -24,7 +24,7 @@ from paired import Split, loss_of, measured, split, summary
 
 import lamina
 from lamina.estimators.network import Ensemble
-from lamina.estimators.search import space
+from lamina.estimators.search import plan
 from lamina.estimators.search.average import greedy
 from lamina.estimators.search.trial import SearchObserver
 
@@ -53,7 +53,7 @@ class Kept:
             self.asked = None
 
     def suggested(self, _seed: int, _number: int, rate_of: Callable[[str], float]) -> Mapping[str, Any]:
-        """Settings from the ranges of `space.suggested`."""
+        """Settings from the ranges of `plan.suggested`."""
         one = self.asked = self.study.ask()
         rate = rate_of("medium")
         layers, width = one.suggest_int("layers", 2, 3), one.suggest_categorical("width", [128, 192, 256])
@@ -84,20 +84,20 @@ def searched(one: Split, how: str, trials: int, seed: int) -> tuple[Any, Kept]:
     """An estimator that has searched, and what was kept of it."""
     kept = Kept()
     observer = _Target(kept)
-    space.preset_of = lambda number: "medium"
-    suggested = space.suggested
+    plan.preset_of = lambda number: "medium"
+    suggested = plan.suggested
     if how == "tpe":
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
         kept.study = optuna.create_study(sampler=sampler, direction="maximize")
-        space.suggested = kept.suggested
+        plan.suggested = kept.suggested
     kind: Any = lamina.MLPClassifier if one.is_classification else lamina.MLPRegressor
     try:
         return kind(trials=trials, random_state=seed, callbacks=[kept, observer]).fit(one.X, one.y), kept
     finally:
-        space.suggested = suggested
+        plan.suggested = suggested
 
 
 def tested(model: Any, trials: Sequence[Any], X: Any) -> list[np.ndarray]:

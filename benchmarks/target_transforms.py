@@ -26,8 +26,8 @@ from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 import lamina
 from lamina import nd
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.data import targets_of
+from lamina.estimators.fitted import own_outputs
 from lamina.estimators.targets import Numbers
 
 TABLES = (

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from lamina.cli import main
-from lamina.table.findings.reading import read_sample
-from lamina.table.inspection import inspect
+from lamina.table.inspection import inspect, read_sample
 
 rng = np.random.default_rng(0)
 ROWS = 240
@@ -159,7 +158,7 @@ def test_tables_fit_the_terminal(cli, tmp_path, monkeypatch, width):
 
 
 def test_a_table_larger_than_the_bound_is_sampled(tmp_path, monkeypatch):
-    monkeypatch.setattr("lamina.table.findings.reading._MOST_BYTES", 8 * 20_000)
+    monkeypatch.setattr("lamina.table.inspection._MOST_BYTES", 8 * 20_000)
     frame = pl.DataFrame({"x": range(50_000)})
     frame.write_parquet(tmp_path / "long.parquet")
     kept, numbers, rows = read_sample(tmp_path / "long.parquet")

@@ -10,8 +10,7 @@ from scipy import sparse
 
 from lamina import MLPClassifier, MLPRegressor, distributed, kv, nd
 from lamina.compiler import compile
-from lamina.distributed.communicator import rank_at_start
-from lamina.distributed.ordered import TreeSum, nodes_of
+from lamina.distributed.communicator import TreeSum, nodes_of, rank_at_start
 from lamina.errors import ShapeError, TraceError
 
 rng = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from lamina import MLPRegressor, nd
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
+from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
 

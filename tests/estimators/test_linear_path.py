@@ -12,9 +12,9 @@ from sklearn.metrics import log_loss
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
 from lamina.estimators._initialize import build_network
-from lamina.estimators._outputs import outputs_of, own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
+from lamina.estimators.fitted import outputs_of, own_outputs
 from lamina.estimators.linear_path import _inputs, _posterior, lines, optimism, with_linear_path
 from lamina.estimators.network import Ensemble, path_inputs
 from lamina.estimators.targets import Classes, Numbers

@@ -16,8 +16,8 @@ from lamina.errors import DataError
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.data import Data
+from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble, mean_by_shares
 from lamina.estimators.settings import Settings
 from lamina.files.tensors import load_tensors, save_tensors

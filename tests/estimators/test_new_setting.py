@@ -35,7 +35,7 @@ import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.cli import main
 from lamina.estimators.search.plan import Plan
-from lamina.estimators.search.space import suggested
+from lamina.estimators.search.plan import suggested
 from lamina.runs.run_folder import open_run
 
 copied, root = Path(sys.argv[1]), Path(sys.argv[2])
@@ -124,6 +124,6 @@ def test_a_setting_is_added_in_one_file(tmp_path):
     assert re.search(
         r"--input-noise +<float> +Standard deviation of noise added to inputs in training", shown
     )
-    others = "import json; from lamina.estimators.search.space import suggested\n"
+    others = "import json; from lamina.estimators.search.plan import suggested\n"
     others += 'print("drawn", json.dumps(suggested(7, 0, "classification")))'
     assert _run(others, ROOT / "src", tmp_path).strip() in shown  # drawn as before

@@ -13,8 +13,7 @@ from sklearn.metrics import d2_pinball_score, mean_pinball_loss
 
 import lamina
 from lamina import MLPRegressor
-from lamina.estimators.quantiles import Quantiles, pinball
-from lamina.estimators.targets import Numbers
+from lamina.estimators.targets import Numbers, Quantiles, pinball
 
 LEVELS = [0.1, 0.5, 0.9]
 SMALL = {"preset": "fast", "hidden_layer_sizes": (16,), "members": 2, "random_state": 0}

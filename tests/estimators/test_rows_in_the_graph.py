@@ -7,7 +7,7 @@ import pytest
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
-from lamina.estimators._outputs import outputs_of
+from lamina.estimators.fitted import outputs_of
 from lamina.table.encode import Coded, Encoded
 
 ROWS = 300  # more than a block

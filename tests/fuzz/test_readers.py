@@ -81,7 +81,7 @@ PICTURES = [
 
 
 def zstd(content):
-    from lamina.table.formats.packing import open_zstd
+    from lamina.table.formats import open_zstd
 
     buffer = io.BytesIO()
     with open_zstd(buffer, "wb") as file:

@@ -134,8 +134,7 @@ def test_a_table_that_would_not_fit_is_streamed_by_itself(folder, cli, monkeypat
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "feather"])
 def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
-    from lamina.table.options import ReadOptions
-    from lamina.table.source import open_sources
+    from lamina.table.source import ReadOptions, open_sources
     from lamina.table.write import write
 
     frame = pl.read_parquet("rows/*.parquet")

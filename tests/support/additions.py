@@ -30,7 +30,7 @@ ELSEWHERE = {
 
 ADDED: dict[str, Addition] = {}
 
-# --- operators and what is trained with them -------------------------------------------------------------------------
+# --- operators and what is trained with them --------------------------------------------------------------------------
 
 ADDED["a unary operator"] = Addition(
     {
@@ -172,7 +172,7 @@ assert [schedule(step) for step in (0, 5, 10)] == [1.0, 0.25, 0.0]
 """,
 )
 
-# --- the compiler, and devices ---------------------------------------------------------------------------------------
+# --- the compiler, and devices ----------------------------------------------------------------------------------------
 
 ADDED["a pass for every target"] = Addition(
     {
@@ -309,7 +309,7 @@ np.testing.assert_allclose(compiled(x).asnumpy(), np.tanh(numbers / 1000) @ numb
 """,
 )
 
-# --- what is made of models ------------------------------------------------------------------------------------------
+# --- what is made of models -------------------------------------------------------------------------------------------
 
 ADDED["a way out"] = Addition(
     {
@@ -462,7 +462,7 @@ assert {"depth_to_space", "_linalg_inverse"} <= set(" ".join(texts).split())
 """,
 )
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 ADDED["a way to divide rows"] = Addition(
     {
@@ -498,7 +498,7 @@ class HeldSplitter(Splitter):
 """,
             ),
         ],
-        "src/lamina/table/stream/keys.py": [
+        "src/lamina/table/stream/sample.py": [
             (
                 "        seed = str(self.seed)",
                 """
@@ -542,12 +542,9 @@ ADDED["a source of rows"] = Addition(
                 "    if isinstance(X, sqlite3.Connection):\n        return _ConnectionBlocks(X)\n",
             ),
             (
-                "class _LazyBlocks:",
+                "class _LazyBlocks(",
                 """
-class _ConnectionBlocks:
-    named = True
-    places = None
-
+class _ConnectionBlocks(Blocks):
     def __init__(self, connection):
         import polars as pl
 
@@ -579,7 +576,7 @@ np.testing.assert_allclose(model.predict(rows), model.predict(X), rtol=1e-6)
 """,
 )
 
-# --- runs, and the command line --------------------------------------------------------------------------------------
+# --- runs, and the command line ---------------------------------------------------------------------------------------
 
 ADDED["an option of `lamina train`"] = Addition(
     {
@@ -750,7 +747,7 @@ finally:
 """,
 )
 
-# --- the estimators --------------------------------------------------------------------------------------------------
+# --- the estimators ---------------------------------------------------------------------------------------------------
 
 ADDED["what a search tries"] = Addition(
     {
@@ -761,7 +758,7 @@ ADDED["what a search tries"] = Addition(
         "src/lamina/estimators/settings.py": [
             ('rule=must_be_one_of(None, "batch", "layer"))]', 'draw=Draw(99, lambda rng, _: "layer"), ')
         ],
-        "src/lamina/estimators/search/space.py": [("*((preset, rows) for", '("medium", rows // 2), ')],
+        "src/lamina/estimators/search/plan.py": [("*((preset, rows) for", '("medium", rows // 2), ')],
         "src/lamina/estimators/search/candidates.py": [
             (
                 '_STAGES = {"linear"',

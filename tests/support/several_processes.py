@@ -128,9 +128,9 @@ def raises() -> None:
         raise LaminaError("the disk of this machine is full")
 
     if distributed.rank() == 1:
-        from lamina.estimators import _flat
+        from lamina.estimators import _sharded
 
-        _flat.FlatState.step = stop
+        _sharded.FlatState.step = stop
     MLPClassifier(4, preset="fast", shards=4, max_iter=9, members=1).fit(X, LABELS)
 
 

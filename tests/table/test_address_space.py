@@ -64,11 +64,11 @@ def test_a_limit_that_is_high_enough_harms_no_file(tmp_path, format):
 
 def test_a_reader_that_dies_under_a_limit_is_not_blamed_on_the_file_alone(monkeypatch):
     from lamina.errors import DataError
-    from lamina.table.formats import _subprocess_reader
+    from lamina.table.formats import columnar
 
-    monkeypatch.setattr(_subprocess_reader, "address_space_limit", lambda: 3 << 30)
+    monkeypatch.setattr(columnar, "address_space_limit", lambda: 3 << 30)
     with pytest.raises(
         DataError,
         match=r"its reader crashed or took too long: .*damaged, or needs more address space .* 3\.0 GiB",
     ):
-        _subprocess_reader._table(b"", bytearray())
+        columnar._table(b"", bytearray())

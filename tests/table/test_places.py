@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.table.formats import _dialect as dialect
-from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
 from lamina.table.read import iter_batches, read
+from lamina.table.source import ReadOptions
 
 FIELDS = st.text("ab \n\"',;", max_size=5)
 

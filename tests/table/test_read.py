@@ -9,8 +9,8 @@ import pytest
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.table.columns import as_column
-from lamina.table.options import ReadOptions
 from lamina.table.read import iter_batches, read
+from lamina.table.source import ReadOptions
 from lamina.table.write import write, write_batches
 
 FRAME = pl.DataFrame(

@@ -13,8 +13,7 @@ import pytest
 from named_pipes import pipe_with
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.table.formats import format_of_name
-from lamina.table.formats.packing import open_packed, open_zstd
+from lamina.table.formats import format_of_name, open_packed, open_zstd
 from lamina.table.read import read
 from lamina.table.source import open_sources
 

@@ -18,10 +18,10 @@ from lamina.table.columns import as_column
 from lamina.table.inspection import Look
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.options import ReadOptions
 from lamina.table.read import read as read_files
 from lamina.table.schema import Schema
-from lamina.table.stream import _summaries
+from lamina.table.source import ReadOptions
+from lamina.table.stream import statistics
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.target import target_values
 from lamina.table.types import Category, WrittenNumber
@@ -241,7 +241,7 @@ def test_a_form_is_said():
     assert described(form_of([("18-24", 2), ("65+", 1)])) == "ranges, 18-24 → 21"
 
 
-# --- columns -------------------------------------------------------------------------------------------------------
+# --- columns ----------------------------------------------------------------------------------------------------------
 
 N = 300
 PRICES = [f"{1.37 * i:,.2f} €".translate(str.maketrans(",.", ".,")) for i in range(N)]
@@ -315,7 +315,7 @@ def test_few_among_many_plain_numbers_have_no_unit():
 @pytest.mark.filterwarnings("ignore:column 'zip'")
 @pytest.mark.parametrize("most", [10, 1 << 16])
 def test_streams_find_the_same_forms(monkeypatch, most):
-    monkeypatch.setattr(_summaries, "MOST_VALUES", most)
+    monkeypatch.setattr(statistics, "MOST_VALUES", most)
     frame = pl.DataFrame(FRAME).select("price", "weight", "age")
     begin, end = TableStatistics(frame.schema), TableStatistics(frame.schema, first=90)
     begin.update(frame[:90])
@@ -328,7 +328,7 @@ def test_streams_find_the_same_forms(monkeypatch, most):
     ]
 
 
-# --- the target ------------------------------------------------------------------------------------------------------
+# --- the target -------------------------------------------------------------------------------------------------------
 
 
 def test_a_target_of_money_is_a_regression():
@@ -377,7 +377,7 @@ def test_scores_are_no_durations():
     assert infer(frame.with_columns(handball=pl.Series(laps)))["handball"].high > 40 * 60
 
 
-# --- the decimal sign of a table -------------------------------------------------------------------------------------
+# --- the decimal sign of a table --------------------------------------------------------------------------------------
 
 GERMAN = {
     "weight": ["1,347", "2,250", "1,985", "3,125", "1,020", "2,875"] * 5,

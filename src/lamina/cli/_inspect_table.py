@@ -19,9 +19,8 @@ from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
 from lamina.table.findings.left_out import rows_to_learn
-from lamina.table.findings.reading import read_sample
 from lamina.table.findings.results import LEVEL, Drift, share_said
-from lamina.table.inspection import ColumnFacts, Inspection, Look
+from lamina.table.inspection import ColumnFacts, Inspection, Look, read_sample
 from lamina.table.messages import counted, format_number, rows_numbered
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions

@@ -41,8 +41,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.distributed.communicator import world
-from lamina.distributed.ordered import OrderedSum
+from lamina.distributed.communicator import OrderedSum, world
 from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import threading
+import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
-from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators._solvers import SOLVERS
+from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Batches, Group, HeldBatches, Parts, share_of
-from lamina.estimators.joblib_members import JoblibMembers, at_a_time
-from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.settings import Settings
+from lamina.estimators.fitted import Blocks, own_outputs
+from lamina.estimators.network import Ensemble, Weight, part_of
+from lamina.estimators.settings import DECLARED, Settings
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.support.schedules import SCHEDULES
-from lamina.training.loop import EarlyStopping, Loop, Observer
+from lamina.table.messages import counted
+from lamina.training.display import Display, shows_bar
+from lamina.training.loop import EarlyStopping, Epoch, Loop, Observer
 
 _LEAST_PATIENCE = 8  # epochs; with 6, trainings of 32 epochs ended before the rate fell, and lost 0.5 %
 STREAMS_BITS = 40  # low bits of a stream's number, for a member's own streams; the member's number is above
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A parameter, or a part of it, that a solver's step updates, with gradient, moments and bounds.
+
+    `weight` has the piece's values, with the bounds and decay factors of these values.
+    """
+
+    weight: Weight
+    gradient: NDArray
+    moments: tuple[NDArray, ...]
+
+    @classmethod
+    def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
+        """A piece that covers a whole parameter, with the gradient array that `backward` writes."""
+        assert weight.array.grad is not None
+        return cls(weight, weight.array.grad, moments)
 
 
 class EnsembleTraining(Loop):
@@ -299,3 +326,204 @@ def _stopping(settings: Settings, *, is_validated: bool) -> list[EarlyStopping]:
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a training's state, without the network's arrays."""
     return {name: x for name, x in arrays.items() if not name.startswith("network.")}
+
+
+# --- members in parallel: each epoch of a member is a joblib task -----------------------------------------------------
+# A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
+# bits on any worker, and also if a single step trains all members jointly. The process that called `fit` shuffles the
+# rows, computes validation scores, and stops early.
+
+
+_State = tuple[dict[str, np.ndarray], dict[str, Any]]
+"""A training's arrays and positions; see `EnsembleTraining.own_state`."""
+_MOST_KEPT = 2  # maximum number of trainings whose compiled steps a process keeps
+
+
+def at_a_time(n_jobs: int | None) -> int:
+    """The number of concurrent joblib tasks, from `n_jobs` or `joblib.parallel_config`.
+
+    Raises:
+        ValueError: `n_jobs` is not a number of jobs.
+    """
+    DECLARED["n_jobs"].check("n_jobs", n_jobs)
+    return int(effective_n_jobs(n_jobs))
+
+
+class JoblibMembers(Observer):
+    """An observer that trains the members of an `EnsembleTraining` as joblib tasks, at most `n_jobs` concurrently.
+
+    Joblib's workers start and end with the training.
+    """
+
+    def __init__(self, training: EnsembleTraining, n_jobs: int | None) -> None:
+        self._training, self._n_jobs = training, n_jobs
+        self._key = uuid.uuid4().hex
+
+    def on_begin(self, loop: Loop) -> None:
+        self._stack = ExitStack()
+        self._parallel = self._stack.enter_context(Parallel(self._n_jobs))
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        self._stack.close()
+
+    def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
+        """Take the steps from `HeldBatches.steps`; return the same as `EnsembleTraining.take_steps`."""
+        training = self._training
+        data = training.data
+        assert isinstance(data, Sequence)
+        members = range(len(training.network.members))
+        arrays, position = training.own_state()
+        # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
+        tasks = [
+            delayed(_epoch)(
+                _What(self._key, type(training), member.architecture, training.loss, training.settings),
+                (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
+                training.steps_total,
+                [_share(rows, i, len(members)) for rows in steps],
+                part.numeric,
+                part.codes,
+                part.target,
+                part.weights,
+            )
+            for i, (member, part) in enumerate(zip(training.network.members, data, strict=True))
+        ]
+        results = list(self._parallel(tasks))
+        states = [state for state, _ in results]
+        joined = {name: x for i in members for name, x in _renumbered(states[i][0], 0, i).items()}
+        streams = [each["random"][0] for _, each in states]
+        position = {**states[0][1], "shuffling": position["shuffling"], "random": streams}
+        training.go_to(joined, position)
+        if training.watched():
+            done = sum(len(rows) for rows in steps)
+            training.report(done, done)
+        losses = [np.concatenate([own[k] for _, own in results], axis=1) for k in range(len(steps))]
+        return [(own, rows.shape[1]) for own, rows in zip(losses, steps, strict=True)]
+
+
+@dataclass(frozen=True)
+class _What:
+    """The identity of a member's training, which is the same in all epochs.
+
+    `key` is different for each call of `fit`.
+    """
+
+    key: str
+    kind: type[EnsembleTraining]
+    architecture: Architecture
+    loss: Any
+    settings: Settings
+
+
+def _epoch(
+    what: _What, state: _State, steps_total: int, steps: Sequence[np.ndarray], *data: Any
+) -> tuple[_State, list[np.ndarray]]:
+    """Train a member for an epoch, in any process; `data` has the fields of its `Data`.
+
+    Returns the member's new state, and for each array in `steps` the losses of its steps.
+    """
+    from lamina.compiler.deferral import eager
+    from lamina.estimators.data import Data, HeldBatches
+
+    with eager():
+        training = _kept.take(what)
+        batches = HeldBatches([Data(*data)])
+        training.steps_total = steps_total
+        training.go_to(*state)
+        taken = [training.take_steps(batches.groups(rows)) for rows in steps]
+        losses = [np.concatenate([own for own, _ in each]) for each in taken]
+        state = training.own_state()
+    _kept.put(what, training)
+    return state, losses
+
+
+class _Kept:
+    """Trainings of this process that are idle between epochs; their compiled steps are reused."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
+
+    def take(self, what: _What) -> EnsembleTraining:
+        """An idle training for `what`, or a new training if none is idle."""
+        with self._lock:
+            idle = self._idle.get(what.key, {}).get(what.architecture)
+            if idle:
+                return idle.pop()
+        from lamina.estimators.network import Ensemble, Network
+
+        member = Network.blank(what.architecture)
+        return what.kind(Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
+
+    def put(self, what: _What, training: EnsembleTraining) -> None:
+        with self._lock:
+            self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
+            self._idle.move_to_end(what.key)
+            while len(self._idle) > _MOST_KEPT:
+                self._idle.popitem(last=False)
+
+
+_kept = _Kept()
+
+
+def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
+    size = rows.shape[1] // members
+    return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
+
+
+def _renumbered(arrays: Mapping[str, np.ndarray], old: int, new: int) -> dict[str, np.ndarray]:
+    """The arrays of member `old` of an ensemble, renamed as those of member `new` of another ensemble."""
+    own = re.compile(rf"^(network|moment\d)\.{old}\.")
+    return {own.sub(rf"\g<1>.{new}.", name): x for name, x in arrays.items() if own.match(name)}
+
+
+# --- the display of a training's progress, and its record of epochs ---------------------------------------------------
+def progress(epochs: int, metric: str, sign: int) -> Display:
+    """A display of an estimator's training progress.
+
+    On a terminal or in a notebook, it is a progress bar, which ends as a line of results; elsewhere, a line per epoch.
+    `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
+    """
+
+    def said(epoch: Epoch) -> str:
+        parts = [f"loss {epoch.loss:.4f}"]
+        if epoch.score is not None:
+            parts.append(f"validation {metric} {sign * epoch.score:.4f}{' (best)' if epoch.is_best else ''}")
+        return ", ".join(parts)
+
+    def line(epoch: Epoch) -> str:
+        left = epoch.seconds / epoch.number * (epochs - epoch.number)
+        times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
+        return f"epoch {epoch.number}/{epochs}: {said(epoch)}, {times}"
+
+    def last(loop: Loop) -> str:
+        end = loop.past[-1]
+        done = f"{counted(end.number, 'epoch')} in {end.seconds:.1f} s: loss {end.loss:.4f}"
+        if end.score is None:
+            return done
+        return f"{done}; kept epoch {loop.best_epoch}, validation {metric} {sign * loop.best_score:.4f}"
+
+    line_or_none = None if shows_bar(sys.stdout) else line
+    return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True, last=last)
+
+
+class Learner(Observer):
+    """An observer that records each epoch in the estimator, and calls the user's callbacks.
+
+    A resumed training's past epochs are recorded, too.
+    """
+
+    def __init__(
+        self, note: Callable[[Epoch], None], functions: Sequence[Callable[..., Any]], estimator: Any
+    ) -> None:
+        self._note, self._functions, self._estimator = note, functions, estimator
+        self.stopped = False
+
+    def on_begin(self, loop: Loop) -> None:
+        for epoch in loop.past:
+            self._note(epoch)
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        self._note(epoch)
+        if any(function(self._estimator, epoch) for function in self._functions):
+            self.stopped = True
+            loop.stop()

@@ -21,17 +21,15 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import inputs, presets
-from lamina.estimators._engine import EnsembleTraining
+from lamina.estimators._engine import EnsembleTraining, Learner, progress
 from lamina.estimators._initialize import architecture_for, build_network
-from lamina.estimators._learned import Embedding
-from lamina.estimators._outputs import own_outputs
-from lamina.estimators._progress import Learner, progress
+from lamina.estimators._learned import Embedding, Views
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
-from lamina.estimators._views import Views
+from lamina.estimators.conformal import held_out_by
 from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
-from lamina.estimators.fitted import FittedModel, require_same_network
+from lamina.estimators.fitted import FittedModel, own_outputs, require_same_network
 from lamina.estimators.linear_path import losses_of_parts, optimism, with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
@@ -39,7 +37,6 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import with_target
 from lamina.estimators.text_targets import regression_targets, with_text_targets
-from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
 from lamina.table.columns import named

@@ -13,19 +13,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map, map_rows
 from lamina.estimators._incremental import partial_fit
-from lamina.estimators._outputs import members_outputs
-from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
-from lamina.estimators.conformal import checked_coverage, likely
+from lamina.estimators.conformal import checked_coverage, likely, members_spread, require_held_out
 from lamina.estimators.data import Parts, targets_of
-from lamina.estimators.declaring import declared
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.declaring import declared, documented
+from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.inputs import require_target
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators.settings import ClassifierSettings, Settings
 from lamina.estimators.targets import Classes
 from lamina.estimators.threshold import best_threshold
-from lamina.estimators.uncertainty import members_spread, require_held_out
 from lamina.support import messages
 from lamina.support.argument_checks import answering, lacking
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling

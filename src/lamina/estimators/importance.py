@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.quantiles import Quantiles, pinball
-from lamina.estimators.targets import Classes
+from lamina.estimators.targets import Classes, Quantiles, pinball
 from lamina.table.encode import Encoded
 
 MOST_ROWS = 2000

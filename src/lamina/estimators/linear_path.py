@@ -23,8 +23,8 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.blas import matmul, one_thread
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.data import Data, Parts, targets_of
+from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import AnyTarget, Classes
 from lamina.training.loop import Epoch

@@ -20,13 +20,11 @@ from msgspec import UNSET
 from lamina.errors import DataError, LaminaError
 from lamina.estimators import file_schema
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.quantiles import SCALES, Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
-from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
+from lamina.estimators.targets import SCALES, AnyTarget, Classes, Numbers, Quantiles, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
@@ -255,11 +253,8 @@ def _fitted(content: file_schema.Content, file: TensorFile) -> FittedModel[Any]:
     shares = [one.share for one in content.members]
     encoder = TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder."))
     network = Ensemble.from_state(architectures, part_of(arrays, "network."), shares)
-    fitted = FittedModel(encoder, network, _target(content, part_of(arrays, "target.")))
-    fitted.require_fit()
-    if held_out := part_of(arrays, "held_out."):
-        fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
-    return fitted
+    target = _target(content, part_of(arrays, "target."))
+    return FittedModel[Any].restored(encoder, network, target, part_of(arrays, "held_out."))
 
 
 def _estimator(content: file_schema.Content, fitted: FittedModel[Any]) -> Any:

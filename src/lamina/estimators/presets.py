@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 KNOWN = ("default", "medium", "fast", "realmlp", "sklearn", "best")
@@ -39,16 +38,8 @@ _WIDE = 500  # columns
 _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than the rest of a small network
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """The batch size and the epochs of the preset "fast" on tables of at most `most_rows` rows."""
-
-    most_rows: int
-    batch: int
-    epochs: int
-
-
-_PACES = (_Pace(2000, 64, 20), _Pace(_SMALL, 128, 32))
+_PACES = {2000: (64, 20), _SMALL: (128, 32)}
+"""The batch size and the epochs of the preset "fast" by the maximum number of rows."""
 _ROWS_SEEN = 20_000  # minimum for each network; takes four networks on two cores a tenth of a second
 _STEPS_AN_EPOCH = 5  # minimum for small tables, whose batches are smaller
 _SMALL_RATE = 0.05
@@ -76,16 +67,16 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
     Each network is trained for several epochs, and on at least `_ROWS_SEEN` rows in total, in batches small enough for
     many steps.
     """
-    pace = next((pace for pace in _PACES if rows <= pace.most_rows), None)
-    if preset != "fast" or pace is None:
+    if preset != "fast" or rows > _SMALL:
         return {}
+    batch, epochs = next(pace for most, pace in _PACES.items() if rows <= most)
     chosen: dict[str, Any] = {
-        "batch_size": min(pace.batch, max(rows // _STEPS_AN_EPOCH, 1)),
+        "batch_size": min(batch, max(rows // _STEPS_AN_EPOCH, 1)),
         "learning_rate_init": _SMALL_RATE,
         "number_embedding": numbers <= _MOST_EMBEDDED_SOON,
     }
     if given.get("batch_size") is None:  # a given batch size gets as many steps as on larger tables
-        chosen["max_iter"] = min(max(pace.epochs, -(-_ROWS_SEEN // max(rows, 1))), MOST_EPOCHS)
+        chosen["max_iter"] = min(max(epochs, -(-_ROWS_SEEN // max(rows, 1))), MOST_EPOCHS)
     return {name: value for name, value in chosen.items() if given.get(name) is None}
 
 

@@ -4,7 +4,7 @@ A declaration has the setting's type, description, valid values, value in each p
 distribution in a search. The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two
 estimators inherit. The declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the
 options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's settings and their JSON
-(`lamina.runs.data`), a search's random values (`search.space`), and the table in docs/estimators.md
+(`lamina.runs.data`), a search's random values (`search.plan`), and the table in docs/estimators.md
 (``tools/settings_table.py``).
 
 This module does not postpone the evaluation of annotations, since they contain the declarations.
@@ -598,11 +598,11 @@ class RegressorSettings:
 
     quantile: Annotated[float | Sequence[float], About(
         "the level for loss='quantile' (Koenker, Bassett, 1978), or an ascending list of levels: then predictions "
-        "have a column for each level, and never cross.", rule=_checked_by("quantiles:checked_levels", "loss"),
+        "have a column for each level, and never cross.", rule=_checked_by("targets:checked_levels", "loss"),
         option=Option(
             "--quantile", "For numeric targets: predict these quantiles, e.g. 0.05,0.5,0.95, instead of the mean.",
             shown="the mean",
-            read=read.checked_by("estimators.quantiles:checked_levels", "quantile", parse=read.numbers),
+            read=read.checked_by("estimators.targets:checked_levels", "quantile", parse=read.numbers),
             key="quantiles", stored=list[float]))] = 0.5
 
 

@@ -20,8 +20,7 @@ import numpy as np
 
 from lamina.core import blas
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import Classes
+from lamina.estimators.targets import Classes, Quantiles
 from lamina.support.extras import require
 from lamina.table.encode import Encoded
 

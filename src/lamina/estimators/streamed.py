@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -24,7 +25,7 @@ from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from
 from lamina.table.schema import Target
 from lamina.table.stream.cache import EncodedRows, RowCache
-from lamina.table.stream.keys import MarkKeys
+from lamina.table.stream.sample import MarkKeys
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import (
     Division,
@@ -120,7 +121,8 @@ class _Buffer:
         return np.arange(begin, begin + len(rows), dtype=np.int32)
 
 
-class LookedOver(Protocol):
+@dataclass
+class LookedOver(ABC):
     """A table, wherever it is stored, with its statistics and its division into training and held-out rows.
 
     Attributes:
@@ -132,16 +134,16 @@ class LookedOver(Protocol):
     division: Division
     is_apart: bool
 
+    @abstractmethod
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
         """The encoded training rows.
 
         `encode_target` converts the target column to float32, as in `encode_rows`.
         """
-        ...
 
 
 @dataclass
-class Streamed:
+class Streamed(LookedOver):
     """A table that is read in blocks; see `LookedOver`.
 
     Attributes:
@@ -150,10 +152,7 @@ class Streamed:
     """
 
     blocks: Blocks
-    survey: Survey
-    division: Division
     folder: Path
-    is_apart: bool = False
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
         rows = RowEncoder(str(self.survey.statistics.target), self.division, encoder, encode_target)
@@ -192,7 +191,7 @@ def looked_over(
     survey = look_over(blocks, target, kinds=known, **how)
     division = divided(survey, marks, lambda keys: KeyedBlocks(keys, blocks), share, gap=gap)
     with scratch("lamina-rows-") as folder:
-        yield Streamed(blocks, survey, division, folder, not isinstance(y, str))
+        yield Streamed(survey, division, not isinstance(y, str), blocks, folder)
 
 
 def kinds_beside(

@@ -19,7 +19,7 @@ from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create, get_updater
-from lamina.optimizer.updater import arrays_in
+from lamina.optimizer.optimizer import arrays_in
 from lamina.support.argument_checks import lacking
 from lamina.support.foreign_names import OPTIMIZERS_ARGUMENTS, telling
 from lamina.support.messages import excerpt, in_a_line

@@ -15,9 +15,8 @@ from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
 from lamina.optimizer.momentum import NAG, SGD, Signum
 from lamina.optimizer.muon import Muon
-from lamina.optimizer.optimizer import Optimizer, create, register
+from lamina.optimizer.optimizer import Optimizer, Updater, create, get_updater, register
 from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
-from lamina.optimizer.updater import Updater, get_updater
 from lamina.support.unsupported import names_of_others
 
 __all__ = [

@@ -220,7 +220,7 @@ def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.nda
         inputs: the table.
         target: float64 (rows,).
     """
-    from lamina.estimators.uncertainty import interval_of
+    from lamina.estimators.conformal import interval_of
 
     known = 0 if fitted.held_out is None else len(fitted.held_out)
     if not known or not len(target):
@@ -252,7 +252,7 @@ def levels_held(
     >>> below[1], outermost
     (Below(level=0.75, share=0.5, pinball=0.875), Covered(coverage=0.5, held=0.5, width=2.0))
     """
-    from lamina.estimators.quantiles import pinball
+    from lamina.estimators.targets import pinball
 
     of_levels = zip(levels, predicted.T, strict=False) if len(target) else ()
     below = [

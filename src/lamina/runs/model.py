@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.estimators.conformal import interval_of, members_spread
 from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.threshold import Decision
-from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
 from lamina.support.lazily import pl
 from lamina.table.messages import with_results

@@ -27,8 +27,8 @@ from lamina.runs.metrics import Below, Covered
 from lamina.runs.model import TableModel
 from lamina.support.files.tensors import TensorFile, is_tensor_file, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
-from lamina.table.options import ReadOptions
 from lamina.table.schema import Schema, Task
+from lamina.table.source import ReadOptions
 from lamina.table.types import Choice
 from lamina.training.checkpoint import Checkpoint, Lines, Position, damaged, write_json_lines, write_settings
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, TRIALS, model_file

@@ -19,11 +19,10 @@ from lamina.support.files.limits import in_words
 from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
-from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import iter_batches
 from lamina.table.schema import Schema
-from lamina.table.source import is_read_once, open_sources
+from lamina.table.source import ReadOptions, is_read_once, open_sources
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.memory import free_memory, memory_to_hold, used_memory
 from lamina.table.stream.sample import RowSample
@@ -96,7 +95,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         said = next((_DIVIDED[mark] for mark, name in marks.items() if name is not None), "at random")
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
-        streamed = Streamed(blocks, survey, division, folder)
+        streamed = Streamed(survey, division, is_apart=False, blocks=blocks, folder=folder)
         left_out = schema.rows - division.training - len(division.validation) - len(division.test)
         train = _part(division.sample, schema, blocks)
         yield prepared(request, schema, train, found, said, left_out, streamed, _some_rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.table.columns import Column, value_name
 from lamina.table.findings.drift import drift, new_categories
 from lamina.table.findings.duplicates import conflicting_rows, repeated_rows, rows_of_training
@@ -20,12 +22,58 @@ from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged, targets_of, with_one_sign
 from lamina.table.messages import closest, counted, listed
+from lamina.table.places import Places
+from lamina.table.read import Where, iter_batches
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.source import ReadOptions
+from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.tables import Table, as_table
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.unused import Unused
 from lamina.table.written_numbers import Form, number_in_form
+
+# --- reading of a table in bounded memory -----------------------------------------------------------------------------
+_MOST_BYTES = 512 << 20
+"""Memory limit for the rows kept."""
+
+_FEWEST_ROWS = 10_000
+
+
+def read_sample(
+    source: Where, options: ReadOptions | None = None, places: Places | None = None
+) -> tuple[pl.DataFrame, np.ndarray, int]:
+    """The rows of a table, or a random sample if all rows would take more than `_MOST_BYTES` bytes.
+
+    Args:
+        source, options, places: the arguments of `lamina.table.read.read`.
+
+    Returns:
+        The rows in table order, their row numbers (int64), and the table's number of rows.
+
+    Raises:
+        DataError: the files are invalid, as in `lamina.table.read.read`.
+
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")
+    >>> _ = file.write_text("x\\n1\\n2\\n3\\n")
+    >>> frame, numbers, rows = read_sample(file)
+    >>> frame["x"].to_list(), numbers.tolist(), rows
+    ([1, 2, 3], [0, 1, 2], 3)
+    """
+    sample: RowSample | None = None
+    rows = 0
+    with closing(iter_batches(source, options=options, places=places)) as batches:
+        for batch in batches:
+            if sample is None:
+                sample = RowSample(max(_FEWEST_ROWS, _MOST_BYTES // max(row_bytes(batch.schema), 1)), seed=0)
+            sample.update(batch, rows)
+            rows += len(batch)
+    assert sample is not None
+    frame, numbers, _ = sample.rows()
+    order = np.argsort(numbers)
+    return frame[order], numbers[order], rows
+
 
 _CELLS = 4_000_000
 """Maximum number of cells for statistics; larger tables are sampled."""

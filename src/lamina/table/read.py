@@ -20,9 +20,8 @@ from lamina.support.messages import doing
 from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import counted, listed
-from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
-from lamina.table.source import STANDARD_INPUT, open_sources
+from lamina.table.source import STANDARD_INPUT, ReadOptions, open_sources
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import IO, Any
 from lamina.errors import DataError
 from lamina.support.files.limits import FAR_MORE, unpacked_limit, untrusted
 from lamina.support.files.staging import scratch
-from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
-from lamina.table.formats.packing import PACKINGS, open_packed
+from lamina.table.formats import FORMATS, NOT_READ, PACKINGS, format_of_content, format_of_name, open_packed
 from lamina.table.messages import closest, listed
+from lamina.table.values import MISSING_TOKENS
 
 _MOST_MAGIC = 10
 """The number of first bytes that tell the compression."""
@@ -196,3 +196,33 @@ def _unzipped(name: str, path: Path, scratch: Path) -> tuple[str, Path]:
 def _is_hidden(name: str) -> bool:
     """Whether a file in an archive is one that macOS adds, or another hidden one."""
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ReadOptions:
+    """Options for reading files; options that are not set are detected.
+
+    Attributes:
+        format: the format, a key of `lamina.table.formats.FORMATS`; by default derived from the name or the content.
+        delimiter: the delimiter of a text file; by default comma, semicolon, tab or bar, whichever divides the first
+            lines uniformly.
+        encoding: Python's name of a text file's encoding; by default a byte order mark's encoding, or UTF-8, or, with
+            a warning, Windows-1252 (Latin-1 for bytes that Windows-1252 lacks).
+        header: whether a text file's first line has the column names; if not, they are "column_1", …
+        quote: the character around fields that contain the delimiter; None: fields are never quoted.
+        decimal: the decimal sign in a text file, "." or ",".
+        missing: texts for missing values in a text file, in addition to an empty field.
+        sheet: the name of a spreadsheet's sheet; by default the first visible one that has a table.
+        as_text: columns of a text file that stay text, even if they look like numbers.
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = True
+    quote: str | None = '"'
+    decimal: str = "."
+    missing: Collection[str] = MISSING_TOKENS
+    sheet: str | None = None
+    as_text: Collection[str] = ()

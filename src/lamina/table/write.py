@@ -20,8 +20,7 @@ from lamina.support.files.atomic import atomic_write
 from lamina.support.lazily import pl
 from lamina.support.messages import printable
 from lamina.table.columns import named
-from lamina.table.formats import FORMATS, format_of_name, writable
-from lamina.table.formats.packing import open_packed
+from lamina.table.formats import FORMATS, format_of_name, open_packed, writable
 from lamina.table.messages import is_on_command_line, listed, warn
 from lamina.table.read import require_polars
 

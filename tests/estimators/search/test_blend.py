@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lamina
-from lamina.estimators.search import budget
+from lamina.estimators.search import trial
 from lamina.training.loop import Observer
 
 rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ class Work(Observer):
 @pytest.fixture
 def clock(monkeypatch):
     counted = Clock()
-    monkeypatch.setattr(budget, "clock", counted)
+    monkeypatch.setattr(trial, "clock", counted)
     return counted
 
 

@@ -14,10 +14,9 @@ from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import fit_table
 from lamina.estimators.persistence import load, save
-from lamina.estimators.search import space, training
+from lamina.estimators.search import plan, training
 from lamina.estimators.search.average import greedy
-from lamina.estimators.search.plan import Plan
-from lamina.estimators.search.space import openings, suggested
+from lamina.estimators.search.plan import Plan, openings, suggested
 from lamina.estimators.search.trial import OtherSearchError, SearchObserver
 from lamina.estimators.settings import DECLARED
 from lamina.table.kinds import infer
@@ -504,7 +503,7 @@ class Earlier(Store):
 
 def test_a_search_that_an_earlier_version_began_keeps_its_rows_and_its_order(monkeypatch):
     with monkeypatch.context() as before:
-        before.setattr(space, "OPENINGS", space.EARLIER_OPENINGS)
+        before.setattr(plan, "OPENINGS", plan.EARLIER_OPENINGS)
         earlier, layout = Earlier(), Layout()
         regressor(3, members=None, callbacks=[earlier, layout]).fit(X[:50], Y[:50])
         assert layout.trials == [(name, 5, 50) for name in ("fast", "medium", "realmlp")]

@@ -15,7 +15,7 @@ from joblib import parallel_config
 
 from lamina import MLPRegressor, get_num_threads, set_num_threads
 from lamina.errors import LaminaError, NonFiniteLossError
-from lamina.estimators.search import budget, engine, plan, side_by_side, space, worker
+from lamina.estimators.search import engine, plan, trial, worker
 from lamina.estimators.search.trial import SearchObserver
 from lamina.training.loop import Observer
 
@@ -87,7 +87,7 @@ def held(monkeypatch):
         another.set()
         return outcome
 
-    monkeypatch.setattr(side_by_side, "train", train)
+    monkeypatch.setattr(worker, "train", train)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_with_little_time_trials_do_not_take_longer(limit, parallel):
 @pytest.mark.slow
 def test_trials_are_ended_early_alike(monkeypatch):
     """With a schedule that has cycles all trials may be; rounds are short here, so that few trials are enough."""
-    monkeypatch.setattr(space, "CYCLE", 4)
+    monkeypatch.setattr(plan, "CYCLE", 4)
     alone, together = (found(searched(17, jobs, learning_rate="coslog4")) for jobs in (1, 3))
     assert together == alone
     assert len({trial["epochs"] for trial in alone[-1] if trial["settings"]["preset"] == "medium"}) > 1
@@ -309,7 +309,7 @@ class Clock:
 
 def test_the_limit_holds(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(budget, "clock", clock)
+    monkeypatch.setattr(trial, "clock", clock)
     monkeypatch.setattr(engine, "_WORKERS_START", 0.1)
     numbers = []
     for limit in (2.0, 9.0):

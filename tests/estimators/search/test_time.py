@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators.search import budget
+from lamina.estimators.search import trial
 from lamina.training.loop import Observer
 from lamina.training.time_limit import seconds_of
 
@@ -59,7 +59,7 @@ class Work(Observer):
 @pytest.fixture
 def clock(monkeypatch):
     counted = Clock()
-    monkeypatch.setattr(budget, "clock", counted)
+    monkeypatch.setattr(trial, "clock", counted)
     return counted
 
 

@@ -24,7 +24,7 @@ from lamina.table.describe import column_rows
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
-from lamina.table.stream import _summaries
+from lamina.table.stream import statistics
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Quantity, register
 from lamina.table.types.ip import IpAddress
@@ -116,7 +116,7 @@ def test_a_slip_of_typing_is_named():
 
 @pytest.mark.parametrize("most", [20, 1 << 16])
 def test_statistics_of_parts_say_what_infer_does(most, monkeypatch):
-    monkeypatch.setattr(_summaries, "MOST_VALUES", most)
+    monkeypatch.setattr(statistics, "MOST_VALUES", most)
     first, second = TableStatistics(FRAME.schema), TableStatistics(FRAME.schema, first=50)
     first.update(FRAME[:50])
     second.update(FRAME[50:])

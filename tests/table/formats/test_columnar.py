@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from lamina.errors import DataError
-from lamina.table.formats import _subprocess_reader as subprocess_reader
-from lamina.table.formats import begin_reading
+from lamina.table.formats import begin_reading, columnar
 from lamina.table.read import iter_batches, read
 from lamina.table.write import write
 
@@ -20,9 +19,9 @@ FOUND = Path(__file__).parents[2] / "fuzz/found"
 @pytest.fixture
 def fresh():
     """The child of this test alone."""
-    subprocess_reader._service.end()
-    yield subprocess_reader._service
-    subprocess_reader._service.end()
+    columnar._service.end()
+    yield columnar._service
+    columnar._service.end()
 
 
 LARGE = pl.DataFrame(

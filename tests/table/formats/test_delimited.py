@@ -13,8 +13,8 @@ from lamina.table.formats import _dialect as dialect
 from lamina.table.formats import delimited
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.options import ReadOptions
 from lamina.table.read import iter_batches, read
+from lamina.table.source import ReadOptions
 
 
 @pytest.fixture

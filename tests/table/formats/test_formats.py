@@ -27,8 +27,8 @@ from lamina.table.formats import (
 )
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.options import ReadOptions
 from lamina.table.read import iter_batches, read
+from lamina.table.source import ReadOptions
 from lamina.table.write import write_batches
 
 ROOT = Path(__file__).parents[3]

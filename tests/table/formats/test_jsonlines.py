@@ -13,8 +13,8 @@ from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
 from lamina.table.formats import jsonlines
 from lamina.table.messages import DataWarning
-from lamina.table.options import ReadOptions
 from lamina.table.read import read
+from lamina.table.source import ReadOptions
 
 
 @pytest.fixture

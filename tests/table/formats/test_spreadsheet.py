@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from lamina.errors import DataError
-from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import read
+from lamina.table.source import ReadOptions
 
 HEADER = ["nr", "when", "day", "took", "ok", "price", "zip", "note"]
 DAY = datetime.datetime(2024, 3, 1)

@@ -8,7 +8,7 @@ import pytest
 from lamina.errors import DataError
 from lamina.table.stream import cache
 from lamina.table.stream.cache import CacheWriter, Layout, ShuffledWriter
-from lamina.table.stream.keys import row_keys
+from lamina.table.stream.sample import row_keys
 
 rng = np.random.default_rng(0)
 ROWS = 1000

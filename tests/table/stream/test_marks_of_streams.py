@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lamina.errors import DataError
 from lamina.runs.data import Request
 from lamina.runs.streamed import prepare_streamed
-from lamina.table.stream.keys import MarkKeys
+from lamina.table.stream.sample import MarkKeys
 
 RNG = np.random.default_rng(0)
 DAYS = np.datetime64("2020-01-01") + RNG.integers(0, 400, 4000)

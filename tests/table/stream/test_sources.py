@@ -9,8 +9,8 @@ import pyarrow.dataset
 import pytest
 
 from lamina.errors import DataError
-from lamina.table.options import ReadOptions
 from lamina.table.read import iter_batches
+from lamina.table.source import ReadOptions
 from lamina.table.stream import sources
 from lamina.table.stream.sources import blocks_of, files_as_blocks, is_source, with_target
 

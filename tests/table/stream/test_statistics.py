@@ -16,7 +16,7 @@ from lamina.errors import DataError
 from lamina.table.describe import describe_target
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.stream import _summaries
+from lamina.table.stream import statistics
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Calendar, TimeOfDay
 
@@ -157,7 +157,7 @@ def test_infinite_numbers_count_as_missing():
 
 
 def test_a_column_of_too_many_texts_is_left_out(monkeypatch):
-    monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
+    monkeypatch.setattr(statistics, "MOST_VALUES", 100)
     frame = FRAME.select("number", "id", "class")
     with pytest.warns(DataWarning, match="different values, which are too many to be counted"):
         schema = of_parts(frame, [50], "class").schema()
@@ -202,7 +202,7 @@ def test_few_rows_and_names_that_are_not_there_are_told():
 @pytest.mark.parametrize("cuts", [[], [50], [20, 120]])
 @pytest.mark.parametrize("kind", [Calendar, TimeOfDay])
 def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, kind):
-    monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
+    monkeypatch.setattr(statistics, "MOST_VALUES", 100)
     start = datetime.datetime(2011, 10, 2, 12)
     moments = [start + datetime.timedelta(minutes=59 * i) for i in range(N)]
     written = map(str, moments) if kind is Calendar else (str(moment.time()) for moment in moments)

@@ -163,6 +163,11 @@ class Boosted:
     def _grown(self, rounds: int) -> Iterator[Tree]:
         raise NotImplementedError
 
+    def _settings(self, *objectives: str) -> dict[str, Any]:
+        """The seed, the objective of these (see `Rows.objective`), and the number of classes, if it is needed."""
+        classes = {"num_class": self._rows.each} if self._rows.each > 1 else {}
+        return {"seed": self._rows.seed, "objective": objectives[self._rows.objective], **classes}
+
 
 class _HistGradientBoosting(Boosted):
     def _start(self) -> None:
@@ -187,14 +192,8 @@ class _HistGradientBoosting(Boosted):
 class _LightGBM(Boosted):
     def _start(self) -> None:
         lightgbm, rows = import_module("lightgbm"), self._rows
-        settings: dict[str, Any] = {
-            "seed": rows.seed,
-            "verbose": -1,
-            "boost_from_average": False,
-            "deterministic": True,
-        }
-        settings["objective"] = ("regression", "binary", "multiclass")[rows.objective]
-        settings |= {"num_class": rows.each} if rows.each > 1 else {}
+        settings = self._settings("regression", "binary", "multiclass")
+        settings |= {"verbose": -1, "boost_from_average": False, "deterministic": True}
         data = lightgbm.Dataset(rows.x, rows.y, weight=rows.weights)
         data.set_init_score(self.begin.repeat(len(rows.y)))
         self._model = lightgbm.Booster(settings, data)
@@ -214,9 +213,8 @@ class _LightGBM(Boosted):
 class _XGBoost(Boosted):
     def _start(self) -> None:
         xgboost, rows = import_module("xgboost"), self._rows
-        settings: dict[str, Any] = {"seed": rows.seed, "learning_rate": 0.1}
-        settings["objective"] = ("reg:squarederror", "binary:logistic", "multi:softprob")[rows.objective]
-        settings |= {"num_class": rows.each} if rows.each > 1 else {}
+        settings = self._settings("reg:squarederror", "binary:logistic", "multi:softprob")
+        settings["learning_rate"] = 0.1
         start = np.broadcast_to(self.begin, (len(rows.y), rows.each))
         self._data = xgboost.DMatrix(rows.x, rows.y, weight=rows.weights, base_margin=start.squeeze())
         self._model = xgboost.Booster(settings, [self._data])

@@ -22,9 +22,8 @@ from lamina.estimators.fitted import own_outputs
 from lamina.estimators.linear_path import lines
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.search.boosting import LIBRARIES, Rows, Tree, arrays_of
-from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.training import Configuration, Shared, TrialRun, TrialTraining, settled
-from lamina.estimators.search.trial import Trial
+from lamina.estimators.search.trial import Budget, TimeIsOver, Trial
 from lamina.estimators.targets import Classes
 from lamina.training.loop import Epoch
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +31,15 @@ from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._engine import at_a_time
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
-from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.candidates import CandidateTraining, planned, training_of
-from lamina.estimators.search.checks import (
+from lamina.estimators.search.plan import (
+    Plan,
     asked_for,
     limits_of,
     only_of_networks,
@@ -47,27 +47,25 @@ from lamina.estimators.search.checks import (
     require_no_steps,
     usual_jobs,
 )
-from lamina.estimators.search.comparison import Curve
-from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import (
     BLEND,
+    Budget,
+    Curve,
     OtherSearchError,
     SearchObserver,
     SearchView,
+    TimeIsOver,
     Trial,
     blend_said,
 )
-from lamina.estimators.search.worker import Blackboard, Job, Outcome
+from lamina.estimators.search.worker import Blackboard, Event, Job, Outcome, SideBySide
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.estimators.targets import Classes
 from lamina.support import messages
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
 from lamina.training.time_limit import seconds_over
-
-if TYPE_CHECKING:
-    from lamina.estimators.search.side_by_side import Event
 
 _START_VARIES = 1.5
 """Safety factor on the longest compilation so far, for the time to compile another network."""
@@ -319,8 +317,6 @@ class Search:
 
     def _train_side_by_side(self) -> None:
         """Train the remaining trials in parallel; results are processed in the order of sequential training."""
-        from lamina.estimators.search.side_by_side import SideBySide
-
         with SideBySide(self._jobs, self._shared, self._next_job) as workers:
             self._board = workers.board
             self._board.end_at(self._budget.limit)

@@ -15,9 +15,7 @@ import numpy as np
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel, own_outputs
-from lamina.estimators.search.budget import Budget, TimeIsOver
-from lamina.estimators.search.comparison import Curve, falls_behind
-from lamina.estimators.search.trial import Trial
+from lamina.estimators.search.trial import Budget, Curve, TimeIsOver, Trial, falls_behind
 from lamina.estimators.settings import Settings
 from lamina.support.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder

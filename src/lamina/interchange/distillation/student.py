@@ -31,7 +31,7 @@ from lamina.errors import DataError
 from lamina.estimators import MLPClassifier, MLPRegressor
 from lamina.estimators.base import encoder_of, fit_table
 from lamina.estimators.inputs import is_frame, mark_of_rows
-from lamina.estimators.search.checks import limits_of
+from lamina.estimators.search.plan import limits_of
 from lamina.estimators.settings import settings_of
 from lamina.estimators.targets import Classes, positive_class, with_target
 from lamina.interchange.distillation.teachers import Teacher, Told

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import format_number
-from lamina.table.stream.keys import mixed
+from lamina.table.stream.sample import mixed
 from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 Names = dict[str, int]

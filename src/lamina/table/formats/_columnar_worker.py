@@ -1,6 +1,6 @@
 """The child process that reads files by polars, and spreadsheets by calamine.
 
-See `lamina.table.formats._subprocess_reader`.
+See `lamina.table.formats.columnar`.
 
 The module is executed by its path and imports nothing from lamina. It reads requests from standard input, and answers
 on standard output. A request is the length of its content (8 bytes) and the content, JSON; an answer is a length, a

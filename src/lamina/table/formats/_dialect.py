@@ -18,8 +18,7 @@ from lamina.support.files.limits import LONGEST_RECORD, MOST_TEXT_COLUMNS, in_wo
 from lamina.support.messages import doing
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, counted, listed, shown, warn
-from lamina.table.options import ReadOptions
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 from lamina.table.values import MISSING, number_in
 from lamina.table.written_numbers import may_be_number
 

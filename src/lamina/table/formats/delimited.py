@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import IO
 
 import numpy as np
@@ -14,8 +17,7 @@ from lamina.errors import DataError
 from lamina.support.lazily import pl
 from lamina.table.columns import as_text
 from lamina.table.formats import _dialect
-from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks, whole_lines
-from lamina.table.formats.spaced import with_tabs
+from lamina.table.formats._dialect import Dialect, find_dialect, records_of, utf8_chunks, whole_lines
 from lamina.table.formats.textual import (
     QUOTED,
     SAMPLE,
@@ -28,10 +30,56 @@ from lamina.table.formats.textual import (
     without_missing,
 )
 from lamina.table.messages import as_option, warn
-from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
-from lamina.table.source import Source
-from lamina.table.values import lazily
+from lamina.table.source import ReadOptions, Source
+from lamina.table.values import lazily, number_in
+
+# --- files whose values are divided by spaces, as by R: a copy has tabs -----------------------------------------------
+_FIRST = 50
+"""Number of lines from which such files are known."""
+
+_FEWEST_VALUES, _FEWEST_LINES = 3, 5
+
+
+def with_tabs(source: Source, encoding: str, quote: str | None) -> Source | None:
+    """A copy of a text file in which tabs divide values, in UTF-8; None if spaces don't divide the file's values.
+
+    They do if the first lines have the same number of values, at least three, and some are numbers. The first line may
+    lack a name for the rows' names, as R writes it.
+    """
+    try:
+        rows = [row for row in islice(_rows(source, encoding, quote), _FIRST) if row]
+    except csv.Error:
+        return None
+    if not _are_divided(rows):
+        return None
+    names = [""] * (len(rows[1]) - len(rows[0]))
+    copy = source.copy_called("tabs.tsv")
+    with copy.path.open("w", encoding="utf-8", newline="") as file:
+        for row in _rows(source, encoding, quote):
+            line = io.StringIO()
+            if row:
+                csv.writer(line, delimiter="\t", lineterminator="").writerow(names + row)
+                names = []
+            file.write(line.getvalue() + "\n")
+    return copy
+
+
+def _are_divided(rows: list[list[str]]) -> bool:
+    if len(rows) <= _FEWEST_LINES:
+        return False
+    first, *others = rows
+    width = len(others[0])
+    if width < _FEWEST_VALUES or {*map(len, others)} != {width} or len(first) not in (width, width - 1):
+        return False
+    return any(all(number_in(value) is not None for value in column) for column in zip(*others, strict=True))
+
+
+def _rows(source: Source, encoding: str, quote: str | None) -> Iterator[list[str]]:
+    blocks = whole_lines(utf8_chunks(source, encoding))
+    lines = (line.strip() for block in blocks for line in block.decode().removesuffix("\n").split("\n"))
+    return records_of(lines, " ", quote, skipinitialspace=True)
+
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _PART = 1 << 18

@@ -22,9 +22,8 @@ from lamina.support.lazily import pl
 from lamina.table.formats._dialect import utf8_chunks, whole_lines
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import shown, warn
-from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 """A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""

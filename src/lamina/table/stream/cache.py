@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -56,7 +57,8 @@ class Layout:
         return [inputs, codes, np.zeros((rows, self.outputs) if self.outputs else rows, np.float32)]
 
 
-class EncodedRows(Protocol):
+@dataclass
+class EncodedRows(ABC):
     """Encoded rows in groups that can be read in any order, from a `RowCache` or another store.
 
     Attributes:
@@ -72,29 +74,18 @@ class EncodedRows(Protocol):
     @property
     def groups(self) -> int:
         """The number of groups, each with at most `layout.group` rows."""
-        ...
+        return -(-self.rows // self.layout.group)
 
+    @abstractmethod
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
         """Read groups, in this order, into the start of the arrays (see `Layout.arrays`); return the number of rows."""
-        ...
 
 
-class RowCache:
-    """Encoded rows in a file.
+@dataclass
+class RowCache(EncodedRows):
+    """Encoded rows in a file; `digest` is their SHA-256, and only the last group may have fewer rows than others."""
 
-    Attributes:
-        layout: the layout of a row.
-        rows: the number of rows.
-        digest: the SHA-256 of all rows.
-    """
-
-    def __init__(self, path: Path, layout: Layout, rows: int, digest: str) -> None:
-        self.path, self.layout, self.rows, self.digest = path, layout, rows, digest
-
-    @property
-    def groups(self) -> int:
-        """The number of groups; the last group may have fewer rows."""
-        return -(-self.rows // self.layout.group)
+    path: Path
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
         """Read groups, in this order, into the start of the arrays (see `Layout.arrays`); return the number of rows.
@@ -159,7 +150,7 @@ class CacheWriter:
     def finish(self) -> RowCache:
         """Finish writing; return the cache."""
         self._write_group()
-        return RowCache(self.path, self.layout, self.rows, self._digest.hexdigest())
+        return RowCache(self.layout, self.rows, self._digest.hexdigest(), self.path)
 
     def _write_group(self) -> None:
         for array in self._group:

@@ -12,8 +12,7 @@ from typing import Any
 
 from lamina.errors import DataError
 from lamina.table.formats import FORMATS
-from lamina.table.options import ReadOptions
-from lamina.table.source import Source
+from lamina.table.source import ReadOptions, Source
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _CELL_BYTES = 32

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from lamina.support.lazily import pl
 from lamina.table.findings.left_out import MOST_ROWS, has_value, target_missing, total_left_out
 from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed, rows_called, warn
-from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import batches_of, common_types, require_polars
-from lamina.table.source import Source, open_sources
+from lamina.table.schema import free_name
+from lamina.table.source import ReadOptions, Source, open_sources
 from lamina.table.target import no_values
 
 BLOCK_ROWS = 1 << 16
@@ -26,7 +27,7 @@ _BLOCK_CELLS = 1 << 22
 _FIRST_LOOK_ROWS = 1000
 
 
-class Blocks(Protocol):
+class Blocks(ABC):
     """A table that can be read in blocks, from the first row to the last, repeatedly.
 
     Attributes:
@@ -36,16 +37,12 @@ class Blocks(Protocol):
     """
 
     types: dict[str, pl.DataType]
+    named: bool = True
+    places: Places | None = None
 
-    @property
-    def named(self) -> bool: ...
-
-    @property
-    def places(self) -> Places | None: ...
-
+    @abstractmethod
     def blocks(self) -> Generator[pl.DataFrame]:
         """The blocks of rows in order, each with the columns and types of `types`."""
-        ...
 
 
 def _rows_at_once(columns: int) -> int:
@@ -53,13 +50,13 @@ def _rows_at_once(columns: int) -> int:
     return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
 
 
-class FileBlocks:
+class FileBlocks(Blocks):
     """The rows of files, which `files_as_blocks` opens.
 
     The files must not change during training.
     """
 
-    named = True
+    places: Places
 
     def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
         self._readers: list[Reader] = [FORMATS[file.format].reader()(file, options) for file in sources]
@@ -94,7 +91,8 @@ class FileBlocks:
         Raises:
             DataError: a file changed, or is invalid as in `lamina.table.read.read`.
         """
-        self.places, missing, first = Places(), 0, ""
+        missing, first = 0, ""
+        self.places = Places()  # pyright: ignore[reportIncompatibleVariableOverride] - is never None
         rows = _rows_at_once(len(self.types))
         for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
             _require_same(reader.name, path, before)
@@ -155,7 +153,7 @@ def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | N
         raise DataError(f"{name} has changed while it was read; train when nothing writes to it any more")
 
 
-# --- objects of other libraries ----------------------------------------------------------------------------------
+# --- objects of other libraries ---------------------------------------------------------------------------------------
 
 
 def is_source(X: Any) -> bool:
@@ -198,11 +196,8 @@ def blocks_of(X: Any) -> Blocks:
     return _LazyBlocks(X) if _is_lazy(X) else _SequenceBlocks(X)
 
 
-class _DatasetBlocks:
+class _DatasetBlocks(Blocks):
     """The rows of a pyarrow dataset, fragment after fragment."""
-
-    named = True
-    places = None
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
@@ -216,11 +211,8 @@ class _DatasetBlocks:
                 yield pl.DataFrame(pl.from_arrow(batch)).cast(self.types)  # pyright: ignore[reportArgumentType]
 
 
-class _LazyBlocks:
+class _LazyBlocks(Blocks):
     """The rows of a lazy frame, which are computed anew on each pass."""
-
-    named = True
-    places = None
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
@@ -236,23 +228,21 @@ class _LazyBlocks:
                 yield batch
 
 
-class _SequenceBlocks:
+class _SequenceBlocks(Blocks):
     """The rows of an object whose slices are arrays (rows, columns) or data frames."""
-
-    places = None
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
         if not len(rows):
             raise DataError("the table has no rows (0 samples); training needs at least 2")
-        first, self.named = _frame(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
+        first, self.named = frame_of(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
         self.types: dict[str, pl.DataType] = dict(first.schema)
         self._at_once = getattr(rows, "batch_size", None) or _rows_at_once(first.width)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         for begin in range(0, len(self._rows), self._at_once):
             wanted = slice(begin, min(begin + self._at_once, len(self._rows)))
-            block, _ = _frame(self._rows[wanted])
+            block, _ = frame_of(self._rows[wanted])
             if len(block) != wanted.stop - wanted.start or set(block.columns) != set(self.types):
                 raise DataError(
                     f"the sequence gave {counted(len(block), 'row')} of {counted(block.width, 'column')} for the rows "
@@ -262,7 +252,7 @@ class _SequenceBlocks:
             yield _in_types(block, self.types, wanted.start)
 
 
-def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
+def frame_of(block: Any) -> tuple[pl.DataFrame, bool]:
     """A block of a sequence as a polars frame, and whether the block has column names."""
     import narwhals
 
@@ -288,14 +278,12 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
     """The table with the separate target as an additional column, and this column's name."""
-    name = "target"
-    while name in blocks.types:
-        name += "_"
+    name = free_name("target", blocks.types)
     values = pl.Series(name, np.asarray(y) if not hasattr(y, "to_arrow") else y)
     return _Joined(blocks, values.alias(name)), name
 
 
-class _Joined:
+class _Joined(Blocks):
     """The blocks of a table, joined with an additional column in memory."""
 
     def __init__(self, blocks: Blocks, values: pl.Series) -> None:

@@ -2,22 +2,360 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
-from lamina.table.columns import Column, as_column
+from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
+from lamina.table.distinct import distinct_values
 from lamina.table.kinds import judged, kind_of_no_column, schema_of, with_one_sign
 from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target, infinite_target, no_target_error
-from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
+from lamina.table.types import TYPES, Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
-from lamina.table.types.unused import MOST_VALUES
+from lamina.table.types.unused import MOST_VALUES, may_count_rows
 from lamina.table.written_numbers import Form, number_in_form
+
+
+# --- summaries of columns: counts, ranges and means, without the rows -------------------------------------------------
+@dataclass
+class Moments:
+    """The count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
+
+    Attributes:
+        count: the number of non-missing numbers.
+        low, high: the minimum and maximum.
+        mean, squares: the mean, and the sum of squared deviations from the mean.
+        infinite: the first row with an infinite number, or None; infinite numbers are excluded from all other fields.
+        worst: the number in row `infinite`.
+    """
+
+    count: int = 0
+    low: Any = math.inf
+    high: Any = -math.inf
+    mean: float = 0.0
+    squares: float = 0.0
+    infinite: int | None = None
+    worst: float = math.nan
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation."""
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """Add the values of a block of rows, whose first row has the number `first`."""
+        if series.dtype.is_decimal():
+            series = series.cast(pl.Float64)
+        if series.dtype.is_float():
+            series = series.fill_nan(None)
+        part = Moments()
+        if series.dtype.is_float() and series.is_infinite().any():
+            at = int(cast(int, series.is_infinite().arg_max()))
+            part.infinite, part.worst = first + at, float(series[at])
+            series = series.set(series.is_infinite(), None)
+        part.count = len(series) - series.null_count()
+        if not part.count:
+            return
+        part.low, part.high = series.min(), series.max()
+        part.mean = float(cast(float, series.mean()))
+        part.squares = float(cast(float, series.var(ddof=0))) * part.count
+        self.merge(part)
+
+    def merge(self, other: Moments) -> None:
+        """Merge the moments of another part of the table."""
+        if other.infinite is not None and (self.infinite is None or other.infinite < self.infinite):
+            self.infinite, self.worst = other.infinite, other.worst
+        if not other.count:
+            return
+        count = self.count + other.count
+        distance, share = other.mean - self.mean, other.count / count
+        self.mean += distance * share
+        self.squares += other.squares + distance * distance * share * self.count
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.count = count
+
+    def extremes(self, missing: bool) -> np.ndarray:
+        """The minimum and maximum, followed by NaN if values are missing."""
+        known = [self.low, self.high] if self.count else []
+        return np.array([*known, math.nan], np.float64) if missing else np.array(known)
+
+
+class Counted:
+    """The count and the first row of each value of a column.
+
+    Attributes:
+        counts: the count of each value; empty if there are more than `MOST_VALUES` values.
+        rows: the first row of each value; empty if there are more than `MOST_VALUES` values.
+        overflowed: whether there are more than `MOST_VALUES` values.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[Any, int] = {}
+        self.rows: dict[Any, int] = {}
+        self.overflowed = False
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """Add the values of a block of rows, whose first row has the number `first`."""
+        if self.overflowed:
+            return
+        pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
+        counts = {value: count for value, count in pairs.iter_rows() if not is_missing(value)}
+        new = counts.keys() - self.counts.keys()
+        for value, count in counts.items():
+            self.counts[value] = self.counts.get(value, 0) + count
+        if new:
+            frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
+            found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251
+            firsts = dict(found.iter_rows())
+            self.rows |= {value: first + firsts[value] for value in new}
+        self._forget_many()
+
+    def merge(self, other: Counted) -> None:
+        """Merge the counts of another part of the table."""
+        self.overflowed = self.overflowed or other.overflowed
+        for value, count in other.counts.items():
+            self.counts[value] = self.counts.get(value, 0) + count
+            self.rows[value] = min(self.rows.get(value, other.rows[value]), other.rows[value])
+        self._forget_many()
+
+    def _forget_many(self) -> None:
+        if self.overflowed or len(self.counts) > MOST_VALUES:
+            self.overflowed = True
+            self.counts, self.rows = {}, {}
+
+
+class Order:
+    """The serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
+
+    The ratio is half the mean squared difference of neighbours, divided by the variance. For classes, it is the
+    fraction of neighbours in different classes, divided by the same fraction of random pairs of rows.
+    """
+
+    def __init__(self) -> None:
+        self._pairs = self._differ = 0
+        self._squares = 0.0
+
+    def update(self, series: pl.Series) -> None:
+        """Add the targets of the next rows."""
+        before = series.shift(1)
+        self._pairs += max(len(series) - 1, 0)
+        self._differ += int((series != before).sum() or 0)
+        if series.dtype.is_numeric():
+            values = series.cast(pl.Float64)
+            self._squares += float((values.diff() ** 2).sum() or 0.0)
+
+    def merge(self, other: Order) -> None:
+        """Merge the statistic of another part of the table."""
+        self._pairs += other._pairs
+        self._differ += other._differ
+        self._squares += other._squares
+
+    def likeness(self, column: SummaryColumn) -> tuple[float, float]:
+        """The correlation, and its standard error if the rows are in random order.
+
+        The correlation is about 0 in random order, and 1 if all neighbours are equal.
+        """
+        if not self._pairs:
+            return 0.0, 0.0
+        if column.is_number:
+            by_chance = 2 * column.moments.deviation**2
+            differ = self._squares / self._pairs
+        else:
+            counts = [count for _, count in column.value_counts()]
+            by_chance = 1 - sum((count / sum(counts)) ** 2 for count in counts)
+            differ = self._differ / self._pairs
+        return 1 - differ / by_chance if by_chance > 0 else 0.0, self._pairs**-0.5
+
+
+class SummaryColumn(Column):
+    """A column represented by the counts of its values.
+
+    Methods that should return a value per row return a value per distinct value. This suffices for `judged` and
+    `infer_target`, which use only the extremes of these values.
+
+    Args:
+        name: the column's name.
+        kind: the column's polars type.
+        counts: whether values are counted.
+        any_type: whether values other than numbers and texts are allowed; if not, such a value rejects the column.
+    """
+
+    def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
+        empty = as_column(pl.Series(name, [], dtype=kind), name)
+        self.name, self.type_name = name, empty.type_name
+        self.categorical, self.dtype, self.whole = empty.categorical, empty.dtype, empty.whole
+        self.storage = "empty"
+        self.counts = Counted() if counts else None
+        self.moments = Moments()
+        self._is_temporal = is_temporal(kind)
+        self.is_number = kind.is_numeric() or self._is_temporal
+        self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
+        self._written = {kind: Moments() for kind in _written_types()} if kind == pl.String() else {}
+        self._rows = self._missing = 0
+        self._first_missing: int | None = None
+        self._any_type = any_type
+        self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """Add the column's values in a block of rows, whose first row has the number `first`."""
+        if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
+            series = self._in_texts(series)
+        absent = series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
+        missing = int(absent.sum())
+        if missing and self._first_missing is None:
+            self._first_missing = first + int(cast(int, absent.arg_max()))
+        if missing < len(series) and self.storage == "empty":
+            self.storage = as_column(series, self.name).storage
+        self._rows += len(series)
+        self._missing += missing
+        rows = first + np.arange(len(series) if self._starts else 0)
+        self._starts = {start for start in self._starts if np.array_equal(series.to_numpy(), start + rows)}
+        if self.is_number:
+            self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
+        self._written = {
+            kind: seen for kind, seen in self._written.items() if _saw_all(seen, series, first, kind.read)
+        }
+        if self.counts is not None:
+            if self.storage in ("other", "date", "time", "duration") and not self._any_type:
+                texts = [] if self.counts.counts else [str(series.drop_nulls()[0])]
+                series = pl.Series(texts, dtype=pl.String)
+            elif self.categorical:
+                series = series.cast(pl.String)
+            self.counts.update(series, first)
+
+    def _in_texts(self, series: pl.Series) -> pl.Series:
+        """The cells as texts, where a cell without a text form becomes an empty text."""
+        column = as_column(series, self.name)
+        if column.storage not in ("text", "empty"):
+            self.storage = "other"
+        values, positions = distinct_values(column)
+        texts = [value if value is None or isinstance(value, str) else "" for value in values]
+        return pl.Series(self.name, texts, dtype=pl.String).gather(positions)
+
+    def merge(self, other: SummaryColumn) -> None:
+        """Merge the same column of another part of the table."""
+        self.storage = other.storage if self.storage == "empty" else self.storage
+        self._rows += other._rows
+        self._missing += other._missing
+        firsts = [at for at in (self._first_missing, other._first_missing) if at is not None]
+        self._first_missing = min(firsts, default=None)
+        self._starts &= other._starts
+        self.moments.merge(other.moments)
+        self._written = {kind: seen for kind, seen in self._written.items() if kind in other._written}
+        for kind, seen in self._written.items():
+            seen.merge(other._written[kind])
+        if self.counts is not None and other.counts is not None:
+            self.counts.merge(other.counts)
+
+    def number_moments(self, read: Callable[[str], float | None]) -> Moments:
+        """The moments of the column's numbers, including numbers that `read` parses from texts."""
+        if self.is_number:
+            return self.moments
+        assert self.counts is not None
+        if self.counts.overflowed:
+            raise DataError(
+                f"column {self.name!r} holds numbers as text, more than {MOST_VALUES:,} different ones; store them as "
+                "numbers to stream the table"
+            )
+        found = Moments()
+        for value, count in self.counts.counts.items():
+            number = float(value) if isinstance(value, bool) else read(value_name(value))
+            if number is not None:
+                found.merge(Moments(count, number, number, number))
+        return found
+
+    def written(self) -> tuple[Quantity, Moments] | None:
+        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does."""
+        return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
+
+    # --- a column ------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def head(self, rows: int) -> Column:
+        return ArrayColumn(self.name, np.array([value for value, _ in self.value_counts()[:rows]], object))
+
+    def missing(self) -> int:
+        return self._missing
+
+    def first_missing(self) -> int:
+        return self._first_missing or 0
+
+    def distinct(self) -> int:
+        if self.counts is None or self.counts.overflowed:
+            return MOST_VALUES + 1
+        return len(self.counts.counts) + bool(self._missing)
+
+    def numbers(self) -> np.ndarray:
+        if self.counts is not None and not self.is_number:
+            return self.mapped(
+                lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
+            )
+        extremes = self.moments.extremes(bool(self._missing))
+        return extremes.astype(np.float64) if self._is_float else extremes
+
+    def counts_rows(self) -> bool:
+        return bool(self._starts)
+
+    def temporal(self) -> np.ndarray:
+        return self.numbers()
+
+    def value_counts(self) -> list[tuple[object, int]]:
+        return [] if self.counts is None else list(self.counts.counts.items())
+
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
+        values: list[object] = [value for value, _ in self.value_counts()]
+        return np.array([*map(function, values), *([function(None)] if self._missing else [])], dtype)
+
+    def row_of(self, value: object) -> int:
+        return 0 if self.counts is None else self.counts.rows[value]
+
+    def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
+        found = [(self.row_of(value), value) for value, _ in self.value_counts() if holds(value)]
+        return min(found, key=lambda pair: pair[0], default=None)
+
+
+def is_temporal(kind: pl.DataType) -> bool:
+    """Whether a type's values are times of day, durations or dates, which are converted to seconds or days."""
+    return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
+
+
+def _written_types() -> list[Quantity]:
+    """The types of numbers that texts can represent, except for plain numbers.
+
+    Plain numbers are left out: `number_moments` reads them, and rejects more than `MOST_VALUES` different texts.
+    """
+    kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
+    return [kind for kind in kinds if kind.plural]
+
+
+def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
+    """Add the next texts, parsed by `read`, to `seen`; return whether all are numbers.
+
+    The texts begin in row `first`.
+    """
+    texts = as_column(series, series.name)
+    # For most text columns, the first text already decides.
+    if texts.head(1).parsed(read)[1] is not None:
+        return False
+    numbers, wrong = texts.parsed(read)
+    if wrong is None:
+        seen.update(pl.Series(numbers, nan_to_null=True), first)
+    return wrong is None
+
+
+def _in_numbers(series: pl.Series) -> pl.Series:
+    return pl.Series(as_column(series, series.name).temporal(), dtype=pl.Float64, nan_to_null=True)
+
 
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,8 @@ from lamina.table.messages import counted, rows_from, warn
 from lamina.table.schema import Schema, Task
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
-from lamina.table.stream.keys import MarkKeys, row_keys
 from lamina.table.stream.memory import release_memory
-from lamina.table.stream.sample import RowSample
+from lamina.table.stream.sample import MarkKeys, RowSample, row_keys
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Choice
@@ -66,34 +66,33 @@ class Division:
     keys: MarkKeys | None = None
 
 
-class KeyedRows(Protocol):
+@dataclass(frozen=True)
+class KeyedRows(ABC):
     """A table, wherever it is stored, with a key for each row.
 
     Attributes:
         keys: the function from rows to keys, by groups or times.
     """
 
-    @property
-    def keys(self) -> MarkKeys: ...
+    keys: MarkKeys
 
+    @abstractmethod
     def lowest(self, most: int) -> RowSample:
         """The `most` rows with the lowest keys.
 
         Raises:
             DataError: groups or times are missing or invalid, as in `MarkKeys.of`.
         """
-        ...
 
+    @abstractmethod
     def count(self, above: int) -> int:
         """The number of rows whose key is greater than `above`."""
-        ...
 
 
 @dataclass(frozen=True)
-class KeyedBlocks:
-    """A table that is read block by block, with a key for each row; see `KeyedRows`."""
+class KeyedBlocks(KeyedRows):
+    """A table that is read block by block, with a key for each row."""
 
-    keys: MarkKeys
     blocks: Blocks
 
     def lowest(self, most: int) -> RowSample:
