@@ -38,14 +38,33 @@ COLUMNS = [
     ["1,200 sq ft", "95 m²", "110 Sq. M.", "2 ha"],
     ["2 kg", "5 lbs", "300 g", "1 oz"],
     ["512 MB", "2 GiB", "1 TB"],
+    ["7 lb 2 oz", "9 lbs. 11.5 oz.", "12 oz", "2 st 3 lb"],
+    ["15 yrs 4 mos", "2 years, 11 months", "7 mo", "3m31s", "2 d 6"],
+    ["61°F", "20 °C", "-4 deg F", "40 F"],
+    ["60 mph", "90 km/h", "12 knots", "5 m/s"],
+    ["2 gal", "3 qt", "20 liters", "8 fl oz", "3 ft3", "12 cu. ft."],
+    ["57.05N", "10.33S", "42° 30′ S", "N 12.5°", "12°30'15\"", "41°"],
+    ["17.22E", "11.76W", "27°11'59\" W"],
+    ["1,200.00 CR", "300 DR", "5 Dr."],
+    ["₹5 Cr", "2 lakh", "₹ 1.5 cr."],
+    ["600 BC", "30 AD", "c. 44 BCE"],
+    ["1st", "2nd", "21st", "100th"],
+    ["9th grade", "12th Grade", "1st grade"],
+    ["1998-99", "1999/00", "2001-02"],
+    ["300 kcal", "500 kJ"],
+    ["30 psi", "2 bar"],
+    ["100 hp", "75 kW"],
 ]
 FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
 WORDS = [
     "-", "–", "+", "(", ")", " ", " ", ".", ",", "'", "/", "$", "€", "US$", "kr.", "R", "k", "m", "M", "Mio", "bn",
-    "%", "kg", "g", "GHz", "years", "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
+    "%", "kg", "g", "G", "GHz", "years",
+    "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
     "h ", "min", "weeks ago", "PT", "P1D", "H", "S", "ft ", " in", "days ", "00:06:02",
     "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
-    "sq. ft.", "m³", "GiB", "lb", "oz", "acres", "mi", "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
+    "sq. ft.", "m³", "°", "′", "''", " N", "W", "°F", "c", " CR", " Dr.", " BC",
+     "th", "st ", "1999-00", "gal", " mph", "lb ", "yr ", "mos", "ft2",
+    "GiB", "lb", "oz", "acres", "mi", "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
 ]  # fmt: skip
 DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 6e4, width=16).map("{:,.2f}".format)
 TEXTS = st.lists(
