@@ -411,7 +411,7 @@ class Form:
         units |= {"%": -2} if self.shares else {}
         words, signs = (
             {unit: found for unit in names if (found := _conversion(unit, self)) is not None}
-            for names in (_SIZES, (*_UNITS, *"NSEW"))
+            for names in (_SIZES, (*_UNITS, *"NSEWnsew"))
         )
         usual = in_javascript(self.usual)
         return {**asdict(self), "usual": usual, "units": units, "words": words, "signs": signs}
@@ -521,7 +521,7 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
 
     Unrelated units give None.
     """
-    unit = f"°{unit}" if form.measure in ("°E", "°N") and unit in ("N", "S", "E", "W") else unit
+    unit = f"°{unit}" if form.measure in ("°E", "°N") and unit.upper() in {*"NSEW"} else unit
     mine, theirs = _size(form.measure), _size(unit)
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
         both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
@@ -755,11 +755,11 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     unit = min(units, key=lambda unit: (-units[unit], unit))
     if {*units} in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
         unit = f"°{max(units.keys() & {'N', 'E'})}"  # 57.05N
+    if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
+        return None  # $5 and 5%
     if (known := _size(unit)) and known[1] < 0:
         unit = known[0]
     form = replace(form, measure=unit)
-    if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
-        return None  # $5 and 5%
     alone = len(unit) == 1 and unit.isalpha() and unit not in _KNOWN and unit not in _UNITS
     if alone and any(atom.tight for atom, _ in atoms if atom.unit == unit):
         return None  # 12A is a name

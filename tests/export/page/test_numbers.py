@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lamina.table.columns import ArrayColumn
 from lamina.table.types import Mixed, Ordered
+from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import Form, form_of, number_in_form, page_words
 
 COLUMNS = [
@@ -123,6 +124,24 @@ def test_numbers_are_read_alike(blank, texts):
         expected = [number if number is None or np.isfinite(number) else None for number in expected]
         numbers = [number if number is None else float(number) for number in numbers]
         assert dict(zip(texts, numbers, strict=True)) == dict(zip(texts, expected, strict=True)), form
+
+
+POSITIONS = [
+    "23.5°N 99.5°W", "23.5N 99.5w", "27°30'S, 9°15'36\"E", "N 42.7°, W 3.5°", "40° 26′ 46″ N 79° 58′ 56″ W", "1, 2",
+    "51.5°s / 0.1°e",
+   "12 s 3 e", "N 3 S 4 E 5", "5 N 3 cm", "1, 2 N", "10S 5", "N, E", "POINT(2 3)", "-1.5 N, 3 E", "°N °E",
+    "1 2 x", "x 1 2", "1,, 2", "[1e2, null]", "1 x 2 cm", "1;2|", "(1 2", " 3 x 4 ",
+]  # fmt: skip
+
+
+def test_positions_are_read_alike(blank):
+    kind = Vector(count=2)
+    schema = kind.learn(ArrayColumn("x", np.array(POSITIONS[:6], object)), True)
+    columns = kind.split(schema, ArrayColumn("x", np.array(POSITIONS, object)))
+    given = [SCRIPT, page_words(), Vector.page_script, kind.page_data(schema), POSITIONS]
+    found = np.array(blank.evaluate(READ_PARTS, given), float)
+    np.testing.assert_array_equal(found, np.column_stack([column.numbers() for column in columns]))
+    assert found[2].tolist() == [-27.5, 9.26]
 
 
 MIXED = ["1,200", "$15", "No home", "other one", "unknown", "No home"] * 9 + [
