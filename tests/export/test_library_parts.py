@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning", "ignore:the optimizer reached"),
 ]
 
-TYPE = {"quoted": "list", "size": "vector", "money": "mixed"}
+TYPE = {"quoted": "list", "size": "vector", "money": "mixed", "label": "pattern", "share": "pattern"}
 
 READ = {
     "version": 6,
@@ -28,6 +28,8 @@ READ = {
     "vector": 5,
     "size": 3,
     "pattern": 5,
+    "label": 8,
+    "share": 6,
     "mixed": 7,
     "money": 6,
 }
@@ -63,6 +65,8 @@ def test_columns_are_fields(model, library):
         "size",
         "mixed",
         "pattern",
+        "label",
+        "share",
         "money",
     ]
 

@@ -80,6 +80,7 @@ SCHEMAS = {
     **{name: ColumnSchema(name, kind, "String") for name, kind in FORMS.items()},
     **{name: ColumnSchema(name, WrittenNumber(**vars(form_of(counts)))) for name, counts in NUMBERS.items()},
     "clock": ColumnSchema("clock", TimeOfDay(), "String"),
+    "clock_with_gaps": ColumnSchema("clock", TimeOfDay(gaps=True), "String"),
 }
 
 
@@ -98,7 +99,8 @@ def in_python(name, text):
             ColumnSchema(name, kind, parts=(ColumnSchema(name, lamina.table.types.Date()),)), _column(text)
         )
         return float(found.numbers()[0])
-    return kind.parse(text)
+    found = kind.parse(text)
+    return np.nan if found is None and getattr(kind, "gaps", False) else found
 
 
 def _column(text):
@@ -208,6 +210,20 @@ def test_times(readers):
         "noon",
     ]
     compare(readers, "clock", [*texts, " 9:05 ", None])
+    more = [
+        "4 pm",
+        "11AM",
+        "0 am",
+        "13 pm",
+        "4",
+        "0.1234567890123456789",
+        "12345678901234567890",
+        "9:05\u00a0",
+        "n\u00f6n",
+    ]
+    compare(readers, "clock_with_gaps", [*texts, *more, None])
+    compare(readers, "clock", more)
+    assert readers.read("clock_with_gaps", [*texts, *more])[1].sum() <= 4
     assert readers.read("clock", texts)[1].tolist() == [False] * 5 + [
         True,
         True,

@@ -39,6 +39,8 @@ FRAME = pl.DataFrame(
         "size": [f"{i % 9 + 1}x{i % 30}.5 cm" for i in range(N)],
         "mixed": [R.choice(["none", "unknown", f"{i}.25", f"{i}.5", f"{i % 30}"]) for i in range(N)],
         "pattern": [f"{R.randrange(90, 200)}/{R.randrange(50, 110)} ({i % 13}.5 mmHg)" for i in range(N)],
+        "label": [R.choice(["EUR {:,}", "USD {:,}.5", "{} £", "Room {}"]).format(60 * i) for i in range(N)],
+        "share": [f"{R.randrange(10, 9000):,} of {R.randrange(9000, 99999):,}" for _ in range(N)],
         "money": [R.choice(["free", f"${i:,}.50", f"${30 * i:,}"]) for i in range(N)],
     }
 )
@@ -118,6 +120,27 @@ OTHERS = {
         "12/8 (1.5 mmhg)",
         "1/2/3 (4 mmHg)",
     ],
+    "label": [
+        "EUR 5",
+        "USD 1,234.75",
+        "5 £",
+        "Room 1234",
+        "room 5",
+        "EUR 1,23",
+        "YEN 5",
+        "EUR 5 £",
+        " Room -3 ",
+        "£ 5",
+    ],
+    "share": [
+        "1 of 2",
+        "1,234,567 of 1e7",
+        "1,2 of 3",
+        "12,345 Of 3",
+        ".5 of 1,000.25",
+        "1,200of 3",
+        "1,200 of",
+    ],
     "mixed": ["12", " none ", "1e3", "nothing", "12A", "", "NA", "unknown", "1,000"],
     "money": ["$5", "12", "free", "gift", "5 EUR", "$1.5k", "-$3", "about $5"],
 }
@@ -150,6 +173,8 @@ PIECES = {
     "vector": ["1", "-2.5", ",", " ", "e3", ".", "(", ")", "x", "null", "[", "]"],
     "size": ["4", "5.5", "x", " cm", "cm", " ", "mm"],
     "pattern": ["120", "/", "80", " (", "1.5", " mmHg)", "-", "e2", " "],
+    "label": ["EUR", "USD", "Room", " ", "£", "1", "234", ",", ".5", "-"],
+    "share": ["1", "234", ",", " of ", ".5", "-", "000"],
     "mixed": ["1", ".", "none", "unknown", " ", "e", "-", "5"],
     "money": ["$", "1", "5", ",", "000", ".", "free", " ", "k", "-"],
 }

@@ -7,12 +7,14 @@ import zoneinfo
 import dateutil.parser
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
 from lamina.table.dates import DateForm, day_in, found_form, is_blank, is_date, requested_form
+from lamina.table.kinds import infer
 
 DAYS = st.dates(datetime.date(1, 1, 1))
 MOMENTS = st.datetimes(datetime.datetime(1, 1, 1))
@@ -291,8 +293,14 @@ def test_two_digits_are_a_year_as_in_posix_unless_full_ones_say_otherwise():
 
 
 def test_seasons_are_not_months():
-    assert np.isnan(found_form(["2009-10", "2010-11", "2011-12"], [5, 5, 5]).days).all()
-    assert not np.isnan(found_form(["2009-10", "2009-11", "2009-12"], [5, 5, 5]).days).any()
+    seasons, months = ["2009-10", "2010-11", "2011-12"] * 5, ["2009-10", "2009-11", "2010-11"] * 5
+    found = infer(pl.DataFrame({"season": seasons, "month": months, "x": range(15)}))
+    assert (found["season"].type.tag, found["season"].low, found["season"].high) == (
+        "written number",
+        2009,
+        2011,
+    )
+    assert found["month"].type.tag == "calendar"
 
 
 def test_all_days_of_two_centuries():

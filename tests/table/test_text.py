@@ -2,6 +2,7 @@
 
 import random
 import uuid
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -231,6 +232,27 @@ def test_codes_that_tell_nothing_or_count_rows_are_left_out():
     with pytest.warns(DataWarning, match="left out 2 columns .* like ids: 'tail', 'row'"):
         schema = infer(frame, "y")
     assert [schema[name].kind for name in ("tail", "row")] == ["id", "id"]
+
+
+def test_codes_that_only_tell_their_group_are_left_out():
+    generator = np.random.default_rng(0)
+    group = generator.integers(0, 12, N)
+    names = ["".join(letters) for letters in generator.choice([*"QWXYZKJV"], (12, 3))]
+    codes = [
+        f"{names[i]}{number}"
+        for i, number in zip(group, generator.permutation(90_000)[:N] + 10_000, strict=True)
+    ]
+    wanted = generator.normal(size=12)[group] + generator.normal(scale=0.3, size=N)
+    frame = pl.DataFrame({"code": codes, "x": generator.normal(size=N), "y": wanted, "g": group})
+    assert infer(frame, "y")["code"].kind == "text"
+    for groups in (None, group):
+        model = lamina.MLPRegressor(preset="fast", max_iter=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(frame.select("code", "x"), wanted, groups=groups)
+        assert model.fitted_.encoder.schema["code"].kind == ("text" if groups is None else "id")
+    with pytest.warns(DataWarning, match="'code'"):
+        assert infer(frame.drop("g"), "y", folds=group % 5)["code"].kind == "id"
 
 
 def test_streams_learn_texts_of_a_sample():

@@ -178,6 +178,16 @@ UNITS = {
         "bytes": 1, "KB": constants.kilo, "MB": constants.mega, "GB": constants.giga, "KiB": constants.kibi,
         "MiB": constants.mebi, "GiB": constants.gibi, "TiB": constants.tebi,
     },
+    "volume of liquids": {
+        "gal": constants.gallon, "quarts": constants.gallon / 4, "pt": constants.gallon / 8, "ft3": constants.foot**3,
+        "fl oz": constants.fluid_ounce, "cups": constants.fluid_ounce * 8, "l": constants.liter,
+    },
+    "speed": {"mph": constants.mph, "km/h": constants.kmh, "knots": constants.knot, "m/s": 1},
+    "energy": {"kcal": constants.kilo * constants.calorie, "kJ": constants.kilo},
+    "power": {"hp": constants.horsepower, "kW": constants.kilo},
+    "pressure": {
+        "psi": constants.psi, "bar": constants.bar, "kPa": constants.kilo, "atm": constants.atm, "mmHg": constants.mmHg,
+    },
 }  # fmt: skip
 """Units in SI units, by SciPy."""
 
@@ -193,10 +203,66 @@ def test_units_of_one_dimension_are_converted(dimension):
 
 @pytest.mark.parametrize(
     "units",
-    [("m", "kg"), ("sq ft", "ft"), ("°C", "°F"), ("gal", "l"), ("fl oz", "ml"), ("MB", "Mb"), ("m²", "m³")],
+    [("m", "kg"), ("sq ft", "ft"), ("°C", "%"), ("gal", "kg"), ("fl oz", "oz"), ("MB", "Mb"), ("m²", "m³")],
 )
 def test_units_of_several_dimensions_are_not(units):
     assert read([f"{number} {unit}" for number in (3, 4, 5) for unit in units]) is None
+
+
+@given(st.lists(st.tuples(st.integers(-80, 900), st.sampled_from(["°F", "°C", " F", "deg C"])), min_size=3))
+def test_temperatures_are_converted_with_their_zeros(pairs):
+    texts = [
+        f"{number} {unit}".replace("  ", " ") for number, unit in [*pairs, (5, "°F"), (6, "°C"), (7, "°C")]
+    ]
+    found = read(texts)
+    fahrenheit = form_of([(text, 1) for text in texts]).measure.strip(" deg")[-1] == "F"
+    expected = [
+        constants.convert_temperature(number, unit.strip(" deg°"), "F" if fahrenheit else "C")
+        for number, unit in [*pairs, (5, "°F"), (6, "°C"), (7, "°C")]
+    ]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["7 lb 2 oz", "9 lbs. 11.5 oz.", "12 oz", "1 lb"], [114, 155.5, 12, 16]),
+        (["15 yrs 4 mos", "2 years, 11 months", "7 mos"], [184, 35, 7]),
+        (["11 st 4 lb", "12 st 0 lb", "9 stone"], [158, 168, 126]),
+        (["16 ft3", "8 cu ft", "12ft3"], [16, 8, 12]),
+        (["1st", "2nd", "23rd", "100th"], [1, 2, 23, 100]),
+        (["9th grade", "12th Grade", "1st grade"], [9, 12, 1]),
+        (["1998-99", "1999/00", "2001–02"], [1998, 1999, 2001]),
+        (["57.05N", "10.33S", "0.5N"], [57.05, -10.33, 0.5]),
+        (["17.22E", "11.76W", "100W"], [17.22, -11.76, -100]),
+        (["42° 30′ S", "10°15'N", "N 12.5°"], [-42.5, 10.25, 12.5]),
+        (["27°11'24\" W", "3° E"], [-27.19, 3]),
+        (["600 BC", "30 AD", "c. 44 BCE"], [-600, 30, -44]),
+        (["1,200 CR", "300 DR", "7"], [1200, -300, 7]),
+        (["$1,200.50 Cr", "$3 Dr."], [1200.5, -3]),
+        (["5 Cr", "20 lakh"], [5e7, 2e6]),
+        (["0 days 00:00:27.19", "0 days 00:00:03.25"], [27.19, 3.25]),
+    ],
+)
+def test_several_units_ordinals_and_signs_in_words(texts, numbers):
+    assert read(texts) == pytest.approx(numbers, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["12E", "12W", "3E"], ["2d6", "3d8", "1d20"], ["5'13\"", "6'15\"", "4'12\""], ["2009-11", "2009-12", "2010-03"],
+        ["12A 3B", "7A 2B", "9A 1B"], ["42nd St", "5th Ave", "3rd Rd"],
+    ],
+    ids=lambda texts: texts[0],
+)  # fmt: skip
+def test_what_looks_alike_is_no_number(texts):
+    assert read(texts) is None
+
+
+def test_ordinals_and_seasons_of_a_target_are_classes():
+    for texts in (["1st", "2nd", "3rd"], ["1998-99", "1999-00", "2000-01"]):
+        assert infer(pl.DataFrame({"x": range(60), "y": texts * 20}), "y").target.task == "classification"
 
 
 def test_a_column_of_two_units_of_area_is_numeric():

@@ -36,7 +36,7 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import with_target
-from lamina.estimators.text_targets import regression_targets, with_text_targets
+from lamina.estimators.text_targets import targets_and_folds, with_text_targets
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
 from lamina.table.columns import named
@@ -196,7 +196,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         splits = splitter.members(rows, share, rng, members)
         known = earlier.encoder.schema if earlier else schema
         if known is None:
-            targets = partial(regression_targets, target, wanted, weights)
+            targets = partial(targets_and_folds, target, wanted, weights, groups, time)
             found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets)
             known = with_target(found, name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)

@@ -105,6 +105,16 @@ def regression_targets(target: Any, wanted: np.ndarray, weights: np.ndarray | No
     return standardized(wanted, target.outputs if has_classes else None, weights)
 
 
+def targets_and_folds(
+    target: Any, wanted: np.ndarray, weights: np.ndarray | None, groups: Column | None, time: Column | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The `regression_targets`, and the fold of each row if rows have groups or times; see `with_text_targets`."""
+    is_marked = groups is not None or time is not None
+    return regression_targets(target, wanted, weights), folds_of(
+        len(wanted), groups, time
+    ) if is_marked else None
+
+
 @dataclass(frozen=True)
 class _Learned:
     """Ridge regressions of the targets on the n-grams of a text column.

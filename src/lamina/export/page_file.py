@@ -31,6 +31,7 @@ from lamina.table import types
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
 from lamina.table.types import ColumnSchema, Mixed
+from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import page_words
 
 _START = """
@@ -366,7 +367,7 @@ def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Data of the page's parsers of texts that is stored once for all columns: shapes of dates, words of numbers."""
     readers = {column.get("reader") for column in columns}
     found = {"dates": page_shapes()} if "date" in readers else {}
-    return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag} else {})
+    return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag, Vector.tag} else {})
 
 
 def _encoded(value: Any) -> Any:

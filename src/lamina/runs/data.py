@@ -16,6 +16,7 @@ from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators.option_values import number
 from lamina.estimators.settings import OPTIONS
+from lamina.estimators.text_targets import folds_of
 from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
@@ -187,7 +188,9 @@ def prepare(request: Request) -> Prepared:
     with places.named():
         frame, numbers = rows_to_learn(frame, target)
     with places.named(), rows_numbered(numbers):
-        found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
+        groups = None if request.group is None else as_column(frame[request.group], request.group)
+        folds = None if groups is None else folds_of(len(frame), groups, None)
+        found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format, folds=folds)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = Part(frame, target_of(frame, schema.target), places, numbers)

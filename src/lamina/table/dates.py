@@ -567,8 +567,6 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     """
     form = form or DateForm()
     plain, rows = [*map(_plain, texts)], np.asarray(counts, np.int64)
-    if not form.form and _are_seasons(plain):
-        return Found(form, np.full(len(plain), np.nan))
     groups = _groups(plain, form._layout)
     open_groups = [group for group in groups if group.is_open]
     if not open_groups or form.order:
@@ -585,18 +583,6 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     form = replace(form, order=order, pivot=_pivot(groups, form))
     deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others).tolist())
     return Found(form, form._days(plain, groups), orders, deciding, monthly, _has_short_years(groups))
-
-
-_SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
-
-
-def _are_seasons(plain: Sequence[str]) -> bool:
-    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years.
-
-    If so, they are not months.
-    """
-    pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
-    return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from lamina.table.types import (
     Text,
     ordered_by,
 )
-from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice
+from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, Targets
 from lamina.table.types.calendar import intervals_between
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 from lamina.table.values import number_in
@@ -45,7 +45,8 @@ def infer(
     task: Task | None = None,
     kinds: Mapping[Any, Choice] | None = None,
     dates: str | None = None,
-    targets: Callable[[], np.ndarray] | None = None,
+    targets: Targets | None = None,
+    folds: np.ndarray | None = None,
 ) -> Schema:
     """Infer the types of a training table's columns.
 
@@ -66,8 +67,9 @@ def infer(
         dates: the date format, to override the detected format: "day-first", "month-first", "year-first", or a format
             of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
             "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
-        targets: a function that returns the target of each row (`lamina.table.ngram_targets.standardized`), if `target`
-            is None. Codes that hardly repeat are texts if they predict it, else categories, or left out.
+        targets: a function that returns the target and the fold of each row (see `lamina.table.ngram_targets`), if
+            `target` is None. Codes that hardly repeat are texts if they predict it, else categories, or left out.
+        folds: the fold of each row by which codes are tried if `target` is given; None: random.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -95,7 +97,7 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
     else:
         names = [name for name in table.names if name != own]
-        found, *columns = _with_target(table, names, column, task, choices, dates, targets)
+        found, *columns = _with_target(table, names, column, task, choices, dates, targets, folds)
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
@@ -106,7 +108,8 @@ def _with_target(
     task: Task | None,
     choices: Mapping[str, Choice],
     dates: str | None,
-    targets: Callable[[], np.ndarray] | None,
+    targets: Targets | None,
+    folds: np.ndarray | None,
 ) -> list[Any]:
     """The target, or None, and the schemas of the columns with these names; for the arguments see `infer`."""
 
@@ -116,7 +119,7 @@ def _with_target(
             if target is None:
                 return None
             found = infer_target(target, task)
-            targets = partial(targets_of, found, target)
+            targets = partial(targets_of, found, target, folds)
             return found
         doing(f"recognizing columns: {place} of {len(names)}")
         return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
@@ -124,9 +127,11 @@ def _with_target(
     return with_one_sign(judge, range(-1, len(names)))
 
 
-def targets_of(target: Target, column: Column) -> np.ndarray:
-    """The target of each row as regressions need it, see `standardized`."""
-    return standardized(target_values(target, column), len(target.classes) or None)
+def targets_of(
+    target: Target, column: Column, folds: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The target of each row as regressions need it, see `standardized`, and its fold."""
+    return standardized(target_values(target, column), len(target.classes) or None), folds
 
 
 def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[Any]:
@@ -261,7 +266,7 @@ def judged(
     choice: Choice | None,
     named: bool,
     dates: str | None = None,
-    targets: Callable[[], np.ndarray] | None = None,
+    targets: Targets | None = None,
 ) -> ColumnSchema:
     """The schema of a column.
 

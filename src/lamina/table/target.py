@@ -90,7 +90,7 @@ def _form(column: Column, task: Task | None) -> Form | None:
     The result is also None if the texts are ranges or fractions that are few enough to be classes, or only two.
     """
     form = form_of_column(Candidate(column, None, named=True))
-    most = FEW_CLASSES if form and (form.ranges or form.fractions) else 2
+    most = FEW_CLASSES if form and form.names_classes else 2
     if form is None or (task is None and column.distinct() <= most):
         return None
     other = column.first_where(lambda value: number_in_form(value_name(value), form) is None)

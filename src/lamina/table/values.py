@@ -40,7 +40,7 @@ THOUSANDS = r"^[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3})?)$"
 _NUMBER = re.compile(NUMBER_PATTERN)
 CLOCK = re.compile(
     r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<digits>[0-5]\d)(?:\.(?P<fraction>\d+))?)?"
-    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?",
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?|(?P<hour2>[01]?\d)\s*(?P<half2>[AaPp])\.?[Mm]\.?",
     re.ASCII,
 )
 """Matches times of day."""
@@ -75,19 +75,19 @@ def have_thousands(texts: Collection[str]) -> bool:
 def time_in(text: str) -> float | None:
     """The time of day that a text represents, in seconds since midnight; None for other texts.
 
-    >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
-    [60.0, 49510.0, 49510.5, None, None]
+    >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "4 pm", "24:00", "1.5")]
+    [60.0, 49510.0, 49510.5, 57600.0, None, None]
     """
     found = CLOCK.fullmatch(text.strip())
     if found is None:
         return None
-    hour, half = int(found["hour"]), (found["half"] or "").lower()
+    hour, half = int(found["hour"] or found["hour2"]), (found["half"] or found["half2"] or "").lower()
     if half:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if half == "p" else 0)
     seconds = float(f"{found['digits'] or 0}.{found['fraction'] or 0}")
-    return hour * 3600.0 + int(found["minute"]) * 60.0 + seconds
+    return hour * 3600.0 + int(found["minute"] or 0) * 60.0 + seconds
 
 
 def mean_of(values: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from math import isinf, log10
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamina.table.values import in_javascript, lazily, number_in, time_in
@@ -25,7 +26,7 @@ _PLAIN_SIGNS = str.maketrans(
         **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000\t", " "),
         **dict.fromkeys("−﹣－", "-"),
         **dict.fromkeys("‐‑‒–—―", "–"),
-        **dict.fromkeys("’‘´`", "'"),
+        **dict.fromkeys("’‘´`′", "'"), **dict.fromkeys("”“″", '"'),
         "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8",
         "⅞": " 7/8", "⁄": "/", "≤": "<", "≥": ">", "μ": "µ", "％": "%",
     }
@@ -78,41 +79,38 @@ _LENGTHS = {
 }  # fmt: skip
 
 
-def _of_lengths(power: int, words: str) -> dict[float, str]:
-    """The units of areas (power 2) or volumes (3) that are powers of lengths, in which _ stands for the length."""
-    return {
-        size**power: ",".join(words.replace("_", length) for length in names.split())
-        for size, names in _LENGTHS.items()
-    }
+_POWERS = {"m²": (2, "_²|_2|sq _|sq. _|sq._|sq_|square _"), "m³": (3, "_³|_3|cu _|cu. _|cubic _")}
+"""Areas and volumes: the power of the length, for which _ stands."""
 
-
+_FILE = Path(__file__).with_name("units.txt")
 _SIZES = {
-    word: (base, size)
-    for base, sizes in {
-        "s": {
-            31_557_600: "yr,yrs,year,years", 2_629_800: "mo,mos,month,months", 604_800: "wk,wks,week,weeks",
-            86_400: "d,day,days", 3600: "h,hr,hrs,hour,hours", 60: "min,mins,minute,minutes",
-            1: "s,sec,secs,second,seconds",
-        },
-        "in": {63_360: "mi,mile,miles", 36: "yd,yds,yard,yards", 12: "ft,feet,foot,'", 1: "in,inch,inches,\""},
-        "lb": {14: "st,stone,stones", 1: "lb,lbs", 1 / 16: "oz,ounce,ounces"},
-        "B": {1024**i: f"{prefix}ib" for i, prefix in enumerate("kmgt", start=1)} | {1: "byte,bytes"},
-        "m²": _of_lengths(2, "_²,_2,sq _,sq. _,sq._,sq_,square _"),
-        "ha": {1: "ha,hectare,hectares", 0.40468564224: "acre,acres,ac", 1e-4: "qm"},
-        "ft²": {1: "sf"},
-        "m³": _of_lengths(3, "_³,_3,cu _,cu. _,cubic _") | {1e-3: "liter,liters,litre,litres", 1e-6: "cc,ccm"},
-    }.items()
-    for size, words in sizes.items()
-    for word in words.split(",")
-}  # fmt: skip
+    word.replace("_", length): (base, size**power)
+    for base, (power, words) in _POWERS.items()
+    for size, lengths in _LENGTHS.items()
+    for length in lengths.split()
+    for word in words.split("|")
+} | {
+    word: (base, float(size))
+    for base, size, *words in (line.split("|") for line in _FILE.read_text("utf-8").splitlines())
+    for word in words
+}
 """Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit.
 
-A year has 365.25 days, and a month is its twelfth. Gallons, pints and fluid ounces differ by country, degrees have
-different zeros: a column that mixes these with others is no column of numbers.
+A year has 365.25 days, and a month is its twelfth. Gallons and their parts are those of the United States. South, west,
+debits and years before Christ are negative; degrees Fahrenheit begin at another zero.
 """
+_FAHRENHEIT = ("°C", 5 / 9)
+
+_SEVERAL = {
+    **{word: found for word, found in _SIZES.items() if found[0] in ("s", "in", "lb")},
+    "m": ("s", 60), "''": ("in", 1), "": ("in", 1),
+}  # fmt: skip
+_FIRST = {found: word for word, found in reversed(_SEVERAL.items())}
+"""Units of texts with several, as 1h 46min, 5 ft 3 in, 5'11 and 7 lb 2 oz; and the word for each of them."""
 
 _DIMENSIONS = {
-    "in": ("m", 0.0254), "lb": ("g", 453.59237), "ha": ("m²", 1e4), "ft²": ("m²", 0.3048**2), "l": ("m³", 1e-3)
+    "in": ("m", 0.0254), "lb": ("g", 453.59237), "ha": ("m²", 1e4), "ft²": ("m²", 0.3048**2), "l": ("m³", 1e-3),
+    "gal": ("m³", 3.785411784e-3), "cal": ("J", 4.184), "bar": ("Pa", 1e5),
 }  # fmt: skip
 """Base units that are multiples of others: the other unit, and the size in it."""
 
@@ -134,18 +132,21 @@ _ATOM = _in_any_case(
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
     rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?"
 )
-_SPAN = _in_any_case(
-    r"(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+) ?h(?:(?:ou)?rs?)?,? ?)?(?:(\d+) ?m(?:in(?:ute)?s?)?,? ?)?"
-    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?"
-)
 _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = _in_any_case(
     r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)"
 )
-_FEET = _in_any_case(
-    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?"
+_PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
+"""Texts that may have several units, but no square or cubic feet."""
+_PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and)? ?")
+_ANGLE = _in_any_case(
+    r"(?:([NSEW]) ?)?(\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
+    r"(?:(\d+(?:\.\d+)?) ?' ?)?(?:(\d+(?:\.\d+)?) ?(?:\"|'') ?)?([NSEW])?"
 )
+"""Degrees, minutes and seconds."""
+_SEASON = lazily(r"(\d\d(\d\d))[-/–](\d\d)")
+_ORDINAL = _in_any_case(r"(?<=\d)(?:st|nd|rd|th|º|ª)(?= |$)")
 _NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """Dashes for zero cents, as in Swiss prices: 12.–."""
@@ -225,34 +226,46 @@ def _written(text: str) -> Written | None:
 
 
 def _in_one_unit(text: str) -> str:
-    """A text with several units, converted to the smallest unit; other texts are unchanged.
+    """A text with several units, converted to the smallest unit; an ordinal, an angle or a season (its first year) as
+    a number; other texts are unchanged.
 
     >>> [_in_one_unit(text) for text in ("1h 46min", "PT1H5M", "0 days 00:06:02", "5'11\\"", "59:48", "12 h")]
     ['106 min', '65 min', '362 s', '71 in', '3588 s', '12 h']
+    >>> [_in_one_unit(text) for text in ("7 lb 2 oz", "2 yrs 3 mos", "21st floor", "1998-99", "41°30' S", "5 ft3")]
+    ['114 oz', '27 mo', '21 floor', '1998', '41.5000 °S', '5 ft3']
     """
-    if found := _FEET.fullmatch(text):
-        return f"{_with_point(12 * int(found[1]) + float(found[2]))} in"
+    text = _ORDINAL.sub("", text)
+    if (season := _SEASON.fullmatch(text)) and (int(season[2]) + 1) % 100 == int(season[3]):
+        return season[1]
+    if angle := _ANGLE.fullmatch(text):
+        before, degrees, minutes, seconds, after = angle.groups(default="")
+        total = float(degrees) + float(minutes or 0) / 60 + float(seconds or 0) / 3600
+        return f"{_with_point(total)} °{(before or after).upper()}" if before or after or minutes else text
     iso = _ISO.fullmatch(text)
-    found = iso or _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
-    parts = found.groups() if found else ()
-    given = [i for i, part in enumerate(parts) if part]
+    if found := iso or _CLOCK.fullmatch(text):
+        given = [pair for pair in zip(found.groups(), ("d", "h", "min", "s"), strict=True) if pair[0]]
+    else:
+        given = _PART.findall(text) if _PARTS.fullmatch(text) and not _PART.sub("", text) else []
     if len(given) < (1 if iso else 2):
         return text
-    units = ("d", "h", "min", "s")
-    last = units[given[-1]]
-    sizes = [_SIZES[unit][1] / _SIZES[last][1] for unit in units]
-    total = sum(float(part) * size for part, size in zip(parts, sizes, strict=True) if part)
-    return f"{_with_point(total)} {last}"
+    units = [_SEVERAL.get(unit.lower(), ("", 0.0)) for _, unit in given]
+    (base, last), total = units[-1], 0.0
+    for i, ((number, _), (other, size)) in enumerate(zip(given, units, strict=True)):
+        most = size if base == "s" else float(number) * size  # 1h 90min, but not 5'13
+        if other != base or not base or (i and most >= units[i - 1][1]):
+            return text
+        total += float(number) * (size / last)
+    return f"{_with_point(total)} {_FIRST[units[-1]]}"
 
 
 def _with_point(total: float) -> str:
-    """A number with a decimal point, or whole; a zero more at its end tells that 80.406 are no thousands.
+    """A number with a decimal point, or whole; zeros at its end tell that 80.406 are no thousands.
 
-    >>> _with_point(80.406), _with_point(80.0)
-    ('80.4060', '80')
+    >>> _with_point(80.406), _with_point(27.19), _with_point(80.0)
+    ('80.406000', '27.19000', '80')
     """
     found = f"{total:.12g}"
-    return f"{found}0" if "." in found and "e" not in found else found
+    return f"{found}000" if "." in found and "e" not in found else found
 
 
 def _atom(text: str) -> Atom | None:
@@ -284,6 +297,8 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
     if text.lower() in _CURRENCY:
         return 0, _CURRENCY[text.lower()], ""
     head, _, tail = text.partition(" ")
+    if _is_credit(text):
+        return 0, "", text
     word = _SCALE_WORDS.get(head.lower().rstrip("."))
     if word is None and (not tail or tail.strip().lower() in _CURRENCY):
         letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if is_money or tail else {})
@@ -383,13 +398,23 @@ class Form:
     like: str = ""
     decimal_by: str = ""
 
+    @property
+    def names_classes(self) -> bool:
+        """Whether few different numbers of the format may be classes: ranges, fractions, ordinals and seasons."""
+        ordinal_or_season = _ORDINAL.search(self.like) or _SEASON.fullmatch(self.like)
+        return self.ranges or self.fractions or ordinal_or_season is not None
+
     def page_form(self) -> dict[str, Any]:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         units |= {"%": -2} if self.shares else {}
-        ratios = {unit: ratio for unit in (*_SIZES, *_UNITS) if (ratio := _ratio(unit, self)) is not None}
-        return {**asdict(self), "usual": in_javascript(self.usual), "units": units, "ratios": ratios}
+        words, signs = (
+            {unit: found for unit in names if (found := _conversion(unit, self)) is not None}
+            for names in (_SIZES, (*_UNITS, *"NSEWnsew"))
+        )
+        usual = in_javascript(self.usual)
+        return {**asdict(self), "usual": usual, "units": units, "words": words, "signs": signs}
 
     @cached_property
     def usual(self) -> re.Pattern[str]:
@@ -458,6 +483,11 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
     return None if value is None or isinf(value) else -value if atom.negative else value
 
 
+def _is_credit(unit: str) -> bool:
+    """Whether a unit is Cr, a credit beside debits (Dr), and otherwise a crore."""
+    return unit.lower().rstrip(".") == "cr"
+
+
 def _power(unit: str, form: Form) -> int | None:
     """The exponent k if `unit` is 10^k times the column's unit; otherwise None.
 
@@ -467,6 +497,8 @@ def _power(unit: str, form: Form) -> int | None:
         return 0
     if form.millions and unit == "m":
         return 6
+    if _is_credit(unit) and _size(form.measure) != ("CR", 1):
+        return _SCALE_WORDS["cr"]
     if form.shares and unit == "%":
         return -2
     mine, theirs = _UNITS.get(form.measure), _UNITS.get(unit)
@@ -479,20 +511,25 @@ def _power(unit: str, form: Form) -> int | None:
 def _singular(unit: str) -> str:
     """A word for a unit, in the singular and in lower case; signs and short units are unchanged."""
     word = unit.lower().strip(". ")
+    word = word.removeprefix("th ")  # 9th grade, in files of earlier versions
     is_plural = len(word) > 2 and word[-1] == "s" and word.isalpha()
     return word[:-1] if is_plural else word if len(word) > 3 else unit
 
 
-def _ratio(unit: str, form: Form) -> float | None:
-    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes.
+def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
+    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes, and what is added to the product.
 
     Unrelated units give None.
     """
+    unit = f"°{unit}" if form.measure in ("°E", "°N") and unit.upper() in {*"NSEW"} else unit
     mine, theirs = _size(form.measure), _size(unit)
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
         both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
         mine, theirs = ((base, own * size) for (base, size), own in both)
-    return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
+    if not mine or not theirs or mine[0] != theirs[0]:
+        return None
+    zeros = [32 * (size == _FAHRENHEIT) for size in (mine, theirs)]
+    return theirs[1] / mine[1], zeros[0] - theirs[1] / mine[1] * zeros[1]
 
 
 @lru_cache(4096)
@@ -505,13 +542,13 @@ def _size(unit: str) -> tuple[str, float] | None:
 
 
 def _value(atom: Atom, form: Form) -> float | None:
-    power, ratio = _power(atom.unit, form), 1.0
+    power, conversion = _power(atom.unit, form), (1.0, 0.0)
     if power is None:
-        power, ratio = 0, _ratio(atom.unit, form)
-    if ratio is None or (atom.currency and atom.currency != form.currency):
+        power, conversion = 0, _conversion(atom.unit, form)
+    if conversion is None or (atom.currency and atom.currency != form.currency):
         return None
     value = _magnitude(atom, form, power + atom.power)
-    return None if value is None else value * ratio
+    return None if value is None else value * conversion[0] + conversion[1]
 
 
 def number_of(text: str, form: Form) -> float | None:
@@ -703,6 +740,8 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
             units[atom.unit] += rows
         powers.add(atom.power)
         scaled = scaled or (atom.power > 0 and not atom.unit)
+    if ("CR", -1) not in map(_size, units):
+        units = Counter({unit: rows for unit, rows in units.items() if not _is_credit(unit)})
     if len(currencies) > 1 or (scaled and not currencies and units.keys() - {"m"}):
         return None  # 34B, 34C
     form = replace(form, currency=next(iter(currencies), ""))
@@ -714,14 +753,18 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
-    form = replace(form, measure=unit)
+    if {*units} in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
+        unit = f"°{max(units.keys() & {'N', 'E'})}"  # 57.05N
     if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
         return None  # $5 and 5%
+    if (known := _size(unit)) and known[1] < 0:
+        unit = known[0]
+    form = replace(form, measure=unit)
     alone = len(unit) == 1 and unit.isalpha() and unit not in _KNOWN and unit not in _UNITS
     if alone and any(atom.tight for atom, _ in atoms if atom.unit == unit):
         return None  # 12A is a name
     fitting = sum(
-        rows for other, rows in units.items() if _power(other, form) is not None or _ratio(other, form)
+        rows for other, rows in units.items() if _power(other, form) is not None or _conversion(other, form)
     )
     return form if fitting >= _ONE_UNIT * units.total() else None
 
@@ -732,6 +775,7 @@ def _are_shares(form: Form, atoms: Iterable[tuple[Atom, int]]) -> bool:
     return any(value % 1 for value in plain) and all(abs(value) <= 1 for value in plain)
 
 
+_HEMISPHERES = ({"N", "S"}, {"E", "W"}, {"E"})
 _HAVE_THE_UNIT = 0.1
 """The minimum share of numbers with a unit, if any has one; the rest are typing errors or codes."""
 
@@ -794,17 +838,26 @@ def described(form: Form) -> str:
 def page_words() -> dict[str, Any]:
     """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
-    whole |= {"iso": (_ISO, "iu"), "span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
+    whole |= {
+        "iso": (_ISO, "iu"),
+        "clock": (_CLOCK, "iu"),
+        "parts": (_PARTS, "iu"),
+        "season": (_SEASON, "u"),
+        "angle": (_ANGLE, "iu"),
+    }
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
     begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}
     found |= {"openAfter": (_OPEN_AFTER, "giu"), "dash": (_DASH, "giu"), "between": (_BETWEEN, "iu")}
+    found |= {"part": (_PART, "giu"), "ordinal": (_ORDINAL, "giu")}
     sources = {name: (f"^(?:{in_javascript(pattern)})$", flags) for name, (pattern, flags) in whole.items()}
     sources |= {name: (f"^(?:{in_javascript(pattern)})", flags) for name, (pattern, flags) in begins.items()}
     sources |= {name: (in_javascript(pattern), flags) for name, (pattern, flags) in found.items()}
     signs = {chr(sign): text for sign, text in _PLAIN_SIGNS.items()}
+    several = {word: [*unit, _FIRST[unit]] for word, unit in _SEVERAL.items()}
     return {
-        "signs": signs, "currencies": _CURRENCY, "scales": _SCALES, "scaleWords": _SCALE_WORDS, "patterns": sources
+        "signs": signs, "currencies": _CURRENCY, "scales": _SCALES, "scaleWords": _SCALE_WORDS, "patterns": sources,
+        "several": several,
     }  # fmt: skip
 
 

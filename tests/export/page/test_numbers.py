@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lamina.table.columns import ArrayColumn
 from lamina.table.types import Mixed, Ordered
+from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import Form, form_of, number_in_form, page_words
 
 COLUMNS = [
@@ -38,14 +39,33 @@ COLUMNS = [
     ["1,200 sq ft", "95 m²", "110 Sq. M.", "2 ha"],
     ["2 kg", "5 lbs", "300 g", "1 oz"],
     ["512 MB", "2 GiB", "1 TB"],
+    ["7 lb 2 oz", "9 lbs. 11.5 oz.", "12 oz", "2 st 3 lb"],
+    ["15 yrs 4 mos", "2 years, 11 months", "7 mo", "3m31s", "2 d 6"],
+    ["61°F", "20 °C", "-4 deg F", "40 F"],
+    ["60 mph", "90 km/h", "12 knots", "5 m/s"],
+    ["2 gal", "3 qt", "20 liters", "8 fl oz", "3 ft3", "12 cu. ft."],
+    ["57.05N", "10.33S", "42° 30′ S", "N 12.5°", "12°30'15\"", "41°"],
+    ["17.22E", "11.76W", "27°11'59\" W"],
+    ["1,200.00 CR", "300 DR", "5 Dr."],
+    ["₹5 Cr", "2 lakh", "₹ 1.5 cr."],
+    ["600 BC", "30 AD", "c. 44 BCE"],
+    ["1st", "2nd", "21st", "100th"],
+    ["9th grade", "12th Grade", "1st grade"],
+    ["1998-99", "1999/00", "2001-02"],
+    ["300 kcal", "500 kJ"],
+    ["30 psi", "2 bar"],
+    ["100 hp", "75 kW"],
 ]
 FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
 WORDS = [
     "-", "–", "+", "(", ")", " ", " ", ".", ",", "'", "/", "$", "€", "US$", "kr.", "R", "k", "m", "M", "Mio", "bn",
-    "%", "kg", "g", "GHz", "years", "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
+    "%", "kg", "g", "G", "GHz", "years",
+    "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
     "h ", "min", "weeks ago", "PT", "P1D", "H", "S", "ft ", " in", "days ", "00:06:02",
     "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
-    "sq. ft.", "m³", "GiB", "lb", "oz", "acres", "mi", "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
+    "sq. ft.", "m³", "°", "′", "''", " N", "W", "°F", "c", " CR", " Dr.", " BC",
+     "th", "st ", "1999-00", "gal", " mph", "lb ", "yr ", "mos", "ft2",
+    "GiB", "lb", "oz", "acres", "mi", "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
 ]  # fmt: skip
 DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 6e4, width=16).map("{:,.2f}".format)
 TEXTS = st.lists(
@@ -104,6 +124,24 @@ def test_numbers_are_read_alike(blank, texts):
         expected = [number if number is None or np.isfinite(number) else None for number in expected]
         numbers = [number if number is None else float(number) for number in numbers]
         assert dict(zip(texts, numbers, strict=True)) == dict(zip(texts, expected, strict=True)), form
+
+
+POSITIONS = [
+    "23.5°N 99.5°W", "23.5N 99.5w", "27°30'S, 9°15'36\"E", "N 42.7°, W 3.5°", "40° 26′ 46″ N 79° 58′ 56″ W", "1, 2",
+    "51.5°s / 0.1°e",
+   "12 s 3 e", "N 3 S 4 E 5", "5 N 3 cm", "1, 2 N", "10S 5", "N, E", "POINT(2 3)", "-1.5 N, 3 E", "°N °E",
+    "1 2 x", "x 1 2", "1,, 2", "[1e2, null]", "1 x 2 cm", "1;2|", "(1 2", " 3 x 4 ",
+]  # fmt: skip
+
+
+def test_positions_are_read_alike(blank):
+    kind = Vector(count=2)
+    schema = kind.learn(ArrayColumn("x", np.array(POSITIONS[:6], object)), True)
+    columns = kind.split(schema, ArrayColumn("x", np.array(POSITIONS, object)))
+    given = [SCRIPT, page_words(), Vector.page_script, kind.page_data(schema), POSITIONS]
+    found = np.array(blank.evaluate(READ_PARTS, given), float)
+    np.testing.assert_array_equal(found, np.column_stack([column.numbers() for column in columns]))
+    assert found[2].tolist() == [-27.5, 9.26]
 
 
 MIXED = ["1,200", "$15", "No home", "other one", "unknown", "No home"] * 9 + [

@@ -12,7 +12,7 @@ from lamina.table.types import Quantity
 from lamina.table.types.reading import PAGE_SCRIPT
 
 READ = "([script, data, texts]) => texts.map(new Function(`return (${script})`)()(data))"
-NAMES = ["version", "email", "phone", "ip", "url", "pattern"]
+NAMES = ["version", "email", "phone", "ip", "url", "pattern", "label", "share"]
 SCHEMA = infer(FRAME.select(NAMES))
 
 

@@ -24,6 +24,7 @@ from lamina.table.kinds import infer, judged
 from lamina.table.messages import DataWarning
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Category, Lists
+from lamina.table.types.base import type_from_dict
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.record import Record
@@ -214,7 +215,7 @@ def test_fields_that_json_cannot_hold_are_no_error(text):
 NONE_OF_THEM = {
     "thousands": many(lambda: f"{R.randrange(1000, 9999999):,}"),
     "decimal commas": many(lambda: f"{R.randrange(50)},{R.randrange(100)}"),
-    "words": many(lambda: f"{R.choice('abc')} {R.choice('def')} {R.randrange(99)}"),
+    "words": many(lambda: f"{R.choice('abcd')} {R.choice('efgh')} {R.randrange(99)}"),
     "files": [f"photo{i}.jpg" for i in range(N)],
     "times": many(lambda: f"{R.randrange(24):02}:{R.randrange(60):02}:{R.randrange(60):02}"),
     "dates": many(lambda: f"{R.randrange(1990, 2020)}-{R.randrange(1, 13):02}-{R.randrange(1, 29):02}"),
@@ -228,6 +229,51 @@ def test_columns_that_are_none_of_them(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         assert not isinstance(judged(as_column(pl.Series(NONE_OF_THEM[name])), None, True).type, Fields)
+
+
+LABELS = {
+    "Room 12": (lambda n: f"Room {n % 40}", lambda n: n % 40),
+    "Grade 3": (lambda n: f"Grade {n % 9 + 1}", lambda n: n % 9 + 1),
+    "Week 1": (lambda n: f"Week {n % 53}", lambda n: n % 53),
+    "FY2004": (lambda n: f"FY{1990 + n % 30}", lambda n: 1990 + n % 30),
+    "No. 7": (lambda n: f"No. {n % 200}", lambda n: n % 200),
+    "#7": (lambda n: f"#{n % 200}", lambda n: n % 200),
+    "pH 7.25": (lambda n: f"pH {n / 64}", lambda n: n / 64),
+    "Level-5": (lambda n: f"Level-{n % 30}", lambda n: n % 30),
+    "28:31": (lambda n: f"{10 + n % 30}:{25 + n % 20}", lambda n: 10 + n % 30),
+    "3-1": (lambda n: f"{n % 5}-{n % 4}", lambda n: n % 5),
+    "1,200 of 3,400": (lambda n: f"{n * 37:,} of {n * 41 + 5:,} seats", lambda n: n * 37),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_numbers_with_the_same_words_are_numbers(name):
+    write, number = LABELS[name]
+    rows = [R.randrange(1000) for _ in range(N)]
+    column = judged(as_column(pl.Series("x", [*map(write, rows), None])), None, True)
+    first = column.type.split(column, as_column(pl.Series("x", [write(n) for n in rows])))[0]
+    assert column.type.tag == "pattern" and column.parts[0].name == "x: 1" and column.missing == 1
+    assert first.numbers().tolist() == [*map(number, rows)]
+
+
+def test_several_words_around_numbers_are_a_category():
+    forms = ["EUR {:,}.50", "USD {:,}", "{} £"]
+    texts = [forms[i % 3].format(977 * i) for i in range(N)]
+    with pytest.warns(DataWarning, match="'on request' in row 300 "):
+        column = judged(as_column(pl.Series("x", [*texts, "on request"])), None, True)
+    with pytest.warns(DataWarning, match="'YEN 5' in row 3"):
+        number, words = column.type.split(column, as_column(pl.Series("x", [*texts[:3], "YEN 5", None])))
+    assert (column.type.tag, column.parts[1].categories) == (
+        "pattern",
+        ("", "EUR", "USD"),
+    )  # of the words before the numbers
+    np.testing.assert_array_equal(number.numbers(), [0.5, 977, 1954, np.nan, np.nan])
+    assert words.mapped(str, object).tolist() == ["EUR", "USD", "", "None", "None"]
+
+
+def test_patterns_of_earlier_versions_are_read_as_before():
+    kind = type_from_dict({"tag": "pattern", "words": "\0,\0 of \0"})
+    assert kind.read("1,200 of 3") == {"1": 1.0, "2": 200.0, "3": 3.0}
 
 
 def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
@@ -328,7 +374,12 @@ def test_a_model_of_them_learns(tmp_path):
         ],  # digits and dashes that differ in every row
         [f"{R.randrange(1000, 9999)}-{R.randrange(10, 99)}" for i in range(N)],  # as many digits everywhere
         [f"{R.randrange(1, 99):03}/{R.randrange(9, 999)}" for i in range(N)],  # zeros before numbers
-        [f"Room {R.randrange(1, 99)}" for i in range(N)],  # a single number
+        [f"V{R.randrange(1, 99)}" for i in range(N)],  # a single number without a word
+        [f"{R.randrange(1, 99)}-A" for i in range(N)],
+        [f"Ticket {7 * i}" for i in range(N)],  # numbers after a word that differ in every row
+        [
+            f"{R.choice(['AB', 'CD'])}-{R.randrange(1000, 9999)}" for i in range(N)
+        ],  # as many digits everywhere
         [f"{R.randrange(1, 30)}.{R.randrange(100, 999)}.{R.randrange(100, 999)}-{i % 9}" for i in range(N)],
         [
             f"{R.randrange(99)},{R.randrange(99)} x {R.randrange(99)},{i % 10} cm" for i in range(N)

@@ -65,7 +65,7 @@ def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]
             if is_date:
                 _date(b, name, kind.read_form if isinstance(kind, Calendar) else dates.DateForm())
             elif isinstance(kind, TimeOfDay):
-                _time(b, name)
+                _time(b, name, kind)
             else:
                 is_written = isinstance(kind, WrittenNumber)
                 powers = {word: power + _SHIFT for word, power in kind.powers.items()} if is_written else {}
@@ -80,8 +80,8 @@ def _places(b: OneThread) -> tuple[Pointer, Pointer]:
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _number(b: OneThread, program: Program, name: str) -> None:
-    """Emit the number of a text, in one of the program's patterns; other texts can't be read."""
+def _number(b: OneThread, program: Program, name: str, other: int = 1) -> None:
+    """Emit the number of a text, in one of the program's patterns; other texts can't be read, and leave `other`."""
     _, scratch = _places(b)
     program.declare(b.module, name)
 
@@ -91,7 +91,7 @@ def _number(b: OneThread, program: Program, name: str) -> None:
         with b.if_(program.has(b, scratch, "missing")):
             b.store(scratch, b.const(0))
 
-    b.if_else(matched(b, name, scratch), read, lambda: b.store(scratch, b.const(1)))
+    b.if_else(matched(b, name, scratch), read, lambda: b.store(scratch, b.const(other)))
 
 
 def decimal_of(b: OneThread, program: Program, number: Pointer, scratch: Pointer, suffix: str = "") -> None:
@@ -151,16 +151,19 @@ def _decimal(b: OneThread) -> None:
 # --- times ------------------------------------------------------------------------------------------------------------
 
 
-def _time(b: OneThread, name: str) -> None:
-    """Emit the seconds since midnight of a time of day, or of a number of seconds."""
+def _time(b: OneThread, name: str, kind: TimeOfDay) -> None:
+    """Emit the seconds since midnight of a time of day, or of a number of seconds.
+
+    Other texts are missing if training had some, or can't be read.
+    """
     number, scratch = _places(b)
     program = Program(("hour", "minute", "half", *_NUMBERS)).add(CLOCK, _PLAIN, _MISSING)
-    _number(b, program, name)
+    _number(b, program, name, other=2)
     hour, minute = (program.number(b, scratch, group) for group in ("hour", "minute"))
     is_clock, half = program.has(b, scratch, "hour"), _letter(b, program, "half")
     with b.if_(is_clock):
         late, is_right = dates.of_24(b, hour, b.not_equal(half, 0), b.equal(half, ord("p")))
-        b.store(scratch, b.cast(b.logical_not(is_right), INDEX))
+        b.store(scratch, b.where(is_right, b.load(scratch, INDEX), 2))
         seconds = b.mul(b.cast(late, FLOAT64), 3600.0)
         seconds = b.add(seconds, b.mul(b.cast(minute, FLOAT64), 60.0))
         digits = b.where(program.has(b, scratch, "digits"), b.load(number, FLOAT64), 0.0)
@@ -168,7 +171,12 @@ def _time(b: OneThread, name: str) -> None:
     found = b.load(number, FLOAT64)
     low, high = TimeOfDay.limits
     with b.if_(b.logical_or(b.less(found, low), b.greater(found, high))):
-        b.store(scratch, b.const(1))
+        b.store(scratch, b.const(2))
+    if kind.gaps:
+        with b.if_(b.equal(b.load(scratch, INDEX), 2)):
+            b.store(number, b.const(np.nan, FLOAT64))
+            b.store(scratch, b.cast(is_foreign(b, scratch), INDEX))
+    b.store(scratch, b.minimum(b.load(scratch, INDEX), 1))
 
 
 def _letter(b: OneThread, program: Program, group: str) -> Value:

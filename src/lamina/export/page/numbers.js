@@ -2,11 +2,13 @@
 "use strict";
 
 /** The words and patterns that `lamina.table.written_numbers.page_words` gave; a function of a text and its column's form. */
-function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) {
+function numberReader({ signs, currencies, scales, scaleWords, patterns, several } = {}) {
   const compiled = Object.fromEntries(Object.entries(patterns ?? {}).map(([name, [source, flags]]) =>
     [name, new RegExp(source, flags)]));
   const [moneys, powers] = [currencies, scaleWords].map(words => new Map(Object.entries(words ?? {})));
   const currencyOf = text => moneys.get(text.toLowerCase());
+
+  const isCredit = unit => /^cr\.*$/i.test(unit);
 
   function suffixOf(text, isMoney) {
     if (!text) return [0, "", ""];
@@ -14,6 +16,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
     const space = text.indexOf(" "), head = space < 0 ? text : text.slice(0, space);
     const tail = space < 0 ? "" : text.slice(space + 1).trim(), hasTail = space >= 0 && space + 1 < text.length;
     let power = powers.get(head.toLowerCase().replace(/\.+$/, ""));
+    if (isCredit(text)) return [0, "", text];
     if (power === undefined && (!hasTail || currencyOf(tail)) && /^[kKMBmbTt]$/.test(head))
       power = { ...scales, ...(isMoney || hasTail ? { m: 6, b: 9, T: 12, t: 12 } : {}) }[head];
     if (power !== undefined) return [power, currencyOf(tail) ?? "", currencyOf(tail) ? "" : tail];
@@ -70,22 +73,31 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
     return null;
   }
 
-  /** A text with several units as a number of the smallest one: 1h 46min as 106 min. */
+  /** A text with several units as a number of the smallest one, 1h 46min as 106 min; ordinals, angles and seasons as numbers. */
   function inOneUnit(text) {
-    const feet = compiled.feet.exec(text);
-    if (feet) return `${withPoint(12 * feet[1] + Number(feet[2]))} in`;
-    const iso = compiled.iso.exec(text), parts = (iso ?? compiled.clock.exec(text) ?? compiled.span.exec(text) ?? []).slice(1);
-    const given = parts.flatMap((part, i) => part ? [i] : []);
+    text = text.replace(compiled.ordinal, "");
+    const [, year, begin, end] = compiled.season.exec(text) ?? [];
+    if (year && (Number(begin) + 1) % 100 === Number(end)) return year;
+    const angle = compiled.angle.exec(text);
+    if (angle) {
+      const [before = "", degrees, minutes, seconds, after = ""] = angle.slice(1), letter = (before || after).toUpperCase();
+      const total = Number(degrees) + Number(minutes ?? 0) / 60 + Number(seconds ?? 0) / 3600;
+      return letter || minutes ? `${withPoint(total)} °${letter}` : text;
+    }
+    const iso = compiled.iso.exec(text), clock = iso ?? compiled.clock.exec(text);
+    const given = clock ? ["d", "h", "min", "s"].map((unit, i) => [clock[i + 1], unit]).filter(([number]) => number)
+      : compiled.parts.test(text) && !text.replace(compiled.part, "") ? [...text.matchAll(compiled.part)].map(part => part.slice(1)) : [];
     if (given.length < (iso ? 1 : 2)) return text;
-    const seconds = [86400, 3600, 60, 1], last = given.at(-1);
-    const total = given.reduce((sum, i) => sum + Number(parts[i]) * (seconds[i] / seconds[last]), 0);
-    return `${withPoint(total)} ${["d", "h", "min", "s"][last]}`;
+    const units = given.map(([, unit]) => Object.hasOwn(several, unit.toLowerCase()) ? several[unit.toLowerCase()] : ["", 0, ""]);
+    const [base, last, name] = units.at(-1), sizeOf = i => base === "s" ? units[i][1] : given[i][0] * units[i][1];
+    if (!base || units.some(([other], i) => other !== base || i && !(sizeOf(i) < units[i - 1][1]))) return text;
+    return `${withPoint(given.reduce((sum, [number], i) => sum + number * (units[i][1] / last), 0))} ${name}`;
   }
 
-  /** A number with a decimal point, or whole; a zero more at its end tells that 80.406 are no thousands. */
+  /** A number with a decimal point, or whole; zeros at its end tell that 80.406 are no thousands. */
   function withPoint(total) {
     const found = String(Number(total.toPrecision(12)));
-    return found.includes(".") && !found.includes("e") ? `${found}0` : found;
+    return found.includes(".") && !found.includes("e") ? `${found}000` : found;
   }
 
   function writtenOf(text) {
@@ -116,19 +128,20 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
   }
 
   const singular = unit => {
-    const word = unit.toLowerCase().replace(/^[. ]+|[. ]+$/g, "");
+    const word = unit.toLowerCase().replace(/^[. ]+|[. ]+$/g, "").replace(/^th /, "");
     return word.length > 2 && /^\p{L}+s$/u.test(word) ? word.slice(0, -1) : word.length > 3 ? word : unit;
   };
 
   function valueOf(atom, form) {
     const { unit } = atom, isOwn = unit === form.measure || !unit;
     const known = Object.hasOwn(form.units, unit) ? form.units[unit] : singular(unit) === singular(form.measure) ? 0 : null;
-    const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : known;
-    const names = [unit, unit.toLowerCase().replace(/[. ]+$/, "")], name = names.find(one => Object.hasOwn(form.ratios, one));
-    const ratio = power !== null ? 1 : name === undefined ? null : form.ratios[name];
+    const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : isCredit(unit) && !form.words.dr ? powers.get("cr") : known;
+    const word = unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
+      : Object.hasOwn(form.signs, unit) ? form.signs[unit] : [null];
+    const [ratio, added] = power !== null ? [1, 0] : found;
     if (ratio === null || atom.currency && atom.currency !== form.currency) return null;
     const value = magnitude(atom, form, power + atom.power);
-    return value === null ? null : value * ratio;
+    return value === null ? null : value * ratio + added;
   }
 
   function numberOf(text, form) {

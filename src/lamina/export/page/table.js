@@ -18,7 +18,7 @@ function shownNumber(x, digits = 4) {
 
 // --- dates and times of day, which are numbers to the network ---------------------------------------------------
 
-const CLOCK = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s*([ap])\.?m\.?)?$/i;
+const CLOCK = /^([01]?\d|2[0-3])(?=:|\s*[ap])(?::([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?(?:\s*([ap])\.?m\.?)?$/i;
 
 /** The date of days since 1970, with the time of what is not whole days. */
 function shownDate(days) {
@@ -35,7 +35,7 @@ function shownClock(seconds) {
 
 /** The seconds since midnight of a text that is a time of day, or null. */
 function readClock(text) {
-  const [found, hour, minute, second = 0, half] = CLOCK.exec(text) ?? [];
+  const [found, hour, minute = 0, second = 0, half] = CLOCK.exec(text) ?? [];
   if (!found || half && (hour < 1 || hour > 12)) return null;
   const hours = half ? hour % 12 + (half.toLowerCase() === "p" ? 12 : 0) : Number(hour);
   return hours * 3600 + minute * 60 + Number(second);

@@ -375,6 +375,10 @@ def else_categories(column: Column) -> str:
     return f"({as_kind(column.name, 'categorical')} would make all values categories)"
 
 
+Targets = Callable[[], tuple[np.ndarray, np.ndarray | None]]
+"""A function that returns the target of each row, and its fold, or None; see `lamina.table.ngram_targets`."""
+
+
 @dataclass(eq=False)
 class Candidate:
     """A column whose type is to be inferred, with cached properties that the types examine.
@@ -384,14 +388,14 @@ class Candidate:
         choice: the kind that the user chose; None: the kind is inferred.
         named: whether the table has column names.
         dates: the date format that the user chose, see `lamina.table.dates.requested_form`; None: detected.
-        targets: a function that returns the target of each row, see `lamina.table.ngram_targets.standardized`; or None.
+        targets: a function that returns the target and the fold of each row; or None.
     """
 
     column: Column
     choice: Choice | None
     named: bool
     dates: str | None = None
-    targets: Callable[[], np.ndarray] | None = None
+    targets: Targets | None = None
 
     @property
     def is_text(self) -> bool:

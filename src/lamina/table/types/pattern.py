@@ -1,4 +1,4 @@
-"""Numbers in the same words: blood pressures as 120/80, shares as 12 of 20, episodes as S1E3."""
+"""Numbers in the same words: blood pressures as 120/80, shares as 12 of 20, Room 12, EUR 5 beside USD 7."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from typing import Any, ClassVar
 
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.fields import Fields
+from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.reading import Source, decimal
 from lamina.table.values import lazily
 
-_NUMBER = lazily(r"\d+(?:\.\d+)?", re.ASCII)
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
+_NUMBER = lazily(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?", re.ASCII)
 _SPECIAL = lazily(r"[\\^$.*+?()\[\]{}|/]")
 _YEAR = lazily("1[0-9]{3}|20[0-9]{2}")
 _JOINED = lazily("\0[.,]\0")
 """Numbers with only a point or a comma between them: 1.2.3, 3.497.670-0, or decimal commas."""
 _GROUPED = lazily(r"[1-9]\d{0,2}\.\d{3}", re.ASCII)
+_NAMED = lazily(r"[^\W\d_]{2}|[^\w\0.,+-]")
+"""Words that say what a single number is; those of V57 and 12-A do not."""
 _MOST = 6
 """Maximum number of numbers in a text."""
+_NEXT = "\1"
+"""Separates the words of a column that has several."""
 
 
 @dataclass(frozen=True)
 class Pattern(Fields):
-    r"""Texts that differ in their two to six numbers only, such as 120/80, 12 of 20 and S1E3.
+    r"""Texts that differ in their one to six numbers only, such as 120/80, 1,200 of 3,400 and Room 12.
+
+    Up to eight words may be around the numbers, as in EUR 5 beside USD 7; they are a category.
 
     Attributes:
-        words: a text with a null character for each number.
+        words: a text with a null character for each number; several texts are separated by the character 1.
 
-    >>> Pattern("\0 of \0 stars").read("4.5 of 5 stars")
-    {'1': 4.5, '2': 5.0}
+    >>> Pattern("\0 of \0 stars").read("4.5 of 1,200 stars")
+    {'1': 4.5, '2': 1200.0}
+    >>> Pattern("\0 BC\1\0 AD").read("44 BC")
+    {'1': 44.0, 'words': 'BC'}
     """
 
     words: str = ""
@@ -43,16 +53,24 @@ class Pattern(Fields):
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        numbers = (decimal(self.source(name).group) for name in self.fields)
-        text = _SPECIAL.sub(r"\\\g<0>", self.words)
-        return (lazily(re.sub("\0", lambda _: next(numbers), text), re.ASCII),) if text else ()
+        each = [words.split("\0") for words in self.words.split(_NEXT)]
+        numbers = [decimal(f"_{place}_", _DIGITS) for place in range(1, len(each[0]))]
+        told = _telling(each) if len(each) > 1 else None
+        found: list[re.Pattern[str]] = []
+        for words in each if self.words else ():
+            texts = [_SPECIAL.sub(r"\\\g<0>", text) for text in words]
+            if told is not None:
+                texts[told] = re.sub(r"\S(?:.*\S)?", r"(?P<words>\g<0>)", texts[told])
+            found.append(lazily("".join(map("".join, zip(texts, [*numbers, ""], strict=True))), re.ASCII))
+        return tuple(found)
 
     @cached_property
     def fields(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return tuple(str(i + 1) for i in range(self.words.count("\0")))
+        count = self.words.partition(_NEXT)[0].count("\0")
+        return (*(str(i + 1) for i in range(count)), *(["words"] if _NEXT in self.words else []))
 
     def source(self, name: str) -> Source:
-        return Source("decimal", f"_{name}_")
+        return Source(group="words") if name == "words" else Source("decimal", f"_{name}_")
 
     def _found(self, candidate: Candidate) -> Fields | None:
         if candidate.looks_meant:
@@ -60,40 +78,69 @@ class Pattern(Fields):
         rows_of = Counter[str]()
         for text, rows in candidate.first.texts:
             rows_of[_NUMBER.sub("\0", text)] += rows
-        words, rows = rows_of.most_common(1)[0] if rows_of else ("", 0)
-        if not 1 < words.count("\0") <= _MOST or rows < MOSTLY * rows_of.total() or _JOINED.search(words):
+        found = _words_of(rows_of)
+        if not found:
             return None
-        texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) == words]
-        numbers = list(zip(*map(_NUMBER.findall, texts), strict=True))
-        begins_with_letters, only_joined = (
-            any(map(str.isalpha, words.partition("\0")[0])),
-            set(words) <= set("\0-. "),
-        )
-        if candidate.differs and (begins_with_letters or only_joined or any(map(_count, numbers))):
+        texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) in found]
+        numbers = [
+            [text.replace(",", "") for text in each]
+            for each in zip(*map(_NUMBER.findall, texts), strict=True)
+        ]
+        begins_with_letters = any(any(map(str.isalpha, words.partition("\0")[0])) for words in found)
+        only_joined = set().union(*found) <= set("\0-. ")
+        is_measured = len(numbers) == 1 and any("." in text or "," in text for text in texts)
+        if candidate.differs and (
+            only_joined or any(map(_count, numbers)) or (begins_with_letters and not is_measured)
+        ):
             return None  # INV-17-3; 978-3-16; 1/1, 2/1, …
-        if _are_codes(numbers, words) or any(map(_have_thousands, numbers)):
+        if _are_codes(numbers, found[0]) or any(map(_have_thousands, numbers)):
             return None
-        return super(Pattern, replace(self, words=words))._found(candidate)
+        return super(Pattern, replace(self, words=_NEXT.join(found)))._found(candidate)
 
     def looks_like(self, text: str) -> bool:
         return any(one.fullmatch(text.strip()) for one in self.patterns)
 
     def example(self, column: ColumnSchema) -> Any:
         numbers = iter(f"{part.low or 0:.4g}" for part in column.parts)
-        return re.sub("\0", lambda _: next(numbers), self.words)
+        return re.sub("\0", lambda _: next(numbers), self.words.partition(_NEXT)[0])
+
+
+def _telling(each: Sequence[Sequence[str]]) -> int | None:
+    """The place between the numbers where all words of a column differ; None if there is none.
+
+    >>> _telling([["EUR ", ""], ["", " USD"]]), _telling([["a ", " b"], ["a ", " c"]])
+    (0, 1)
+    """
+    places = ({text.strip() for text in texts} for texts in zip(*each, strict=True))
+    return next((place for place, texts in enumerate(places) if len(texts) == len(each)), None)
+
+
+def _words_of(rows_of: Counter[str]) -> list[str]:
+    """The words around the numbers of most texts, from the most frequent ones; [] if they are too many, or names."""
+    first = rows_of.most_common(1)[0][0] if rows_of else ""
+    count = first.count("\0")
+    frequent = [words for words, rows in rows_of.most_common(MOST_ONE_HOT) if rows > 1 or words == first]
+    found = [words for words in frequent if words.count("\0") == count]
+    if rows_of[first] >= MOSTLY * rows_of.total():
+        found = found[:1]
+    are_most = sum(rows_of[words] for words in found) >= MOSTLY * rows_of.total()
+    is_read = not any(_JOINED.search(words) or _NEXT in words for words in found)
+    is_named = count > 1 or all(_NAMED.search(words) for words in found)
+    is_told = len(found) == 1 or _telling([words.split("\0") for words in found]) is not None
+    return found if 1 <= count <= _MOST and are_most and is_read and is_named and is_told else []
 
 
 def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     """Whether numbers, by their places in the texts, have leading zeros, or each as many digits in all texts.
 
-    Between words or units, as many digits are no sign of a code.
+    Between words or units, as many digits are no sign of a code, nor are two or less (the score 28:31).
 
     >>> _are_codes([("1201", "1313"), ("7", "2")]), _are_codes([("120", "95"), ("80", "60")])
     (True, False)
     >>> _are_codes([("1", "12"), ("05", "10")]), _are_codes([("01", "12"), ("5", "10")])  # 1h05, but 01-5
     (False, True)
-    >>> _are_codes([("172", "315"), ("2297", "3000")], "\\0 Nm @ \\0 rpm")
-    False
+    >>> _are_codes([("172", "315"), ("2297", "3000")], "\\0 Nm @ \\0 rpm"), _are_codes([("28", "17"), ("31", "22")])
+    (False, False)
     """
     for place, texts in enumerate(numbers):
         if any(len(text) > 2 * min(place, 1) and re.match("0[0-9]", text) for text in texts):
@@ -101,7 +148,7 @@ def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     each = [text for texts in numbers for text in texts]
     if any("." in text for text in each) or all(_YEAR.fullmatch(text) for text in each):
         return False
-    if any(map(str.islower, words.partition("\0")[2])):
+    if any(map(str.islower, words.partition("\0")[2])) or max(map(len, each)) <= 2:
         return False
     return all(len(set(map(len, texts))) == 1 for texts in numbers)
 

@@ -13,7 +13,7 @@
       const found = groups[group], part = name => groups[name + group] ?? "";
       if (what === "decimal") {
         const fraction = part("fraction") || (groups[`fraction${group}2`] ?? "");
-        return Number(`${part("minus")}${part("digits")}.${fraction || 0}e${part("down")}${part("exponent") || 0}`);
+        return Number(`${part("minus")}${part("digits").replaceAll(",", "")}.${fraction || 0}e${part("down")}${part("exponent") || 0}`);
       }
       if (what === "text") return code(found || otherwise);
       if (what === "set") return code([...new Set(namesIn(found ?? "", elements[group]))].sort().join("&"));

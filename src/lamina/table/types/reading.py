@@ -61,7 +61,7 @@ class Source:
         if self.what == "decimal":
             names = (*(f"{name}{self.group}" for name in _DECIMAL), f"fraction{self.group}2")
             minus, digits, fraction, down, exponent, other = (found[name] or "" for name in names)
-            return float(f"{minus}{digits}.{fraction or other or 0}e{down}{exponent or 0}")
+            return float(f"{minus}{digits.replace(',', '')}.{fraction or other or 0}e{down}{exponent or 0}")
         text = found.groupdict().get(self.group)
         if self.what == "number":
             return None if text is None else float(text)
@@ -106,14 +106,16 @@ class Reading:
         return {"patterns": [*map(in_javascript, self.patterns)], "elements": split, "parts": parts}
 
 
-def decimal(suffix: str) -> str:
+def decimal(suffix: str, whole: str = r"\d+") -> str:
     """The pattern of a number, whose groups end in `suffix`: minus, digits, fraction, down and exponent.
+
+    The digits match `whole`; commas in them don't count.
 
     >>> re.fullmatch(decimal("_a"), "-1.5e3").groupdict()["fraction_a"]
     '5'
     """
     return (
         rf"(?:\+|(?P<minus{suffix}>-))?"
-        rf"(?:(?P<digits{suffix}>\d+)(?:\.(?P<fraction{suffix}>\d*))?|\.(?P<fraction{suffix}2>\d+))"
+        rf"(?:(?P<digits{suffix}>{whole})(?:\.(?P<fraction{suffix}>\d*))?|\.(?P<fraction{suffix}2>\d+))"
         rf"(?:[eE](?:\+|(?P<down{suffix}>-))?(?P<exponent{suffix}>\d{{1,3}}))?"
     )

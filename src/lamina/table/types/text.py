@@ -173,7 +173,7 @@ def _tells_the_target(candidate: Candidate) -> bool:
     present = len(column) - column.missing()
     if targets is None or present < _MANY or column.distinct() < _DIFFERENT * present:
         return False
-    return not candidate.looks_meant and codes_tell(column, targets())
+    return not candidate.looks_meant and codes_tell(column, *targets())
 
 
 def _is_of_words(candidate: Candidate) -> bool:

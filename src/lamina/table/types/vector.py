@@ -12,7 +12,8 @@ from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
 from lamina.table.types.reading import Reading, Source, decimal, script_beside
-from lamina.table.values import lazily
+from lamina.table.values import in_javascript, lazily
+from lamina.table.written_numbers import Form, number_of
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _MORE = rf"(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+"
@@ -21,9 +22,9 @@ _UNITS = r"mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″]"
 _SIZE = lazily(rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*({_UNITS})", re.ASCII)
 """A size with its unit."""
 
-_DEGREES = r"(\d+(?:\.\d+)?) ?°? ?"
-_POSITION = lazily(rf"{_DEGREES}([NS])[\s,;/]+{_DEGREES}([EW])", re.ASCII | re.IGNORECASE)
-"""Latitude and longitude; south and west are negative."""
+_POSITION = lazily(r"(.*[NS])[\s,;/]+(.*[EW])|([NS].*?)[\s,;/]+([EW].*)", re.IGNORECASE)
+_ANGLES = tuple(Form(measure=f"°{letter}", like=f"1°{letter}") for letter in "NE")
+"""Latitude and longitude, also in degrees, minutes and seconds; south and west are negative."""
 
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
 _DIGIT = lazily(r"[^0-9]*[0-9][^\0]*")
@@ -47,8 +48,8 @@ class Vector(Fields):
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
-    >>> Vector(count=2).read("23.5°N 99.5°W")
-    {'1': 23.5, '2': -99.5}
+    >>> Vector(count=2).read("23.5°N 99.5°W"), Vector(count=2).read("27°30'S, 9°15'36\\"E")
+    ({'1': 23.5, '2': -99.5}, {'1': -27.5, '2': 9.26})
     >>> Vector(count=2).read("48,2"), Vector().read("48,2")  # alone, it may be one number
     ({'1': 48.0, '2': 2.0}, None)
     """
@@ -78,7 +79,11 @@ class Vector(Fields):
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         used = [i for i, part in enumerate(schema.parts) if part.used]
-        return {"count": self.count, "unit": self.unit, "used": used}
+        angles = [form.page_form() for form in _ANGLES] if self.count == 2 else []
+        form, size = map(in_javascript, (_FORM, _SIZE))
+        return {
+            "count": self.count, "unit": self.unit, "used": used, "form": form, "size": size, "angles": angles
+        }  # fmt: skip
 
     def looks_like(self, text: str) -> bool:
         return self._numbers(text) is not None
@@ -88,8 +93,7 @@ class Vector(Fields):
 
         Without `count`, a text that may be a single number, such as "48,2", is not a vector.
         """
-        position = _POSITION.fullmatch(text := text.strip())
-        text, unit = _without_unit(text if position is None else _signed(position))
+        text, unit = _without_unit(_signed(text.strip()))
         found = _FORM.fullmatch(text)
         if unit not in ("", self.unit) and self.count:
             return None
@@ -124,10 +128,12 @@ class Vector(Fields):
         return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
 
 
-def _signed(position: re.Match[str]) -> str:
-    """The signed latitude and longitude of a position as text, e.g. 23.5, -99.5 for 23.5°N 99.5°W."""
-    latitude, north, longitude, east = position.groups()
-    return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
+def _signed(text: str) -> str:
+    """The signed latitude and longitude of a position as text, e.g. 23.5, -99.5 for 23.5°N 99.5°W; or the text."""
+    position = _POSITION.fullmatch(text)
+    pieces = filter(None, position.groups()) if position else ()
+    angles = [number_of(piece, form) for piece, form in zip(pieces, _ANGLES, strict=False)]
+    return ", ".join(map(repr, angles)) if angles and None not in angles else text
 
 
 def _without_unit(text: str) -> tuple[str, str]:
