@@ -8,7 +8,8 @@ import pytest
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
 from lamina.estimators.fitted import outputs_of
-from lamina.table.encode import Coded, Encoded
+from lamina.table.encode import Coded, Encoded, TableEncoder
+from lamina.table.kinds import infer
 
 ROWS = 300  # more than a block
 
@@ -126,3 +127,84 @@ def test_outputs_of_one_row_beyond_float32_are_an_error(numbers):
     model.fitted_.network.map_outputs(np.eye(2) * 3e38, np.full(2, 3e38))
     with pytest.raises(DataError, match="row 0 of X has such large values"):
         model.predict_proba(numbers[:1])
+
+
+def _many_kinds():
+    rng = np.random.default_rng(2)
+    columns = {
+        "float": rng.normal(size=ROWS),
+        "gaps": np.where(rng.random(ROWS) < 0.3, np.nan, rng.normal(size=ROWS)),
+        "whole": rng.integers(-(2**60), 2**60, ROWS),
+        "text": rng.choice([*"abc"], ROWS),
+        "many": rng.choice([f"value {i}" for i in range(20)], ROWS),
+        "text or null": [None if i % 4 == 0 else "xyz"[i % 3] for i in range(ROWS)],
+        "nan": [None if i % 4 == 0 else ("nan", "None")[i % 2] for i in range(ROWS)],
+        "flag": rng.random(ROWS) < 0.5,
+        "truth": rng.choice(["TRUE", "false"], ROWS),
+        "same": ["constant"] * ROWS,
+        "code": rng.choice([*"12"], ROWS),
+    }
+    return pl.DataFrame(columns, nan_to_null=True)
+
+
+KINDS = {
+    "polars": (lambda frame: frame, True),
+    "pandas": (pl.DataFrame.to_pandas, True),
+    "categories": (lambda frame: frame.with_columns(pl.col("text", "many").cast(pl.Categorical)), True),
+    "categories in pandas": (lambda frame: frame.to_pandas().astype({"text": "category"}), True),
+    "whole numbers as codes": (lambda frame: frame.with_columns(pl.col("code").cast(pl.Int64)), True),
+    "objects": (lambda frame: frame.to_pandas().astype(object), False),
+    "narrow": (lambda frame: frame.with_columns(pl.col("float").cast(pl.Float32)), False),
+    "bytes": (lambda frame: frame.with_columns(pl.lit(3, pl.UInt8).alias("whole")), False),
+    "nullable": (lambda frame: frame.to_pandas().convert_dtypes(), None),
+    "in another order": (lambda frame: frame.select(reversed(frame.columns)), False),
+    "more columns": (lambda frame: frame.with_columns(more=1), False),
+    "no numbers": (lambda frame: frame.with_columns(pl.lit("0.5").alias("float")), False),
+}
+
+
+@pytest.mark.filterwarnings("ignore:ignored 1 column", "ignore:left out 1 column")
+@pytest.mark.parametrize(("convert", "is_quick"), KINDS.values(), ids=KINDS)
+def test_a_row_of_a_frame_alone_is_coded_as_in_any_other_way(monkeypatch, convert, is_quick):
+    frame = _many_kinds()
+    encoder = TableEncoder(infer(frame, kinds={"code": "categorical"})).fit(frame)
+    whole = convert(frame)
+    for i in range(12):
+        row = whole[i : i + 1]
+        with monkeypatch.context() as without:
+            without.setattr("lamina.table.encode.cells_of_row", lambda *_: None)
+            expected = encoder.coded(row)
+        with monkeypatch.context() as only:
+            if is_quick:
+                only.setattr("lamina.table.encode.check", None)
+            found = encoder.coded(row)
+        assert type(found) is type(expected)
+        for name, values in vars(expected).items():
+            np.testing.assert_array_equal(getattr(found, name), values)
+            assert getattr(found, name).dtype == values.dtype
+        assert is_quick is not False or encoder._coded_row(row) is None
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.from_pandas])
+@pytest.mark.parametrize(("column", "value"), [("text1", "unseen"), ("a", np.inf)])
+def test_a_row_with_something_to_say_says_it(mixed, of_mixed, library, column, value):
+    row = mixed[:1].copy()
+    row[column] = [value]
+    with pytest.warns(UserWarning, match=f"'{column}' has .*{value}"):
+        of_mixed.predict(library(row))
+
+
+def test_classes_and_probabilities_of_a_row_are_of_one_compiled_function(mixed):
+    model = MLPClassifier(preset="fast", max_iter=2, random_state=0).fit(mixed, np.arange(ROWS) % 3)
+    model.predict(mixed[:1])
+    compiled = dict(model.fitted_.network.compiled)
+    model.predict_proba(mixed[:1])
+    assert model.fitted_.network.compiled == compiled
+
+
+@pytest.mark.parametrize("dtype", [float, int, bool])
+def test_lists_are_the_arrays_that_scikit_learn_makes_of_them(monkeypatch, of_numbers, dtype):
+    table = np.random.default_rng(0).normal(size=(3, 4)).round(1).astype(dtype).tolist()
+    found = of_numbers.predict(table)
+    monkeypatch.setattr("lamina.estimators.inputs._numbers_in", lambda X: X)
+    np.testing.assert_array_equal(found, of_numbers.predict(table))

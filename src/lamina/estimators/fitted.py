@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -249,8 +249,19 @@ class FittedModel(Generic[TargetT]):
         """The network's outputs, (rows, outputs), float32."""
         if not isinstance(rows, Coded):
             return self.computed(rows, outputs_of)
+        if self._is_row_of_classes(rows):
+            return self._of_row(rows)[0]
         with timed("computing"):
             return outputs_of_coded(self.network, self.encoder, rows)
+
+    def _is_row_of_classes(self, rows: Encoded | Coded) -> TypeGuard[Coded]:
+        return isinstance(rows, Coded) and len(rows.numbers) == 1 and isinstance(self.target, Classes)
+
+    @timed("computing")
+    def _of_row(self, row: Coded) -> tuple[np.ndarray, np.ndarray]:
+        """The outputs and the probabilities of a row; one compiled function, so that a model compiles only one."""
+        several = isinstance(self.target, Classes) and self.target.multilabel
+        return probabilities_of_coded_row(self.network, self.encoder, row, several=several)
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
@@ -279,12 +290,9 @@ class FittedModel(Generic[TargetT]):
         """
         rows, target = self.encoder.coded(table), self.target
         assert isinstance(target, Classes)
-        if not isinstance(rows, Coded) or len(rows.numbers) != 1:
+        if not self._is_row_of_classes(rows):
             return target.probabilities(_require_finite(self.outputs(rows)))
-        with timed("computing"):
-            outputs, found = probabilities_of_coded_row(
-                self.network, self.encoder, rows, several=target.multilabel
-            )
+        outputs, found = self._of_row(rows)
         _require_finite(outputs)
         return found
 

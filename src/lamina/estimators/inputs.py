@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,10 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     Masked elements become missing values. With `reset`, the estimator's `n_features_in_` and `feature_names_in_` are
     set; otherwise, the table must agree with them.
     """
-    if y is None and not reset and _is_like_training(estimator, X):
-        return X, None
+    if y is None and not reset:
+        X = _numbers_in(X)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
+        if _is_like_training(estimator, X):
+            return X, None
     _require_table(X)
     X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
     if is_frame(X):
@@ -85,6 +87,17 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
         and len(X) > 0
         and X.shape[1] == getattr(estimator, "n_features_in_", 0)
     )
+
+
+def _numbers_in(X: Any) -> Any:
+    """The array of a list of lists of numbers, as scikit-learn's check makes it; anything else is unchanged."""
+    if X.__class__ is not list:
+        return X
+    with suppress(ValueError):
+        found: np.ndarray = np.asarray(X)
+        if found.dtype.char in "?ld":
+            return found.astype(np.float64)
+    return X
 
 
 def _require_table(X: Mapping[Any, Any] | os.PathLike[str] | str) -> None:

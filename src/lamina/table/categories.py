@@ -40,6 +40,16 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     return codes
 
 
+def code_of_cell(lookup: Mapping[str, int], cell: object) -> int | None:
+    """The code of a known or missing value that is a text, a number or a boolean; None for other values."""
+    if type(cell) not in _SIMPLE:
+        return None
+    return lookup.get(value_name(cell)) or (0 if is_missing(cell) else None)
+
+
+_SIMPLE = {str, bool, int, float, type(None), np.bool_, np.int64, np.float64}
+
+
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
     """Report a column's values unseen in training, if there are any.
 

@@ -643,8 +643,8 @@ def column_names(frame: Any) -> Collection[Any] | None:
     """The names of a data frame's columns; None of a lazy frame, which would have to compute them."""
     if hasattr(type(frame), "collect"):
         return None
-    names: Any = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
-    names = getattr(frame, "columns", None) if names is None else names
+    is_arrow = hasattr(type(frame), "column_names")  # its `columns` are arrays
+    names: Any = frame.column_names if is_arrow else getattr(frame, "columns", None)
     if hasattr(names, "tolist"):  # pandas' names, which take long to iterate over
         return names.tolist()
     return tuple(names) if isinstance(names, Iterable) else None

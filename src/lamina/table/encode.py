@@ -28,12 +28,13 @@ from lamina.table._scale import (
     scaled,
     smooth_clip,
 )
-from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
+from lamina.table.categories import category_codes, code_of_cell, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.tables import Table, dense
+from lamina.table.tables import Table, cells_of_row, dense
+from lamina.table.types import Quantity
 
 
 @dataclass(frozen=True)
@@ -371,6 +372,8 @@ class TableEncoder:
             return self._without_infinity(data, _no_codes(len(data)))
         if not self._is_traceable:
             return self.transform(data)
+        if (row := self._coded_row(data)) is not None:
+            return row
         table = check(self.schema, data)
         with unknown_values(self.schema.owners) as found:
             numbers = self._work_numbers(table)
@@ -383,6 +386,35 @@ class TableEncoder:
                 )
         warn_of_unknown(found)
         return rows
+
+    def _coded_row(self, data: Any) -> Coded | None:
+        """The `coded` row of a frame that has only one, without conversions and warnings; None if it needs some."""
+        names, at, lookups = self._places
+        cells = cells_of_row(data, names, at) if names else None
+        if cells is None:
+            return None
+        codes = [code_of_cell(lookup, cells[i]) for i, lookup in lookups.items()]
+        numbers = np.array([[cells[i] for i in at]], np.float64)
+        if None in codes or np.isinf(numbers).any():
+            return None
+        return Coded(numbers, np.array([codes], np.int32))
+
+    @cached_property
+    def _places(self) -> tuple[list[str], list[int], dict[int, dict[str, int]]]:
+        """The names of a table's columns, the positions of numbers, and the codes of categories by position.
+
+        They are empty for a table without names, and if one of its columns is not itself an input.
+        """
+        schema = self.schema
+        plain, own = schema.plain.values(), {*map(id, schema.columns)}
+        is_own = [
+            one.name in plain if isinstance(one.type, Quantity) else id(one) in own for one in schema.inputs
+        ]
+        if not (schema.named and all(is_own)):
+            return [], [], {}
+        at = [schema.positions[name] for name in self._number_names]
+        lookups = {schema.positions[one.name]: one.type.spellings(one.categories) for one in schema.nominals}
+        return [column.name for column in schema.columns], at, lookups
 
     def checked_codes(self, numbers: np.ndarray, codes: np.ndarray) -> Coded | Encoded:
         """The same as `coded` for the arguments of `transform_coded`."""

@@ -18,6 +18,7 @@ from lamina.table.columns import (
     FEW,
     ArrayColumn,
     Column,
+    Once,
     import_narwhals,
     require_different,
     require_names_differ,
@@ -227,6 +228,35 @@ _NUMBERS = frozenset(_PLAIN.values())
 _BOOLEANS = {bool, np.bool_}
 
 
+# --- data frames of a single row --------------------------------------------------------------------------------------
+
+
+def cells_of_row(data: Any, names: Sequence[str], numbers: Sequence[int]) -> Sequence[object] | None:
+    """The values of a frame of pandas or polars with a single row and these columns in order, among them texts.
+
+    The result is None for any other table, and where one of the columns `numbers` has a type that is not scaled in
+    float64.
+    """
+    frame, library = type(data).__name__, type(data).__module__.partition(".")[0]
+    if frame != "DataFrame" or library not in ("pandas", "polars") or len(data) != 1:
+        return None
+    if library == "polars":
+        dtypes = data.dtypes if data.columns == names else ()
+        kinds = {type(dtypes[i]) for i in numbers} if dtypes else {object}
+        cells = data.row(0)
+    elif (
+        len(numbers) < len(names) and data.columns.tolist() == names and (row := data.iloc[0]).dtype == object
+    ):
+        cells = row.tolist()  # numbers have kept their types beside a text
+        kinds = {type(cells[i]) for i in numbers}
+    else:
+        return None
+    return cells if {kind.__name__.lower() for kind in kinds} <= _AS_FLOAT64 else None
+
+
+_AS_FLOAT64 = frozenset({"float64", "int64", "int32", "uint64", "uint32"})
+
+
 # --- data frames of few rows, whose values are taken together ---------------------------------------------------------
 
 
@@ -247,7 +277,7 @@ def _few_rows(data: Any) -> Table | None:
     types = [of_class[type(one)] for one in dtypes]
     whole = _of_one_type(data, types[0]) if len(of_class) == 1 else None
     cells: Any = _cells(data) if whole is None else whole.T
-    is_array, others = isinstance(cells, np.ndarray), cache(lambda: _frame_table(data))
+    is_array, others = isinstance(cells, np.ndarray), Once[None, Table](lambda _: _frame_table(data))
 
     def values(i: int) -> np.ndarray | None:
         """A column's values in its type; None if the type does not have them, as of a missing integer."""
@@ -261,7 +291,7 @@ def _few_rows(data: Any) -> Table | None:
     def column(i: int) -> Column:
         found = values(i)
         if found is None or (found.dtype.kind == "f" and np.isnan(found).all()):
-            return others().column(names[i])  # which says whether it is empty
+            return others[None].column(names[i])  # which says whether it is empty
         return ArrayColumn(names[i], found)
 
     def blocks(positions: Sequence[int]) -> Iterator[Block]:
@@ -290,6 +320,7 @@ def _cells(data: Any) -> Any:
     return [*zip(*data.rows(), strict=True)] if hasattr(data, "rows") else data.to_numpy(object).T
 
 
+@lru_cache
 def _type_of_cells(dtype: Any) -> np.dtype[Any] | None:
     """The NumPy dtype for a column's plain numbers or booleans, `object` for texts; None for other types."""
     name = str(dtype).lower()

@@ -78,3 +78,34 @@ def test_stacked_rows_of_bytes() -> None:
     batch = lamina.compile(lambda rows: nd.stack(*[x.astype("float32") / 255 for x in rows]))(rows)
     wanted = np.stack([x.asnumpy() for x in rows]).astype(np.float32) / np.float32(255)
     np.testing.assert_allclose(batch.asnumpy(), wanted, rtol=1e-6)
+
+
+READERS: dict[str, Callable[[Any, Any], Any]] = {
+    "scaled": lambda x, scale: x * scale + 1,
+    "twice at its place": lambda x, scale: nd.tanh(x) * (x + scale),
+    "also turned around": lambda x, scale: x * scale + nd.flip(x, axis=1),
+    "also its first column": lambda x, scale: x * scale + nd.slice_axis(x, axis=1, begin=0, end=1),
+    "only its first column": lambda x, scale: nd.slice_axis(x, axis=1, begin=0, end=1) * scale,
+    "beside another": lambda x, scale: (
+        x * nd.concat(scale.reshape((1, -1)), dim=0) + nd.concat(x * 2, x, dim=0)[:30]
+    ),
+    "of its transpose": lambda x, scale: nd.transpose(x) * 2,
+    "beside a sum": lambda x, scale: x * scale / (1 + nd.sum(nd.abs(x), axis=1, keepdims=True)),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("parts", [(9, 41), (30, 3, 8, 1, 33), (1, 1, 1)])
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_joined_array_that_only_others_read(
+    read: Callable[[Any, Any], Any], parts: tuple[int, ...], threads: int
+) -> None:
+    lamina.set_num_threads(threads)
+    random = np.random.default_rng(0)
+    arrays = [nd.array(random.normal(size=(30, n))) for n in parts]
+    scale = nd.array(random.normal(size=sum(parts)))
+    joined = np.concatenate([x.asnumpy() for x in arrays], 1)
+    with lamina.eager():
+        wanted = read(nd.array(joined), scale).asnumpy()
+    found = lamina.compile(lambda arrays, scale: read(nd.concat(*arrays, dim=1), scale))(arrays, scale)
+    np.testing.assert_array_equal(found.asnumpy(), wanted)

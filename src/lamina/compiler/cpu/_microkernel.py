@@ -183,16 +183,16 @@ class Finish:
             self.epilogue(b, row, column, value)
 
         finish = Finish(b, turned, self.is_long, by_columns=False)
-        for index, width in enumerate(widths):
-            lanes = tile[0][index].lanes
-            for first in range(0, len(tile), lanes):
-                block = [values[index] for values in tile[first : first + lanes]]
-                height = len(block)
-                nothing = b.const(0, block[0].dtype, lanes)
-                block += [nothing] * (2 ** (height - 1).bit_length() - height)
-                columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
-                finish(columns, (height,), column, row + first)
-            column = column + width
+        most = min(value.lanes for value in tile[0])
+        for first in range(0, len(tile), most):
+            columns: Tile = []
+            rows = tile[first : first + most]
+            for index, width in enumerate(widths):
+                block = [values[index] for values in rows]
+                nothing = b.const(0, block[0].dtype, block[0].lanes)
+                block += [nothing] * (2 ** (len(rows) - 1).bit_length() - len(rows))
+                columns += [[b.narrow(vector, len(rows))] for vector in transpose_vectors(b, block)[:width]]
+            finish(columns, (len(rows),), column, row + first)
 
     def _row(self, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value) -> None:
         for width, value in zip(widths, values, strict=True):

@@ -23,6 +23,8 @@ from lamina.compiler.passes.simplify import is_short
 from lamina.core.memory import LINE_BYTES
 
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
+_LONG_OF_COLUMNS = 1  # the same of a transposed tile, which has more columns than another has vectors …
+_LONG_SUMS = 64  # … after sums of so many terms, beside which a loop takes no time
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64
 """The fewest columns for which zero columns are searched for; the search costs about two columns of the product."""
@@ -89,11 +91,12 @@ def emit_product(scope: ThreadScope) -> None:
     """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
-    shape = matrix_product_of(scope.kernel)
-    stores_elements = is_turned(anchor) and anchor.shape[-1] > 1 and not shape.by_columns
+    product = matrix_product_of(scope.kernel)
+    stores_elements = is_turned(anchor) and anchor.shape[-1] > 1 and not product.by_columns
+    most = _LONG_OF_COLUMNS if product.by_columns and product.inner >= _LONG_SUMS else _LONG
     shape = replace(
-        shape,
-        long_epilogue=stores_elements or _epilogue_length(scope) > _LONG,
+        product,
+        long_epilogue=stores_elements or _epilogue_length(scope) > most,
         right_is_finite=_is_finite(module, anchor.inputs[1]),
     )
     right = scope.memory.find(anchor.inputs[1])

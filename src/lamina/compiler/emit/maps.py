@@ -27,7 +27,7 @@ from lamina.compiler.llvm.random import (
 )
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
-from lamina.core.lowering import Reshape, Scatter
+from lamina.core.lowering import Elementwise, Reshape, Scatter
 
 
 def emit_map(scope: ThreadScope) -> None:
@@ -92,10 +92,9 @@ def _emit_join(scope: ThreadScope) -> bool:
     Also returns False for fewer than three arrays along an axis before the last. There the usual loops select the array
     cheaply, since all lanes read the same array.
     """
-    joins = [node for node in scope.kernel.members if node.is_op("concat")]
-    if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
+    joined = _joined(scope)
+    if joined is None:
         return False
-    (joined,) = joins
     is_last = joined.params["axis"] == len(joined.shape) - 1
     if len(joined.inputs) < _FEWEST_PARTS and not is_last:
         return False
@@ -108,6 +107,25 @@ def _emit_join(scope: ThreadScope) -> bool:
                 _emit_part(scope, joined, part, start, shares)
             start += part.shape[joined.params["axis"]]
     return True
+
+
+def _joined(scope: ThreadScope) -> Node | None:
+    """The concatenation of which each element of the kernel reads its own; None if there are none or several."""
+    found: dict[Node, bool] = {}
+    seen: set[tuple[Node, bool]] = set()
+    stack = [(node, True) for node in scope.kernel.stores]
+    while stack:
+        node, is_own = stack.pop()
+        is_own = is_own and node.shape == scope.kernel.domain
+        if (node, is_own) in seen or scope.memory.find(node) is not None:
+            continue
+        seen.add((node, is_own))
+        if node.is_op("concat"):
+            found[node] = found.get(node, True) and is_own
+        is_own = is_own and isinstance(node.lowering, Elementwise)
+        stack.extend((x, is_own) for x in node.inputs)
+    joins = [node for node, is_own in found.items() if is_own]
+    return joins[0] if len(joins) == 1 else None
 
 
 def _emit_part(

@@ -181,7 +181,7 @@ def _is_dataset(X: Any) -> bool:
 
 def _is_lazy(X: Any) -> bool:
     is_polars = type(X).__module__.startswith("polars")
-    return is_polars and hasattr(X, "collect_schema") and hasattr(X, "collect_batches")
+    return is_polars and hasattr(type(X), "collect_schema") and hasattr(type(X), "collect_batches")
 
 
 def blocks_of(X: Any) -> Blocks:
