@@ -140,7 +140,7 @@ def test_a_retired_preset_names_what_took_its_place():
 @pytest.mark.slow
 def test_medium_stops_where_its_validation_score_no_longer_improves():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 3))
+    X = rng.normal(size=(300, 8))
     y = X[:, 0] + 3 * rng.normal(size=300)
     settings = {"preset": "medium", "hidden_layer_sizes": 32, "members": 2, "random_state": 0}
     of_noise, to_the_end = (
@@ -151,6 +151,17 @@ def test_medium_stops_where_its_validation_score_no_longer_improves():
     assert MLPRegressor(**settings).fit(X, np.sin(X[:, 0])).n_iter_ > 128
     unvalidated = MLPRegressor(**settings, max_iter=40, early_stopping=False).fit(X, y)
     assert unvalidated.n_iter_ == 40  # a training loss says nothing of the best epoch
+
+
+@pytest.mark.slow
+def test_medium_does_not_stop_where_the_rate_hinders_it():
+    """A rough series without noise: scores rest while the rate is high, and rise when it falls."""
+    X = np.linspace(0, 1, 400)[:, None]
+    y = np.cumsum(np.random.default_rng(0).normal(size=400))
+    settings = {"preset": "medium", "hidden_layer_sizes": 32, "members": 2, "random_state": 0}
+    model, of_scores = (MLPRegressor(**settings, scoring=scoring).fit(X, y) for scoring in (None, "r2"))
+    assert of_scores.n_iter_ < 192 < model.n_iter_ == 256
+    assert 1 - model.score(X, y) < 0.9 * (1 - of_scores.score(X, y))
 
 
 @pytest.mark.slow

@@ -165,6 +165,17 @@ def test_patience_begins_anew_while_the_mean_of_the_last_scores_improves():
         assert not list(again.run())
 
 
+def test_only_epochs_that_learn_noise_use_up_the_patience():
+    """From the second epoch, means of two of the walk's losses are .37, .65, 1.69, 1.84, .56 and 1.27."""
+    scores = [-0.5, *[-0.7] * 6]
+    for are_losses, window, epochs in ((False, 2, 4), (True, 2, 6), (True, None, 4)):
+        walk, again = (Walk(7, [EarlyStopping(3, window=window)], scores) for _ in range(2))
+        walk.scores_are_losses = again.scores_are_losses = are_losses
+        assert len(list(walk.run())) == epochs
+        again.restore(*walk.state())
+        assert not list(again.run())
+
+
 @pytest.mark.parametrize(
     "third, least, epochs",
     [([-2.0, -1.99], 0.0, 30), ([-2.0, -1.99], 0.01, 14), ([-2.0, -1.9], 0.01, 30), ([-2.0, -2.1], 0.0, 14)],

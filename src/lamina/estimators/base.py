@@ -485,6 +485,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         training = training_of(
             network, loss, settings, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
         )
+        training.scores_are_losses = shown_score(self._chosen_scoring())[0] == "loss"
         if len(held_out) > 1 and self._may_have_path(settings) and self._chosen_scoring() is None:
             training.losses_of_parts = losses_of_parts(self.fitted_.target, held_out, self._factor)
         return training

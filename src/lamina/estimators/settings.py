@@ -241,9 +241,10 @@ class TrainingSettings:
     n_iter_no_change: Annotated[Setting[int | float | str | None], About(
         "the number of epochs without improvement after which training stops. 'auto': a quarter of all epochs; "
         "math.inf: never. 'mean', or None with 'default' and 'medium': a 16th of all epochs (at least 8), in which "
-        "neither the validation score nor its mean over the last 8th of all epochs improves. 'cycle', or None with "
-        "'realmlp': at the end of the third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered "
-        "the validation loss by less than 1 % (or did not improve a given `scoring`).",
+        "neither the validation score nor its mean over the last 8th of all epochs improves, while the training loss "
+        "is below the validation loss (with another `scoring`: whatever the losses). 'cycle', or None with 'realmlp': "
+        "at the end of the third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered the "
+        "validation loss by less than 1 % (or did not improve a given `scoring`).",
         "cycle", medium="mean", fast="auto", sklearn=10,
         rule=must(_is_patience, "a whole number >= 1 (or math.inf)"))] = OPEN
     tol: Annotated[Setting[float], About(

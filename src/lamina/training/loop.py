@@ -97,6 +97,8 @@ class Loop:
     """Whether `state` is valid after Ctrl-C, rather than only between epochs."""
     part_losses: Sequence[float] = ()
     """The `part_losses` of the last epoch."""
+    scores_are_losses: bool = False
+    """Whether a validation score is the negative mean loss, which compares with the training loss."""
 
     def __init__(self, epochs: int, observers: Sequence[Observer] = (), tolerance: float = 0.0) -> None:
         self.epochs, self.observers = epochs, list(observers)
@@ -257,10 +259,12 @@ class EarlyStopping(Observer):
 
     Epochs are compared with the best epoch, by the validation score, higher is better, or without validation rows by
     the training loss. With `window`, training also goes on while the mean score of the last `window` epochs improves:
-    at a high learning rate, single scores are noisy.
+    at a high learning rate, single scores are noisy. Nor does it end while the mean training loss of these epochs is at
+    least that of validation rows, if scores are losses: what hinders networks that don't learn noise is the learning
+    rate and dropout, which fall later.
     """
 
-    def __init__(self, patience: float, tolerance: float = 0.0, window: int = 1) -> None:
+    def __init__(self, patience: float, tolerance: float = 0.0, window: int | None = None) -> None:
         self._patience, self._tolerance, self._window = patience, tolerance, window
 
     def on_begin(self, loop: Loop) -> None:
@@ -271,12 +275,14 @@ class EarlyStopping(Observer):
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         """Stop, if the patience is exhausted."""
-        last = loop.past[max(epoch.number - self._window, 0) : epoch.number]
+        last = loop.past[max(epoch.number - (self._window or 1), 0) : epoch.number]
         scores = [-one.loss if one.score is None else one.score for one in last]
         mean = sum(scores) / len(scores)
         improved = scores[-1] > self._best + self._tolerance or mean > self._best_mean + self._tolerance
         self._best, self._best_mean = max(self._best, scores[-1]), max(self._best_mean, mean)
-        self._waited = 0 if improved else self._waited + 1
+        is_judged = bool(self._window) and loop.scores_are_losses
+        learns_noise = not is_judged or sum(one.loss for one in last) < -sum(scores)
+        self._waited = 0 if improved else self._waited + learns_noise
         if self._waited >= self._patience:
             loop.stop()
 
