@@ -30,6 +30,7 @@ from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, 
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import INT32, Builder, Pointer, Value, Variable
+from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
 _ROW_VECTORS, _MANY_REGISTERS = 16, 32
@@ -200,7 +201,7 @@ class BlockedProduct(ProductCode):
         return accumulate(self.b, left, right, height, widths, terms, initial, unroll)
 
     def _by_panels(self, part: _Part, tile: Callable[[_Panel, Value, int], None], *, of_pairs: bool) -> None:
-        """Loop over panels of B, for each over tiles or pairs of rows; the first block's loop packs the panels."""
+        """Loop over panels of B, for each over tiles or pairs of rows; the first block's loop packs and prefetches."""
         b, is_whole = self.b, self.blocking.is_whole
         is_first = None if is_whole else part.is_first(b)
         step = PAIR if of_pairs and is_whole else self.shape.tile.rows
@@ -208,7 +209,15 @@ class BlockedProduct(ProductCode):
 
         def one(column: Value, width: int) -> None:
             panel = self._packed(part, column, width, is_first, of_pairs)
-            cover(b, self.shape.rows, step, part.block, partial(tile, panel))
+            following = None if is_whole else self._following_panel(column + width, part)
+
+            def rows(row: Value, height: int) -> None:
+                if is_first is not None and following is not None:
+                    with b.if_(is_first):
+                        self._prefetch(following, row - part.rows[0], height, nominal)
+                tile(panel, row, height)
+
+            cover(b, self.shape.rows, step, part.block, rows)
 
         bounds = part.columns
         is_all = (bounds[0].constant, bounds[1].constant) == (0, self.shape.columns)
@@ -320,6 +329,23 @@ class BlockedProduct(ProductCode):
         left = self.left
         offset = row * left.row_stride + first_k * left.inner_stride
         return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
+
+    def _following_panel(self, column: Value, part: _Part) -> RightPanel:
+        """The panel to pack after the one that ends before `column`: the next, or the first of the next part."""
+        b = self.b
+        wraps = b.greater_equal(column, part.columns[1])
+        next_k = b.where(wraps, part.next_k, part.first_k)
+        return self._source(next_k, b.where(wraps, part.columns[0], column))
+
+    def _prefetch(self, panel: RightPanel, row: Value, height: int, width: int) -> None:
+        """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
+        b = self.b
+        share = -(-self.blocking.inner // self.blocking.rows)
+        line = LINE_BYTES // self.dtype.itemsize
+        with b.loop(row * share, (row + height) * share) as k:
+            start = panel.row(b, k, self.dtype)
+            for last in range(line - 1, width, line):  # it may begin anywhere in its first line
+                b.prefetch(b.offset(start, last, self.dtype))
 
     # --- sums ----------------------------------------------------------------------------------------------------
 

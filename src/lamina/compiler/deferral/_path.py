@@ -57,10 +57,7 @@ class Path:
 
     @property
     def is_due(self) -> bool:
-        """Whether to use a compiled program now.
-
-        Each time that the program is discarded, twice as many uses are required before it is compiled again.
-        """
+        """Whether to use a compiled program now: each one discarded doubles the uses before the next is compiled."""
         if self.plan is not None or not self._given_up:
             return True
         self._uses = (self._uses + 1) % (1 << self._given_up)
@@ -146,10 +143,7 @@ class Path:
     def fill(
         self, group: Sequence[int], placed: Sequence[int], results: dict[int, Any], values: list[Any]
     ) -> list[Change]:
-        """The changes that store the contents of the arrays at the positions `group` in these pending arrays.
-
-        An array in `placed` also gets a released tape node, as after a backward pass.
-        """
+        """The changes that store results in the arrays `group`; those in `placed` also get a released tape node."""
         changes: list[Change] = []
         for i in group:
             entry, out = self._maker[i], values[i]
@@ -451,10 +445,7 @@ class Debt:
         self._program, self._turn = Turn(), Turn()
 
     def run_compiled(self) -> None:
-        """Execute the compiled program, after which `pay` only has to store its results, if they aren't yet.
-
-        Raises the same errors as `Path.run_compiled`.
-        """
+        """Execute the compiled program, after which `pay` stores results; raises as `Path.run_compiled`."""
         self.path.run_compiled(self._values, self._numbers, self._program, self._after)
 
     def _after(self, ran: Ran) -> list[Change]:

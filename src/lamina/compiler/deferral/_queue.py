@@ -105,10 +105,7 @@ class DeferralQueue:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
-        """Record that a step of the user's program may begin here.
-
-        `recording` is true if the reason is the start of gradient recording.
-        """
+        """Record that a step of the user's program may begin here, perhaps since gradient `recording` starts."""
         if pending.is_open:
             if not recording or self.current.has_recorded:
                 self.end("a step begins")
@@ -218,10 +215,7 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Do the pending work: store the compiled program's results, or compute operator by operator.
-
-        The caller must use the context `concrete`.
-        """
+        """Do the pending work inside `concrete`: store the program's results, or compute operator by operator."""
         try:
             debt.pay()
         finally:
@@ -239,10 +233,7 @@ class DeferralQueue:
         return entry.path
 
     def _fall_back(self, now: Sequence) -> Sequence | None:
-        """Compute the deferred events, since the program departs from the known sequences, and observe later events.
-
-        Returns the sequence to continue with; None if another call has ended it.
-        """
+        """Compute the deferred events and observe later ones; None if another call has ended the sequence."""
         end = now.cursor
         with interrupts_later(), concrete():
             now.is_halfway, now.next = True, None
@@ -378,10 +369,7 @@ class DeferralQueue:
         return now, now.cursor
 
     def _observing(self, now: Sequence, key: Any, place: Any) -> Sequence | None:
-        """The sequence in which to observe an event on the device `place`. Deferred events are computed first.
-
-        None if the caller should try again, because the event can be deferred or begins a new sequence.
-        """
+        """The sequence in which to observe an event on device `place`; None if the caller should try again."""
         if now.cursor.parent is not None and now.cursor.place is not place:
             self.end("the program continues on another device")
             return None
@@ -417,10 +405,7 @@ class DeferralQueue:
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
-        """Remove events that are not deferred, and all events if there are still too many.
-
-        This limits the memory of programs that never repeat.
-        """
+        """Remove events that are not deferred, or all if too many are left, to limit the memory."""
         self._entries, todo = 0, [self._root]
         while todo:
             entry = todo.pop()

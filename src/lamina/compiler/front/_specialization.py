@@ -89,10 +89,7 @@ class Specialization:
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
-        """The first row of a matrix as an array; the other rows follow it in memory.
-
-        A small matrix is copied to the memory of the previous call, which avoids binding the step again.
-        """
+        """The first row of a matrix as an array, before the others; a small matrix reuses the last call's memory."""
         if not context.is_host:
             return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
         if rows.nbytes > _KEPT_ROWS_BYTES:
@@ -104,10 +101,7 @@ class Specialization:
         return self._row
 
     def _array(self, slot: int, arguments: Sequence[Array]) -> Array:
-        """The array in an input slot during a call.
-
-        Arguments come from `arguments`, as the step's list may already belong to another call.
-        """
+        """The array in an input slot during a call; arguments are in `arguments`, not in the step's list."""
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
 

@@ -57,10 +57,7 @@ R = TypeVar("R")
 
 
 class CompiledFunction(StandsFor, Generic[P, R]):
-    """A function compiled to machine code, specialized to its arguments' shapes and dtypes.
-
-    Call it like the original function. See `lamina.compile`.
-    """
+    """A function compiled to machine code, called like the original one. See `lamina.compile`."""
 
     def __init__(
         self,
@@ -230,10 +227,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- specializations -----------------------------------------------------------------------------------------
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
-        """The specialization for a call, compiled if necessary, and the sorted arguments.
-
-        The specialization is None if the call must run eagerly.
-        """
+        """The specialization for a call, compiled if necessary (None: run eagerly), and the sorted arguments."""
         if state.runs_as_written:
             return None, self._sorted_arguments(call)[0]
         known = self._known(call)
@@ -371,10 +365,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
-        """Limit the memory of specializations, and warn once if the arguments keep changing.
-
-        If there are too many specializations, the oldest is removed. All but the latest forget their last arguments.
-        """
+        """Limit the memory of specializations and of their arguments, and warn once if arguments keep changing."""
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lamina.compiler.llvm._arithmetic import Arithmetic
+from lamina.compiler.llvm._emitter import suffix_of
 from lamina.compiler.llvm.values import BOOL, UINT64, DType, Operand, Value, type_name
 
 _LANE_BYTES = 64
@@ -55,9 +56,7 @@ class Reductions(Arithmetic):
         return self.result(f"zext i{mask.lanes} {bits} to i64", UINT64)
 
     def bits_mask(self, bits: Value, lanes: int) -> Value:
-        """A mask of `lanes` lanes from the lowest bits of a uint64."""
-        if lanes == 64:
-            return self.result(f"bitcast {bits.typed} to {type_name(BOOL, lanes)}", BOOL, lanes)
+        """A mask of `lanes` lanes, fewer than 64, from the lowest bits of a uint64."""
         low = self._register(f"trunc {bits.typed} to i{lanes}")
         return self.result(f"bitcast i{lanes} {low} to {type_name(BOOL, lanes)}", BOOL, lanes)
 
@@ -68,8 +67,7 @@ class Reductions(Arithmetic):
 
     def compress(self, vector: Value, mask: Value) -> Value:
         """Move the lanes where the mask is true to the front; the lanes after them are unspecified."""
-        suffix = f"v{vector.lanes}{type_name(vector.dtype)}"
-        function = f"llvm.experimental.vector.compress.{suffix}"
+        function = f"llvm.experimental.vector.compress.{suffix_of(vector)}"
         self.module.declare(f"declare {vector.type} @{function}({vector.type}, {mask.type}, {vector.type})")
         call = f"call {vector.type} @{function}({vector.typed}, {mask.typed}, {vector.type} poison)"
         return self.result(call, vector.dtype, vector.lanes)
