@@ -21,8 +21,8 @@ import lamina
 from lamina import nd
 from lamina.core.state import call_each_step
 from lamina.estimators import base
-from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators.fitted import own_outputs
+from lamina.estimators.training import EnsembleTraining
 
 TABLES = (
     "adult", "california", "breast_cancer", "digits", "Chile", "Males", "Hdma", "HI", "flchain", "VerbAgg", "hastie",

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import lamina
 from lamina import nd
-from lamina.estimators._engine import JoblibMembers
+from lamina.estimators.training import JoblibMembers
 from lamina.training.loop import Observer
 
 rng = np.random.default_rng(0)

@@ -10,7 +10,6 @@ import pytest
 
 import lamina
 from lamina import MLPRegressor, nd
-from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
 from lamina.estimators.architecture import Architecture
@@ -18,6 +17,7 @@ from lamina.estimators.data import Data
 from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
+from lamina.estimators.training import EnsembleTraining
 
 
 @pytest.mark.parametrize("estimator, table", [("MLPClassifier", "iris"), ("MLPRegressor", "diabetes")])

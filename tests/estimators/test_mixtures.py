@@ -13,13 +13,13 @@ from tables import SHARES, classifier, mixture, new_table, regressor, targets_of
 import lamina
 from lamina import nd
 from lamina.errors import DataError
-from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble, mean_by_shares
 from lamina.estimators.settings import Settings
+from lamina.estimators.training import EnsembleTraining
 from lamina.files.tensors import load_tensors, save_tensors
 
 FRAME, NEW = training_table(), new_table()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DECLARATIONS, USE = "lamina/estimators/settings.py", "lamina/estimators/_engine.py"
+DECLARATIONS, USE = "lamina/estimators/settings.py", "lamina/estimators/training.py"
 
 DECLARED = """\
     input_noise: Annotated[Setting[float], About(

@@ -5,12 +5,12 @@ import pytest
 
 import lamina
 from lamina import nd
-from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
+from lamina.estimators.training import EnsembleTraining
 
 RNG = np.random.default_rng(3)
 ROWS = Data(

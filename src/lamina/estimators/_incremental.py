@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.compiler.deferral import eager
-from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._sharded import training_of
 from lamina.estimators.base import encoder_of
 from lamina.estimators.data import Data
 from lamina.estimators.inputs import check_inputs, with_weight
 from lamina.estimators.presets import fewest_members
 from lamina.estimators.settings import Settings
+from lamina.estimators.training import EnsembleTraining
 from lamina.table.kinds import infer
 
 

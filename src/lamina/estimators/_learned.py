@@ -13,7 +13,6 @@ from sklearn.exceptions import NotFittedError
 
 from lamina.errors import DataError, LaminaError, MissingPackageError
 from lamina.estimators import importance
-from lamina.estimators._engine import without_network
 from lamina.estimators.data import Data, Parts
 from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
 from lamina.estimators.fitted import FittedModel, hidden_of, outputs_of
@@ -23,6 +22,7 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.shapley import BACKGROUND_ROWS, Explanation, Game, explained
 from lamina.estimators.targets import AnyTarget, Classes, Numbers
+from lamina.estimators.training import without_network
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_rows

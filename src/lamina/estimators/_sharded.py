@@ -17,12 +17,12 @@ from lamina.core.memory import aligned_empty
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator, OrderedSum, world
 from lamina.errors import DataError
-from lamina.estimators._engine import STREAMS_BITS, EnsembleTraining, Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.data import Batches
 from lamina.estimators.network import Ensemble, Weight
 from lamina.estimators.settings import Settings
+from lamina.estimators.training import STREAMS_BITS, EnsembleTraining, Piece
 from lamina.nd.ndarray import NDArray
 
 _STREAMS = 1 << 8  # random streams of a member's shard in one step, more than there are layers

@@ -21,7 +21,6 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import inputs, presets
-from lamina.estimators._engine import EnsembleTraining, Learner, progress
 from lamina.estimators._initialize import architecture_for, build_network
 from lamina.estimators._learned import Embedding, Views
 from lamina.estimators._sharded import training_of
@@ -37,6 +36,7 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import with_target
 from lamina.estimators.text_targets import targets_and_folds, with_text_targets
+from lamina.estimators.training import EnsembleTraining, Learner, progress
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
 from lamina.table.columns import named

@@ -77,13 +77,13 @@ class Heard(SearchObserver):
 @pytest.fixture
 def held(monkeypatch):
     """Of trials that run side by side the second begins when a later one is trained, which then waits for it."""
-    another = threading.Event()
+    another, plain = threading.Event(), worker.train
 
     def train(job, shared):
         if job.tried.number == 1:
             assert another.wait(60)
-            return worker.train(job, shared)
-        outcome = worker.train(job, shared)
+            return plain(job, shared)
+        outcome = plain(job, shared)
         another.set()
         return outcome
 

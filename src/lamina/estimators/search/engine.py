@@ -31,7 +31,6 @@ from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._engine import at_a_time
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
@@ -62,6 +61,7 @@ from lamina.estimators.search.trial import (
 from lamina.estimators.search.worker import Blackboard, Event, Job, Outcome, SideBySide
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.estimators.targets import Classes
+from lamina.estimators.training import at_a_time
 from lamina.support import messages
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
