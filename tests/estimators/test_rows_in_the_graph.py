@@ -150,6 +150,12 @@ def _many_kinds():
 KINDS = {
     "polars": (lambda frame: frame, True),
     "pandas": (pl.DataFrame.to_pandas, True),
+    "arrow": (pl.DataFrame.to_arrow, True),
+    "narrow in arrow": (lambda frame: frame.with_columns(pl.col("float").cast(pl.Float32)).to_arrow(), False),
+    "categories in arrow": (
+        lambda frame: frame.with_columns(pl.col("text").cast(pl.Categorical)).to_arrow(),
+        True,
+    ),
     "categories": (lambda frame: frame.with_columns(pl.col("text", "many").cast(pl.Categorical)), True),
     "categories in pandas": (lambda frame: frame.to_pandas().astype({"text": "category"}), True),
     "whole numbers as codes": (lambda frame: frame.with_columns(pl.col("code").cast(pl.Int64)), True),

@@ -89,7 +89,7 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
     )
 
 
-def _numbers_in(X: Any) -> Any:
+def _numbers_in(X: object) -> object:
     """The array of a list of lists of numbers, as scikit-learn's check makes it; anything else is unchanged."""
     if X.__class__ is not list:
         return X

@@ -387,7 +387,7 @@ class TableEncoder:
         warn_of_unknown(found)
         return rows
 
-    def _coded_row(self, data: Any) -> Coded | None:
+    def _coded_row(self, data: object) -> Coded | None:
         """The `coded` row of a frame that has only one, without conversions and warnings; None if it needs some."""
         names, at, lookups = self._places
         cells = cells_of_row(data, names, at) if names else None

@@ -232,29 +232,37 @@ _BOOLEANS = {bool, np.bool_}
 
 
 def cells_of_row(data: Any, names: Sequence[str], numbers: Sequence[int]) -> Sequence[object] | None:
-    """The values of a frame of pandas or polars with a single row and these columns in order, among them texts.
+    """The values of a frame of pandas, polars or pyarrow that has a single row, and these columns in order.
 
-    The result is None for any other table, and where one of the columns `numbers` has a type that is not scaled in
-    float64.
+    The result is None for any other table, where one of the columns `numbers` has a type that is not scaled in
+    float64, and for pandas' frames of numbers alone.
     """
-    frame, library = type(data).__name__, type(data).__module__.partition(".")[0]
-    if frame != "DataFrame" or library not in ("pandas", "polars") or len(data) != 1:
+    library = type(data).__module__.partition(".")[0]
+    if type(data).__name__ != _FRAMES.get(library) or len(data) != 1:
         return None
-    if library == "polars":
-        dtypes = data.dtypes if data.columns == names else ()
-        kinds = {type(dtypes[i]) for i in numbers} if dtypes else {object}
-        cells = data.row(0)
-    elif (
-        len(numbers) < len(names) and data.columns.tolist() == names and (row := data.iloc[0]).dtype == object
-    ):
-        cells = row.tolist()  # numbers have kept their types beside a text
-        kinds = {type(cells[i]) for i in numbers}
+    if library == "pandas":
+        # Numbers keep their types beside a text.
+        if (
+            len(numbers) == len(names)
+            or data.columns.tolist() != names
+            or (row := data.iloc[0]).dtype != object
+        ):
+            return None
+        cells = row.tolist()
+        kinds = {type(cells[i]).__name__ for i in numbers}
+    elif (data.columns if library == "polars" else data.column_names) != names:
+        return None
+    elif library == "polars":
+        dtypes, cells = data.dtypes, data.row(0)
+        kinds = {type(dtypes[i]).__name__.lower() for i in numbers}
     else:
-        return None
-    return cells if {kind.__name__.lower() for kind in kinds} <= _AS_FLOAT64 else None
+        dtypes, cells = data.schema.types, [column[0].as_py() for column in data.columns]
+        kinds = {str(dtypes[i]) for i in numbers}
+    return cells if kinds <= _AS_FLOAT64 else None
 
 
-_AS_FLOAT64 = frozenset({"float64", "int64", "int32", "uint64", "uint32"})
+_FRAMES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table"}
+_AS_FLOAT64 = frozenset({"float64", "double", "int64", "int32", "uint64", "uint32"})
 
 
 # --- data frames of few rows, whose values are taken together ---------------------------------------------------------

@@ -14,8 +14,10 @@ from lamina import autograd, nd
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._microkernel import Finish
 from lamina.compiler.cpu._products import is_turned, product_shape, wants_transposed_right
 from lamina.compiler.cpu.machine import NAMED_MACHINES, compiling_for
+from lamina.compiler.cpu.target import shared_kernels
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.passes.graph import Input, Node
 from lamina.core.primitive import REGISTRY
@@ -311,3 +313,27 @@ def test_a_single_row_has_the_bits_that_it_has_among_others(columns, dtype):
     found = product(nd.slice_axis(x, axis=1, begin=0, end=1), weight).asnumpy()
     np.testing.assert_array_equal(found, product(x, weight).asnumpy()[:, :1])
     np.testing.assert_allclose(found, x.asnumpy()[:, :1] @ weight.asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("terms", "is_loop"), [(128, True), (10, False)])
+def test_work_on_a_transposed_tile_is_written_once_after_long_sums(
+    terms: int, is_loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles: list[tuple[bool, int]] = []
+    write = Finish._columns
+
+    def noted(finish: Finish, tile: list[list[Any]], *others: Any) -> None:
+        tiles.append((finish.is_long, len(tile)))
+        write(finish, tile, *others)
+
+    monkeypatch.setattr(Finish, "_columns", noted)
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+    shared_kernels.clear()
+    x, w, scale = (
+        nd.array(along(shape, False, np.float32, 0)) for shape in ((64, terms), (75, terms), (1, 75))
+    )
+    found = lamina.compile(lambda x, w, scale: nd.dot(x, w, transpose_b=True) * scale + 1)(x, w, scale)
+    assert len(tiles) > 1 and {is_long for is_long, _ in tiles} == {is_loop}
+    with lamina.eager():
+        wanted = nd.dot(x, w, transpose_b=True) * scale + 1
+    np.testing.assert_array_equal(found.asnumpy(), wanted.asnumpy())

@@ -24,7 +24,7 @@ from lamina.core.memory import LINE_BYTES
 
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _LONG_OF_COLUMNS = 1  # the same of a transposed tile, which has more columns than another has vectors …
-_LONG_SUMS = 64  # … after sums of so many terms, beside which a loop takes no time
+_LONG_SUMS = 64  # … after sums of this many terms, beside which a loop takes little time
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64
 """The fewest columns for which zero columns are searched for; the search costs about two columns of the product."""

@@ -110,7 +110,7 @@ def _emit_join(scope: ThreadScope) -> bool:
 
 
 def _joined(scope: ThreadScope) -> Node | None:
-    """The concatenation of which each element of the kernel reads its own; None if there are none or several."""
+    """The concatenation that a kernel reads only at the index that it computes; None if there are none or several."""
     found: dict[Node, bool] = {}
     seen: set[tuple[Node, bool]] = set()
     stack = [(node, True) for node in scope.kernel.stores]
