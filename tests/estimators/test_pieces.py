@@ -90,6 +90,16 @@ def test_a_rough_column_of_few_values_learns_each() -> None:
     assert chosen_pieces([few], None, (), 3).exact[2] == 40
 
 
+@pytest.mark.parametrize("weight", [None, 0.3])
+def test_effects_of_other_inputs_are_not_noise_along_a_column(weight: float | None) -> None:
+    """Maps with other meridians: the points of a coast are rough, whatever is added for a map."""
+    maps = RNG.integers(0, 12, ROWS)
+    target = (OF_EACH_VALUE[FEW] + 20 * OF_EACH_VALUE[maps] + NOISE + 5 * CONTINUOUS)[:, None]
+    table = dataclasses.replace(data(target, FEW, CONTINUOUS), codes=maps[:, None].astype(np.int32))
+    table = table if weight is None else weighted(table, np.where(RNG.random(ROWS) < 0.5, weight, 1.0))
+    assert chosen_pieces([table], None, (), 2).exact == {0: 40}
+
+
 def test_a_smooth_column_is_told() -> None:
     target = (np.sin(VALUES[AT] / 2e4) + NOISE)[:, None]
     assert chosen_pieces([data(target, VALUES[AT])], None, (), 1) == Pieces(64, {}, frozenset({0}))

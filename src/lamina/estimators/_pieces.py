@@ -36,6 +36,11 @@ _LEAST_TOLERANCE = 2.0**-40  # its reciprocal is a float32 in the whole encoded 
 _INTERACTS = 8.0  # minimum `interaction` of a column of labels
 _FEWEST_LABELS = 20  # with `_KNOWN_ROWS` rows each; of fewer, two or three values decide
 _MOST_PRODUCTS = 128  # products of a target and another input that are examined
+_MOST_OUTPUTS = 16  # of a target whose linear part is removed
+_MOST_INPUTS = 256  # numbers and indicators in that part, each with `_ROWS_AN_INPUT` rows
+_ROWS_AN_INPUT = 4
+_DEPENDENT = 1e-6  # variance of sums of inputs that others determine, as a share of the greatest variance
+_FEW_CATEGORIES = 64  # maximum categories of a column in that part
 _COPIES = 0.95  # correlation with a column that others don't tell more about
 _GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
 
@@ -85,7 +90,8 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
     column of few values learns each repeated value, as do labels, whose effect shows with another input only. A
     rough column of many values gets enough pieces for an arbitrary function, and a smooth column relies on the
     embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's
-    rows decide whether a column is rough or smooth. The number of repeated values is the maximum over all members.
+    rows decide whether a column is rough or smooth. A column of few values is also rough if what a linear function of
+    all inputs leaves of the target is. The number of repeated values is the maximum over all members.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -98,7 +104,9 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
     single = every.of(_without_copies(first, rows[0], _GROUPED_ROWS))
     rough, smooth, exact = dict[int, int](), set[int](), dict[int, int]()
     some = every.of(slice(None, None, -(-len(every.at) // _GROUPED_ROWS)))
-    others = _others(first, rows[0][some.at])
+    # Products of outliers would look like labels.
+    others = np.clip(_inputs(first, rows[0][some.at], _FEWEST), -3, 3)
+    left = _unexplained(first, rows[0][some.at], some)
     for j in range(numbers):
         if constrained and constrained[j]:
             continue
@@ -106,6 +114,8 @@ def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], nu
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
         few = _has_few_values(column, most_values)
         pieces = _rough_pieces(of_members, few, every, single, most_values, usual)
+        if few and not pieces and left is not None:
+            pieces = _rough_pieces(of_members, few, left, left, most_values, usual)
         if (
             few
             and not pieces
@@ -129,6 +139,24 @@ def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | N
     return None if (chosen == chosen[0]).all() else chosen.astype(np.float64)
 
 
+def _unexplained(data: Data, rows: np.ndarray, seen: _Looked) -> _Looked | None:
+    """These rows with what a linear function of all inputs leaves of their targets, float64 (rows, outputs).
+
+    Effects of other inputs look like noise along a column, and hide its own. The result is None if there are too many
+    inputs or outputs.
+    """
+    target = seen.target
+    outputs = int(target.max(initial=0)) + 1 if target.ndim == 1 else target.shape[1]
+    found = _inputs(data, rows, _FEW_CATEGORIES)
+    found = np.concatenate([found, np.ones((len(found), 1))], axis=1)
+    if outputs > _MOST_OUTPUTS or found.shape[1] > min(_MOST_INPUTS, len(found) // _ROWS_AN_INPUT):
+        return None
+    wanted = np.eye(outputs)[target.astype(np.intp)] if target.ndim == 1 else target.astype(np.float64)
+    weighted = found if seen.weights is None else seen.weights[:, None] * found
+    coefficients = np.linalg.lstsq(weighted.T @ found, weighted.T @ wanted, _DEPENDENT)[0]
+    return seen._replace(target=wanted - found @ coefficients)
+
+
 def _rough_pieces(
     columns: Sequence[np.ndarray], few: bool, every: _Looked, single: _Looked, most_values: int, usual: int
 ) -> int:
@@ -140,12 +168,12 @@ def _rough_pieces(
     Args:
         columns: the column's values in each member's rows.
         few: whether the column has few values.
-        every: all rows of the first member.
-        single: the distinct rows of the first member, on which groups are compared.
+        every: rows of the first member, and their targets.
+        single: the distinct ones of these rows, on which groups are compared.
         most_values: the maximum number of breakpoints.
         usual: the number of pieces of a column that is not rough.
     """
-    values, most = columns[0], 0
+    values, most = columns[0][every.at], 0
     if few:
         most = min(max(len(np.unique(column)) for column in columns), most_values) - 1
         if most < _FEWEST:
@@ -154,7 +182,7 @@ def _rough_pieces(
             return most
     # In a column of few values, equal rows may be a coincidence rather than copies.
     some = every.of(slice(None, None, -(-len(values) // _GROUPED_ROWS))) if most else single
-    values = values[some.at]
+    values = columns[0][some.at]
     for rows in _ROWS_A_GROUP[: 1 if most else None]:  # with few values, groups only join rare values
         groups = len(values) // rows
         if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
@@ -360,18 +388,15 @@ def interaction(
     return float(np.minimum(*each).max())
 
 
-def _others(data: Data, rows: np.ndarray) -> np.ndarray:
-    """The inputs that columns may interact with: numbers, and indicators of few categories.
-
-    They are standardized, and at most 3 in magnitude, as products of outliers would look like labels.
-    """
+def _inputs(data: Data, rows: np.ndarray, categories: int) -> np.ndarray:
+    """The standardized inputs: numbers, and indicators of the columns with at most `categories` categories."""
     columns = [data.numeric[rows].astype(np.float64)]
     for codes in () if data.codes is None else data.codes[rows].T:
-        if codes.max(initial=0) < _FEWEST:
-            columns.append(np.eye(_FEWEST)[codes])
+        if codes.max(initial=0) < categories:
+            columns.append(np.eye(categories)[codes])
     found = np.concatenate(columns, axis=1)
     spread = found.std(axis=0)
-    return np.clip((found - found.mean(axis=0)) / np.where(spread > 0, spread, 1), -3, 3)[:, spread > 0]
+    return ((found - found.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
