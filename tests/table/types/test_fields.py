@@ -1,5 +1,6 @@
 """URLs, e-mail and IP addresses, versions, telephone numbers, several numbers, objects: their parts."""
 
+import datetime
 import ipaddress
 import json
 import random
@@ -269,6 +270,39 @@ def test_several_words_around_numbers_are_a_category():
     )  # of the words before the numbers
     np.testing.assert_array_equal(number.numbers(), [0.5, 977, 1954, np.nan, np.nan])
     assert words.mapped(str, object).tolist() == ["EUR", "USD", "", "None", "None"]
+
+
+PERIODS = {
+    "%m/%d/%Y - %m/%d/%Y": "mdy", "%d.%m.%Y–%d.%m.%Y": "dmy", "%Y-%m-%d to %Y-%m-%d": "", "%Y-%m-%d/%Y-%m-%d": "",
+    "%b %d, %Y - %b %d, %Y": "", "%d/%m/%y bis %d/%m/%y": "dmy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", PERIODS)
+def test_periods_are_a_date_and_days(form):
+    begins = [datetime.date(2011, 1, 5) + datetime.timedelta(R.randrange(700)) for _ in range(N)]
+    lengths = [R.randrange(1, 90) for _ in range(N)]
+    first = [index for index in range(len(form)) if form.startswith("%", index)][3]
+    texts = [
+        begin.strftime(form[:first]) + (begin + datetime.timedelta(days)).strftime(form[first:])
+        for begin, days in zip(begins, lengths, strict=True)
+    ]
+    with pytest.warns(DataWarning, match=r"'x' holds periods of two dates, but 'TBD' in row 300 "):
+        column = judged(as_column(pl.Series("x", [*texts, "TBD", None])), None, True)
+    assert (column.type.tag, column.type.order, column.missing) == ("period", PERIODS[form], 1)
+    start, days, *season = column.type.split(column, as_column(pl.Series("x", texts)))
+    epoch = datetime.date(1970, 1, 1)
+    assert start.numbers().tolist() == [(begin - epoch).days for begin in begins]
+    assert days.numbers().tolist() == lengths
+    np.testing.assert_allclose(np.hypot(*(one.numbers() for one in season)), 1)
+
+
+def test_periods_may_be_open():
+    texts = [f"{2000 + i % 20}-{i % 12 + 1:02} - {'present' if i % 3 else '2021-01'}" for i in range(N)]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    _, days, *_ = column.type.split(column, as_column(pl.Series("x", texts)))
+    assert column.type.tag == "period" and column.parts[1].missing == sum(i % 3 > 0 for i in range(N))
+    assert np.isnan(days.numbers()).tolist() == [i % 3 > 0 for i in range(N)]
 
 
 def test_patterns_of_earlier_versions_are_read_as_before():
