@@ -261,6 +261,12 @@ def test_what_looks_alike_is_no_number(texts):
 
 
 def test_ordinals_and_seasons_of_a_target_are_classes():
+    frame = pl.DataFrame({"x": range(60), "class": ["1st", "2nd", "3rd"] * 20})
+    assert (
+        infer(frame, "x")["class"].type.tag == "category"
+    )  # a few ordinals are categories, many are numbers
+    frame = frame.with_columns(year=pl.Series([f"{i % 15 + 4}th" for i in range(60)]))
+    assert infer(frame, "x")["year"].type.tag == "written number"
     for texts in (["1st", "2nd", "3rd"], ["1998-99", "1999-00", "2000-01"]):
         assert infer(pl.DataFrame({"x": range(60), "y": texts * 20}), "y").target.task == "classification"
 

@@ -399,10 +399,14 @@ class Form:
     decimal_by: str = ""
 
     @property
+    def is_ordinal(self) -> bool:
+        """Whether numbers are ordinals, such as 3rd."""
+        return _ORDINAL.search(self.like) is not None
+
+    @property
     def names_classes(self) -> bool:
         """Whether few different numbers of the format may be classes: ranges, fractions, ordinals and seasons."""
-        ordinal_or_season = _ORDINAL.search(self.like) or _SEASON.fullmatch(self.like)
-        return self.ranges or self.fractions or ordinal_or_season is not None
+        return self.ranges or self.fractions or self.is_ordinal or _SEASON.fullmatch(self.like) is not None
 
     def page_form(self) -> dict[str, Any]:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""

@@ -305,6 +305,15 @@ def test_periods_may_be_open():
     assert np.isnan(days.numbers()).tolist() == [i % 3 > 0 for i in range(N)]
 
 
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+@pytest.mark.parametrize("rows", [60, N])
+def test_repeated_texts_are_categories_in_any_table(make, rows):
+    schema = infer(
+        make({"x": [f"Room {i % 20 * 7}" for i in range(rows)], "y": [i % 7 / 8 for i in range(rows)]})
+    )
+    assert [part.type.tag for part in schema["x"].parts] == ["number", "category"]
+
+
 def test_patterns_of_earlier_versions_are_read_as_before():
     kind = type_from_dict({"tag": "pattern", "words": "\0,\0 of \0"})
     assert kind.read("1,200 of 3") == {"1": 1.0, "2": 200.0, "3": 3.0}

@@ -122,7 +122,7 @@ class Fields(Composite):
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
         absent = sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
         parts = _flagged_once([self.part(one) for one in self._columns(schema, found, positions)], absent)
-        if self.keeps_whole and _REPEATED * len(values) <= len(column):
+        if self.keeps_whole and _REPEATED * column.distinct() <= len(column):
             parts.append(Category().learn(column, named=True))
         return replace(schema, parts=tuple(parts))
 
