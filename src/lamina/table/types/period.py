@@ -15,7 +15,7 @@ from lamina.table.dates import DateForm, found_form, is_date, requested_form, sh
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.date import Date
 from lamina.table.types.fields import Field, Fields
-from lamina.table.types.reading import Reading, script_beside
+from lamina.table.types.reading import script_beside
 from lamina.table.values import lazily
 
 _TO = lazily(r"\s*(?:[–—/-]|\.\.\.?|\b(?:to|until|till|through|bis)\b)\s*", re.IGNORECASE)
@@ -79,9 +79,6 @@ class Period(Fields):
     def part(self, column: Column) -> ColumnSchema:
         is_start = column.name.endswith(": start")
         return Date().learned(column, column.numbers(), named=True) if is_start else super().part(column)
-
-    def reading(self, schema: ColumnSchema) -> Reading | None:
-        return None
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         used = [i for i, part in enumerate(schema.parts) if part.used]
