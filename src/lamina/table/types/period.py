@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,13 +69,12 @@ class Period(Fields):
         form = DateForm(self.order, pivot=self.pivot)
         starts, ends = (form.days(texts) for texts in zip(*pairs, strict=True))
         is_open = np.array([_OPEN.fullmatch(last) is not None for _, last in pairs])
-        turns = 2 * np.pi / _YEAR * starts
-        rows = np.column_stack([starts, ends - starts, np.sin(turns), np.cos(turns)])
         is_read = ~np.isnan(starts) & (is_open | ~np.isnan(ends))
-        found = [
-            dict(zip(self.fields, row, strict=True)) for row in np.where(np.isnan(rows), None, rows).tolist()
-        ]
-        return [fields if is_such else None for fields, is_such in zip(found, is_read.tolist(), strict=True)]
+        turns = 2 * np.pi / _YEAR * starts
+        columns = starts, ends - starts, np.sin(turns), np.cos(turns)
+        numbers = [[None if math.isnan(x) else x for x in column.tolist()] for column in columns]
+        rows = (dict(zip(self.fields, row, strict=True)) for row in zip(*numbers, strict=True))
+        return [row if is_such else None for row, is_such in zip(rows, is_read.tolist(), strict=True)]
 
     def part(self, column: Column) -> ColumnSchema:
         is_start = column.name.endswith(": start")
