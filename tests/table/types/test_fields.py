@@ -297,6 +297,19 @@ def test_periods_are_a_date_and_days(form):
     np.testing.assert_allclose(np.hypot(*(one.numbers() for one in season)), 1)
 
 
+def test_single_dates_among_periods_have_no_days():
+    days = [datetime.date(2011, 1, 5) + datetime.timedelta(i) for i in range(N)]
+    texts = [
+        f"{day:%b %d, %Y}" + (f" to {day + datetime.timedelta(9):%b %d, %Y}" if i % 3 else "")
+        for i, day in enumerate(days)
+    ]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    found = column.type.split(column, as_column(pl.Series("x", texts)))
+    assert column.type.tag == "period" and found[1].numbers().tolist() == [9 * (i % 3 > 0) for i in range(N)]
+    few = judged(as_column(pl.Series("x", [f"{day:%b %d, %Y}" for day in days])), None, True)
+    assert few.type.tag == "calendar"
+
+
 def test_periods_may_be_open():
     texts = [f"{2000 + i % 20}-{i % 12 + 1:02} - {'present' if i % 3 else '2021-01'}" for i in range(N)]
     column = judged(as_column(pl.Series("x", texts)), None, True)

@@ -90,7 +90,7 @@ class Pattern(Fields):
         only_joined = set().union(*found) <= set("\0-. ")
         is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
         is_name = begins_with_letters and not (is_single and is_measured)
-        is_name = is_name or (len(found) > 1 and not is_measured)  # 86-1B, 77-27S
+        is_name = is_name or (len(found) > 1 and not all(map(_NAMED.search, found)))  # 86-1B, 77-27S
         differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
         if differs and (is_name or only_joined or any(map(_count, numbers))):
             return None  # INV-17-3; 978-3-16; 1/1, 2/1, …

@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.table.columns import Column, value_name
 from lamina.table.dates import DateForm, found_form, is_date, requested_form, shape_of
-from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.date import Date
 from lamina.table.types.fields import Field, Fields
 from lamina.table.types.reading import script_beside
@@ -28,13 +28,13 @@ _YEAR = 365.2425
 class Period(Fields):
     """Two dates, in any format: the first as days since 1970-01-01 and its place in the year, and the days between.
 
-    The second date may be open, as in "May 2019 - present".
+    The second date may be open, as in "May 2019 - present". A single date among periods has 0 days.
 
     Attributes:
         order, pivot: the format of the dates, see `DateForm`.
 
     >>> found = Period(order="mdy").read("09/20/2011 - 10/28/2011")
-    >>> found["start"], found["days"], Period().read("2011-09-20 to ?")["days"], Period().read("2011-09-20")
+    >>> found["start"], found["days"], Period().read("2011-09-20 to ?")["days"], Period().read("to 2011")
     (15237.0, 38.0, None, None)
     """
 
@@ -52,8 +52,8 @@ class Period(Fields):
         return _dates(text) is not None
 
     def _found(self, candidate: Candidate) -> Fields | None:
-        if not candidate.first.are_most(self.looks_like):
-            return None
+        if candidate.first.share(lambda text: _between(shape_of(text.strip())) is not None) < 1 - MOSTLY:
+            return None  # dates, at most with a few periods
         pairs = [(pair, rows) for text, rows in candidate.texts if (pair := _dates(text))]
         told = requested_form(candidate.dates) if candidate.dates else None
         texts, counts = zip(*((text, rows) for pair, rows in pairs for text in pair), strict=True)
@@ -87,10 +87,11 @@ class Period(Fields):
 
 
 def _dates(text: str) -> tuple[str, str] | None:
-    """The texts of the two dates of a period; None for other texts."""
+    """The texts of the two dates of a period, the same for a single date; None for other texts."""
     text = text.strip()
-    span = _between(shape_of(text))
-    return span and (text[: span[0]], text[span[1] :])
+    if (span := _between(shape_of(text))) is not None:
+        return text[: span[0]], text[span[1] :]
+    return (text, text) if is_date(text) else None
 
 
 @lru_cache(4096)
