@@ -26,7 +26,7 @@ from lamina.table.stream.statistics import TableStatistics
 from lamina.table.target import target_values
 from lamina.table.types import Category, WrittenNumber
 from lamina.table.types.base import type_from_dict
-from lamina.table.written_numbers import described, form_of, number_of
+from lamina.table.written_numbers import Form, described, form_of, number_of
 
 LOCALES = [
     "en_US",
@@ -258,6 +258,16 @@ def test_several_units_ordinals_and_signs_in_words(texts, numbers):
 )  # fmt: skip
 def test_what_looks_alike_is_no_number(texts):
     assert read(texts) is None
+
+
+def test_ordinals_in_forms_of_earlier_versions_are_read_as_before():
+    form = Form(measure="th grade", like="9th grade")
+    assert [number_of(text, form) for text in ("9th grade", "12th Grade", "11th grade.", "7")] == [
+        9,
+        12,
+        11,
+        7,
+    ]
 
 
 def test_ordinals_and_seasons_of_a_target_are_classes():
