@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import json
+import pickle
 import random
 import warnings
 from urllib.parse import urlsplit
@@ -318,6 +319,14 @@ def test_periods_may_be_open():
     assert np.isnan(days.numbers()).tolist() == [i % 3 > 0 for i in range(N)]
 
 
+def test_types_are_pickled_after_use():
+    kind = judged(as_column(pl.Series("x", [f"Room {i % 40}" for i in range(N)])), None, True).type
+    assert kind.read("Room 7") == {"1": 7.0}
+    assert pickle.loads(pickle.dumps(kind)) == kind and pickle.loads(pickle.dumps(kind)).read("Room 7") == {
+        "1": 7.0
+    }
+
+
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
 @pytest.mark.parametrize("rows", [60, N])
 def test_repeated_texts_are_categories_in_any_table(make, rows):
@@ -335,6 +344,7 @@ def test_patterns_of_earlier_versions_are_read_as_before():
 def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
     urls = [f"https://example.com/{i % 30}/a" for i in range(N)]
     assert isinstance(infer(pl.DataFrame({"u": urls[:8] * 30}))["u"].type, Category)
+    assert isinstance(infer(pl.DataFrame({"u": [*urls[:8] * 30, None]}))["u"].type, Category)
     parts = infer(pl.DataFrame({"u": urls}))["u"].parts
     assert parts[-1].name == "u" and len(parts[-1].categories) == 30
 

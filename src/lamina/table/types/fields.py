@@ -89,8 +89,10 @@ class Fields(Composite):
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
-        if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
+        if candidate.choice is not None or not candidate.is_text:
             return None
+        if column.distinct() <= MOST_ONE_HOT + 1 and len(candidate.counts) <= MOST_ONE_HOT:
+            return None  # few values, beside missing ones
         kind = self._found(candidate)
         if kind is None:
             return None

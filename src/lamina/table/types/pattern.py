@@ -121,9 +121,9 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
     first = rows_of.most_common(1)[0][0] if rows_of else ""
     count = first.count("\0")
     frequent = [words for words, rows in rows_of.most_common(MOST_ONE_HOT) if rows > 1 or words == first]
-    found = [words for words in frequent if words.count("\0") == count]
+    found = sorted(words for words in frequent if words.count("\0") == count)
     if rows_of[first] >= MOSTLY * rows_of.total():
-        found = found[:1]
+        found = [first]
     are_most = sum(rows_of[words] for words in found) >= MOSTLY * rows_of.total()
     is_read = not any(_JOINED.search(words) or _NEXT in words for words in found)
     is_named = count > 1 or all(_NAMED.search(words) for words in found)
