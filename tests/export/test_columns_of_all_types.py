@@ -34,6 +34,9 @@ COLUMNS = {
     "written number": [f"${R.randrange(1000, 99999):,}" for _ in range(N)],
     "mixed": [R.choice(["none", f"{R.randrange(999)}"]) if i % 3 else f"{i}" for i in range(N)],
     "list": ["|".join(R.sample(["Comedy", "Drama", "Horror", "War"], 2)) for _ in range(N)],
+    "period": [
+        f"{DAY + datetime.timedelta(i)} to {DAY + datetime.timedelta(i + R.randrange(90))}" for i in range(N)
+    ],
     "phone": [f"({R.choice([415, 212])}) {R.randrange(200, 999)}-{R.randrange(9999):04}" for _ in range(N)],
     "ip": [str(ipaddress.IPv4Address(R.getrandbits(32))) for _ in range(N)],
     "email": [f"user{i}@{R.choice(['a.com', 'b.org'])}" for i in range(N)],

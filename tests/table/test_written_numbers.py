@@ -26,7 +26,7 @@ from lamina.table.stream.statistics import TableStatistics
 from lamina.table.target import target_values
 from lamina.table.types import Category, WrittenNumber
 from lamina.table.types.base import type_from_dict
-from lamina.table.written_numbers import described, form_of, number_of
+from lamina.table.written_numbers import Form, described, form_of, number_of
 
 LOCALES = [
     "en_US",
@@ -260,7 +260,23 @@ def test_what_looks_alike_is_no_number(texts):
     assert read(texts) is None
 
 
+def test_ordinals_in_forms_of_earlier_versions_are_read_as_before():
+    form = Form(measure="th grade", like="9th grade")
+    assert [number_of(text, form) for text in ("9th grade", "12th Grade", "11th grade.", "7")] == [
+        9,
+        12,
+        11,
+        7,
+    ]
+
+
 def test_ordinals_and_seasons_of_a_target_are_classes():
+    frame = pl.DataFrame({"x": range(60), "class": ["1st", "2nd", "3rd"] * 20})
+    assert (
+        infer(frame, "x")["class"].type.tag == "category"
+    )  # a few ordinals are categories, many are numbers
+    frame = frame.with_columns(year=pl.Series([f"{i % 15 + 4}th" for i in range(60)]))
+    assert infer(frame, "x")["year"].type.tag == "written number"
     for texts in (["1st", "2nd", "3rd"], ["1998-99", "1999-00", "2000-01"]):
         assert infer(pl.DataFrame({"x": range(60), "y": texts * 20}), "y").target.task == "classification"
 
@@ -438,7 +454,7 @@ def test_scores_are_no_durations():
     chance = random.Random(0)
     scores = [f"{chance.randint(18, 40)}:{chance.randint(18, 40)}" for _ in range(200)]
     frame = pl.DataFrame({"handball": scores, "x": range(200)})
-    assert infer(frame)["handball"].kind == "categorical"
+    assert [part.name for part in infer(frame)["handball"].parts] == ["handball: 1", "handball: 2"]
     laps = [f"{chance.randint(18, 40)}:{chance.randint(0, 59):02}" for _ in range(200)]
     assert infer(frame.with_columns(handball=pl.Series(laps)))["handball"].high > 40 * 60
 

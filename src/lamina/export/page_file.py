@@ -31,6 +31,7 @@ from lamina.table import types
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
 from lamina.table.types import ColumnSchema, Mixed
+from lamina.table.types.period import Period
 from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import page_words
 
@@ -366,7 +367,7 @@ def _form(column: Column, table: Table) -> dict[str, Any]:
 def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Data of the page's parsers of texts that is stored once for all columns: shapes of dates, words of numbers."""
     readers = {column.get("reader") for column in columns}
-    found = {"dates": page_shapes()} if "date" in readers else {}
+    found = {"dates": page_shapes()} if readers & {"date", Period.tag} else {}
     return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag, Vector.tag} else {})
 
 

@@ -89,7 +89,7 @@ def is_date(text: str) -> bool:
     >>> [is_date(text) for text in ("2024-02-29", "1/31/24 10:30", "3 May 2024", "2024", "1.5", "20240503")]
     [True, True, True, False, False, False]
     """
-    return _layout(_shape(_plain(text))) is not None
+    return _layout(shape_of(text)) is not None
 
 
 def day_in(text: str) -> float | None:
@@ -106,6 +106,11 @@ def day_in(text: str) -> float | None:
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def shape_of(text: str) -> str:
+    """The shape of a text: in lower case, with every digit as 0."""
+    return _shape(_plain(text))
 
 
 def _plain(text: str) -> str:
@@ -263,7 +268,7 @@ def unknown_zone(text: str) -> str:
     >>> unknown_zone("2024-05-03 10:15 Mars/Phobos"), unknown_zone("2024-05-03 10:15 Asia/Tokyo")
     ('mars/phobos', '')
     """
-    layout = _layout(_shape(_plain(text)))
+    layout = _layout(shape_of(text))
     return layout.region if layout and layout.region not in ("", *zone_names()) else ""
 
 

@@ -113,6 +113,9 @@ class _Lazy:
         setattr(self, name, found)
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Lazy, self._given
+
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """A pattern that is compiled on first use.

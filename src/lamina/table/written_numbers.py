@@ -32,30 +32,11 @@ _PLAIN_SIGNS = str.maketrans(
     }
 )  # fmt: skip
 
-_CURRENCIES = {
-    "$": "$ us$ usd dollar dollars", "€": "€ eur euro euros", "£": "£ gbp pound sterling", "¥": "¥ jpy yen",
-    "CN¥": "cn¥ rmb cny yuan", "₹": "₹ inr rs rs. rupees", "₽": "₽ rub", "₩": "₩ krw", "₺": "₺ try", "₪": "₪ ils nis",
-    "฿": "฿ thb baht", "₫": "₫ vnd", "₱": "₱ php", "₦": "₦ ngn", "₴": "₴ uah", "CHF": "chf sfr fr.", "zł": "zł pln",
-    "Kč": "kč czk", "Ft": "huf", "kr": "kr kr. sek nok dkk", "A$": "a$ au$ aud", "C$": "c$ ca$ cad", "NZ$": "nz$ nzd",
-    "HK$": "hk$ hkd", "S$": "s$ sgd", "R$": "r$ brl", "MX$": "mx$ mxn", "R": "zar", "₿": "₿ btc", "NT$": "nt$ twd",
-}  # fmt: skip
-_CURRENCY = {text: sign for sign, texts in _CURRENCIES.items() for text in texts.split()}
-
+_FILE = Path(__file__).with_name("number_words.txt")
+_LINES = [line.split("|") for line in _FILE.read_text("utf-8").splitlines()]
+_CURRENCY = {text: sign for kind, sign, *texts in _LINES if kind == "currency" for text in texts}
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
-_SCALE_WORDS = {
-    word: power
-    for power, words in {
-        3: "thousand thousands tsd tausend millier milliers tys tusen duizend тыс",
-        4: "万 萬",
-        5: "lakh lakhs lac",
-        6: "mn mln mio mill million millions millionen miljoen miljoner millioner milioni milione millones milhões млн",
-        7: "crore crores cr",
-        8: "億 亿",
-        9: "bn bln mrd md mld mia billion billions milliard milliards milliarde milliarden miljard miliardi млрд",
-        12: "tn trillion trillions",
-    }.items()
-    for word in words.split()
-}
+_SCALE_WORDS = {word: int(power) for kind, power, *words in _LINES if kind == "power" for word in words}
 
 _PREFIXES = {
     "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
@@ -82,7 +63,6 @@ _LENGTHS = {
 _POWERS = {"m²": (2, "_²|_2|sq _|sq. _|sq._|sq_|square _"), "m³": (3, "_³|_3|cu _|cu. _|cubic _")}
 """Areas and volumes: the power of the length, for which _ stands."""
 
-_FILE = Path(__file__).with_name("units.txt")
 _SIZES = {
     word.replace("_", length): (base, size**power)
     for base, (power, words) in _POWERS.items()
@@ -90,8 +70,9 @@ _SIZES = {
     for length in lengths.split()
     for word in words.split("|")
 } | {
-    word: (base, float(size))
-    for base, size, *words in (line.split("|") for line in _FILE.read_text("utf-8").splitlines())
+    word: (kind, float(size))
+    for kind, size, *words in _LINES
+    if kind not in ("currency", "power")
     for word in words
 }
 """Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit.
@@ -121,7 +102,9 @@ _BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bi
 _ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
 _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
-_SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and not sign.isalpha())
+_SIGNS = "".join(
+    re.escape(sign) for sign in dict.fromkeys(_CURRENCY.values()) if len(sign) == 1 and not sign.isalpha()
+)
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
 _NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
@@ -399,10 +382,14 @@ class Form:
     decimal_by: str = ""
 
     @property
+    def is_ordinal(self) -> bool:
+        """Whether numbers are ordinals, such as 3rd."""
+        return _ORDINAL.search(self.like) is not None
+
+    @property
     def names_classes(self) -> bool:
         """Whether few different numbers of the format may be classes: ranges, fractions, ordinals and seasons."""
-        ordinal_or_season = _ORDINAL.search(self.like) or _SEASON.fullmatch(self.like)
-        return self.ranges or self.fractions or ordinal_or_season is not None
+        return self.ranges or self.fractions or self.is_ordinal or _SEASON.fullmatch(self.like) is not None
 
     def page_form(self) -> dict[str, Any]:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lamina.table.columns import ArrayColumn
+from lamina.table.dates import page_shapes
 from lamina.table.types import Mixed, Ordered
+from lamina.table.types.period import Period
 from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import Form, form_of, number_in_form, page_words
 
@@ -132,6 +134,30 @@ POSITIONS = [
    "12 s 3 e", "N 3 S 4 E 5", "5 N 3 cm", "1, 2 N", "10S 5", "N, E", "POINT(2 3)", "-1.5 N, 3 E", "°N °E",
     "1 2 x", "x 1 2", "1,, 2", "[1e2, null]", "1 x 2 cm", "1;2|", "(1 2", " 3 x 4 ",
 ]  # fmt: skip
+
+
+PERIODS = [
+    "09/20/2011 - 10/28/2011", "2011-09-20 to 2011-10-28", "20 Sep 2011 – present", "Sep 20, 2011 - ?",
+    "2011-09/2011-10", "2011-10-28 10:00 - 2011-10-29",
+    "9/31/2011 - 10/2/2011", "9/20/2011", "5 - 7", "2011-09-20-2011-10-28", "10:30 - 11:30",
+    "1.2.2011 bis 3.4.2011", "2011-09-20 to", "to 2011", "2011-12-31/2011-02-30", " 9/20/2011 -9/21/2011 ", "soon",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["mdy", "dmy", ""])
+def test_periods_are_read_alike(blank, order):
+    kind = Period(order=order)
+    schema = kind.learn(ArrayColumn("x", np.array(PERIODS, object)), True)
+    columns = kind.split(schema, ArrayColumn("x", np.array(PERIODS, object)))
+    script = SCRIPT + "; const readDate = dateReader(shapes);"
+    given = [script, page_words(), Period.page_script, kind.page_data(schema), PERIODS]
+    reader = READ_PARTS.replace("${script}", "const shapes = shared.shapes; ${script}")
+    found = np.array(
+        blank.evaluate(reader, [script, page_words() | {"shapes": page_shapes()}, *given[2:]]), float
+    )
+    np.testing.assert_allclose(
+        found, np.column_stack([column.numbers() for column in columns]), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_positions_are_read_alike(blank):

@@ -1,7 +1,9 @@
 """URLs, e-mail and IP addresses, versions, telephone numbers, several numbers, objects: their parts."""
 
+import datetime
 import ipaddress
 import json
+import pickle
 import random
 import warnings
 from urllib.parse import urlsplit
@@ -271,6 +273,69 @@ def test_several_words_around_numbers_are_a_category():
     assert words.mapped(str, object).tolist() == ["EUR", "USD", "", "None", "None"]
 
 
+PERIODS = {
+    "%m/%d/%Y - %m/%d/%Y": "mdy", "%d.%m.%Y–%d.%m.%Y": "dmy", "%Y-%m-%d to %Y-%m-%d": "", "%Y-%m-%d/%Y-%m-%d": "",
+    "%b %d, %Y - %b %d, %Y": "", "%d/%m/%y bis %d/%m/%y": "dmy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", PERIODS)
+def test_periods_are_a_date_and_days(form):
+    begins = [datetime.date(2011, 1, 5) + datetime.timedelta(R.randrange(700)) for _ in range(N)]
+    lengths = [R.randrange(1, 90) for _ in range(N)]
+    first = [index for index in range(len(form)) if form.startswith("%", index)][3]
+    texts = [
+        begin.strftime(form[:first]) + (begin + datetime.timedelta(days)).strftime(form[first:])
+        for begin, days in zip(begins, lengths, strict=True)
+    ]
+    with pytest.warns(DataWarning, match=r"'x' holds periods of two dates, but 'TBD' in row 300 "):
+        column = judged(as_column(pl.Series("x", [*texts, "TBD", None])), None, True)
+    assert (column.type.tag, column.type.order, column.missing) == ("period", PERIODS[form], 1)
+    start, days, *season = column.type.split(column, as_column(pl.Series("x", texts)))
+    epoch = datetime.date(1970, 1, 1)
+    assert start.numbers().tolist() == [(begin - epoch).days for begin in begins]
+    assert days.numbers().tolist() == lengths
+    np.testing.assert_allclose(np.hypot(*(one.numbers() for one in season)), 1)
+
+
+def test_single_dates_among_periods_have_no_days():
+    days = [datetime.date(2011, 1, 5) + datetime.timedelta(i) for i in range(N)]
+    texts = [
+        f"{day:%b %d, %Y}" + (f" to {day + datetime.timedelta(9):%b %d, %Y}" if i % 3 else "")
+        for i, day in enumerate(days)
+    ]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    found = column.type.split(column, as_column(pl.Series("x", texts)))
+    assert column.type.tag == "period" and found[1].numbers().tolist() == [9 * (i % 3 > 0) for i in range(N)]
+    few = judged(as_column(pl.Series("x", [f"{day:%b %d, %Y}" for day in days])), None, True)
+    assert few.type.tag == "calendar"
+
+
+def test_periods_may_be_open():
+    texts = [f"{2000 + i % 20}-{i % 12 + 1:02} - {'present' if i % 3 else '2021-01'}" for i in range(N)]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    _, days, *_ = column.type.split(column, as_column(pl.Series("x", texts)))
+    assert column.type.tag == "period" and column.parts[1].missing == sum(i % 3 > 0 for i in range(N))
+    assert np.isnan(days.numbers()).tolist() == [i % 3 > 0 for i in range(N)]
+
+
+def test_types_are_pickled_after_use():
+    kind = judged(as_column(pl.Series("x", [f"Room {i % 40}" for i in range(N)])), None, True).type
+    assert kind.read("Room 7") == {"1": 7.0}
+    assert pickle.loads(pickle.dumps(kind)) == kind and pickle.loads(pickle.dumps(kind)).read("Room 7") == {
+        "1": 7.0
+    }
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+@pytest.mark.parametrize("rows", [60, N])
+def test_repeated_texts_are_categories_in_any_table(make, rows):
+    schema = infer(
+        make({"x": [f"Room {i % 20 * 7}" for i in range(rows)], "y": [i % 7 / 8 for i in range(rows)]})
+    )
+    assert [part.type.tag for part in schema["x"].parts] == ["number", "category"]
+
+
 def test_patterns_of_earlier_versions_are_read_as_before():
     kind = type_from_dict({"tag": "pattern", "words": "\0,\0 of \0"})
     assert kind.read("1,200 of 3") == {"1": 1.0, "2": 200.0, "3": 3.0}
@@ -279,6 +344,7 @@ def test_patterns_of_earlier_versions_are_read_as_before():
 def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
     urls = [f"https://example.com/{i % 30}/a" for i in range(N)]
     assert isinstance(infer(pl.DataFrame({"u": urls[:8] * 30}))["u"].type, Category)
+    assert isinstance(infer(pl.DataFrame({"u": [*urls[:8] * 30, None]}))["u"].type, Category)
     parts = infer(pl.DataFrame({"u": urls}))["u"].parts
     assert parts[-1].name == "u" and len(parts[-1].categories) == 30
 

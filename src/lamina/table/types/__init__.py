@@ -18,6 +18,7 @@ from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Coordinate, Number
 from lamina.table.types.ordered import Ordered, ordered_by
 from lamina.table.types.pattern import Pattern
+from lamina.table.types.period import Period
 from lamina.table.types.phone import Phone
 from lamina.table.types.pixel import Pixel
 from lamina.table.types.quantity import Quantity
@@ -51,6 +52,6 @@ __all__ = [
 for _type in (
     Category, Pixel, Version, Vector, Coordinate, Interval, Number, Date, Calendar, TimeOfDay, Duration, Boolean,
     Sentences, Identifier, Text, Pattern, Ordered, WrittenNumber, Mixed, Missing, Constant, RowNumbers, Alike,
-    Uncounted, Unreadable, Dropped, Lists, Phone, IpAddress, Email, Url, Record,
+    Uncounted, Unreadable, Dropped, Lists, Period, Phone, IpAddress, Email, Url, Record,
 ):  # fmt: skip
     register(_type())

@@ -89,8 +89,10 @@ class Fields(Composite):
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
-        if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
+        if candidate.choice is not None or not candidate.is_text:
             return None
+        if column.distinct() <= MOST_ONE_HOT + 1 and len(candidate.counts) <= MOST_ONE_HOT:
+            return None  # few values, beside missing ones
         kind = self._found(candidate)
         if kind is None:
             return None
@@ -122,7 +124,7 @@ class Fields(Composite):
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
         absent = sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
         parts = _flagged_once([self.part(one) for one in self._columns(schema, found, positions)], absent)
-        if self.keeps_whole and _REPEATED * len(values) <= len(column):
+        if self.keeps_whole and _REPEATED * column.distinct() <= len(column):
             parts.append(Category().learn(column, named=True))
         return replace(schema, parts=tuple(parts))
 

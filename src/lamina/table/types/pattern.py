@@ -18,7 +18,7 @@ from lamina.table.values import lazily
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = lazily(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?", re.ASCII)
 _SPECIAL = lazily(r"[\\^$.*+?()\[\]{}|/]")
-_YEAR = lazily("1[0-9]{3}|20[0-9]{2}")
+_YEAR, _RECENT = lazily("1[0-9]{3}|20[0-9]{2}"), lazily("1[89][0-9]{2}|20[0-9]{2}")
 _JOINED = lazily("\0[.,]\0")
 """Numbers with only a point or a comma between them: 1.2.3, 3.497.670-0, or decimal commas."""
 _GROUPED = lazily(r"[1-9]\d{0,2}\.\d{3}", re.ASCII)
@@ -88,10 +88,11 @@ class Pattern(Fields):
         ]
         begins_with_letters = any(any(map(str.isalpha, words.partition("\0")[0])) for words in found)
         only_joined = set().union(*found) <= set("\0-. ")
-        is_measured = len(numbers) == 1 and any("." in text or "," in text for text in texts)
-        if candidate.differs and (
-            only_joined or any(map(_count, numbers)) or (begins_with_letters and not is_measured)
-        ):
+        is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
+        is_name = begins_with_letters and not (is_single and is_measured)
+        is_name = is_name or (len(found) > 1 and not all(map(_NAMED.search, found)))  # 86-1B, 77-27S
+        differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
+        if differs and (is_name or only_joined or any(map(_count, numbers))):
             return None  # INV-17-3; 978-3-16; 1/1, 2/1, …
         if _are_codes(numbers, found[0]) or any(map(_have_thousands, numbers)):
             return None
@@ -120,9 +121,9 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
     first = rows_of.most_common(1)[0][0] if rows_of else ""
     count = first.count("\0")
     frequent = [words for words, rows in rows_of.most_common(MOST_ONE_HOT) if rows > 1 or words == first]
-    found = [words for words in frequent if words.count("\0") == count]
+    found = sorted(words for words in frequent if words.count("\0") == count)
     if rows_of[first] >= MOSTLY * rows_of.total():
-        found = found[:1]
+        found = [first]
     are_most = sum(rows_of[words] for words in found) >= MOSTLY * rows_of.total()
     is_read = not any(_JOINED.search(words) or _NEXT in words for words in found)
     is_named = count > 1 or all(_NAMED.search(words) for words in found)
@@ -146,7 +147,8 @@ def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
         if any(len(text) > 2 * min(place, 1) and re.match("0[0-9]", text) for text in texts):
             return True
     each = [text for texts in numbers for text in texts]
-    if any("." in text for text in each) or all(_YEAR.fullmatch(text) for text in each):
+    year = _YEAR if len(numbers) > 1 else _RECENT
+    if any("." in text for text in each) or all(map(year.fullmatch, each)):
         return False
     if any(map(str.islower, words.partition("\0")[2])) or max(map(len, each)) <= 2:
         return False

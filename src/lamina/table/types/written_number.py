@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import have_thousands, number_in
 from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
@@ -66,7 +67,7 @@ class WrittenNumber(Quantity, Form):
 def form_of_column(candidate: Candidate) -> Form | None:
     """The number format of a text column; None for plain numbers and for identifiers.
 
-    At least half of the texts must be numbers in the format.
+    At least half of the texts must be numbers in the format. A few ordinals, such as 1st, 2nd and 3rd, are categories.
     """
     if not candidate.is_text or candidate.iso_days is not None:
         return None
@@ -79,6 +80,8 @@ def form_of_column(candidate: Candidate) -> Form | None:
     ):
         return None
     form = form_of(counts)
+    if form and form.is_ordinal and len(counts) <= MOST_ONE_HOT:
+        return None
     is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.first.texts, 1)
     return form if is_such else None
 
