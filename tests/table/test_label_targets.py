@@ -47,7 +47,7 @@ def test_a_kind_that_is_given_counts():
     assert kind_of(panel(), monotone=["dose"]) == "category"
 
 
-@pytest.mark.parametrize("target", ["noise", "trend", "wave", "steps", "bands"])
+@pytest.mark.parametrize("target", ["noise", "trend", "wave", "steps", "bands", "exact"])
 def test_numbers_whose_order_matters_stay_numbers(target):
     frame, rng = panel(), np.random.default_rng(1)
     x = frame["subject"].to_numpy() / 240
@@ -56,6 +56,7 @@ def test_numbers_whose_order_matters_stay_numbers(target):
         "trend": 3 * x,
         "wave": np.sin(12 * x),
         "steps": np.floor(4 * x) % 2,
+        "exact": 20 * frame["dose"].to_numpy() + rng.normal(size=SUBJECTS)[(80 * x).astype(int) % SUBJECTS],
         "bands": rng.normal(size=11)[(10 * x).astype(int)],
     }[target]
     y = signal + 0.3 * rng.normal(size=len(x))
@@ -73,14 +74,18 @@ def test_years_few_values_and_numbers_without_repeats_stay_numbers():
     assert kind_of(years) == "number"
     of_rows = frame.with_columns(subject=pl.Series(np.random.default_rng(0).permutation(len(frame))))
     assert kind_of(of_rows) == "number"
-    few = frame.with_columns(subject=pl.Series((frame["subject"].to_numpy() - 7) // 3 % 7))
+    few = frame.with_columns(subject=pl.Series((frame["subject"].to_numpy() - 7) // 3 % 19))
     assert (
-        kind_of(few.with_columns(y=few["subject"].replace_strict(range(7), [3.0, 1, 4, 1, 5, 9, 2])))
+        kind_of(
+            few.with_columns(
+                y=few["subject"].replace_strict(range(19), [*np.random.default_rng(2).normal(size=19)])
+            )
+        )
         == "number"
     )
 
 
-@pytest.mark.parametrize("x", [[], [np.nan] * 20, [0.5, *range(20)] * 2, [1e300, np.inf] * 20])
+@pytest.mark.parametrize("x", [[], [np.nan] * 20, [0.5, *range(20)] * 4, [1e300, np.inf] * 40])
 def test_other_columns_are_not_examined(x):
     assert not may_be_labels(np.array(x, float))
 

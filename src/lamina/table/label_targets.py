@@ -8,11 +8,8 @@ import numpy as np
 
 from lamina.table.ngram_targets import FOLDS
 
-_FEWEST = 8
-"""Minimum number of different values; fewer are few enough for a function of the number."""
-
-_ROWS_A_VALUE = 1.5
-"""Minimum average number of rows per value."""
+_FEWEST, _ROWS_A_VALUE = 20, 2
+"""Minimum number of different values, and of their rows on average: few values may be counts, single ones measures."""
 
 _YEARS = (1800, 2100)
 """Years are no labels, as the trend goes on."""
@@ -29,8 +26,8 @@ _TELLING = 0.05
 _OF_NEIGHBOURS = 0.1
 """Maximum share of this prediction that neighbours alone reach; if they reach more, the order of the values matters."""
 
-_LEAST_LEFT = 0.01
-"""Minimum share of the target's variance that other columns leave to labels."""
+_LEAST_LEFT = 0.1
+"""Minimum share of the target's variance that other columns leave to labels; nearly exact tables stay as they are."""
 
 _MOST_FEATURES, _MOST_BINS = 128, 8
 """Maximum number of features of other numbers, and of ranges of a number."""
