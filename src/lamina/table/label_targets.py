@@ -20,8 +20,8 @@ _GLANCE = 100
 _MOST_ROWS, _ENOUGH_VALUES = 4096, 256
 """Maximum number of rows that are examined: of some values if these are enough, otherwise some rows of each value."""
 
-_TELLING = 0.05
-"""Minimum share of the target's variance that a value's own rows predict beyond its neighbours."""
+_TELLING = 0.1
+"""Minimum share of the variance that is left, which a value's own rows predict beyond its neighbours."""
 
 _OF_NEIGHBOURS = 0.1
 """Maximum share of this prediction that neighbours alone reach; if they reach more, the order of the values matters."""
