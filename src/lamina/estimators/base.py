@@ -197,7 +197,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         known = earlier.encoder.schema if earlier else schema
         if known is None:
             targets = partial(targets_and_folds, target, wanted, weights, groups, time)
-            found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets)
+            # Rows of other groups, and of later times, have labels of their own.
+            how: dict[str, Any] = {"labels": groups is None and time is None, "monotone": self.monotone or ()}
+            found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets, **how)
             known = with_target(found, name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
         chosen = inputs.selection(X, inputs.union([rows for rows, _ in splits]))

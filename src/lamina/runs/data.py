@@ -71,9 +71,9 @@ class Request(_Settings):
         stream: whether to read rows from disk during training. This always happens for a table larger than memory.
         keeps_row_numbers: whether columns of row numbers are predictors. The default, true, is for files of earlier
             versions, which lack this field; the command line sets false.
-        has_additions: whether the days between date columns are predictors, networks may get a linear path, and the
-            preset "medium" stops early. The default, false, is for files of earlier versions, which lack this field,
-            and whose preset "default" is now "realmlp".
+        has_additions: whether the days between date columns are predictors, numbers that name things are categories,
+            networks may get a linear path, and the preset "medium" stops early. The default, false, is for files of
+            earlier versions, which lack this field, and whose preset "default" is now "realmlp".
     """
 
     data: tuple[str, ...]
@@ -190,7 +190,14 @@ def prepare(request: Request) -> Prepared:
     with places.named(), rows_numbered(numbers):
         groups = None if request.group is None else as_column(frame[request.group], request.group)
         folds = None if groups is None else folds_of(len(frame), groups, None)
-        found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format, folds=folds)
+        how: dict[str, Any] = {
+            "task": request.task,
+            "kinds": kinds,
+            "dates": request.date_format,
+            "folds": folds,
+        }
+        how["labels"] = request.has_additions and request.group is None and request.time is None
+        found = infer(frame, target, **how, monotone=request.monotone or ())
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = Part(frame, target_of(frame, schema.target), places, numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
-from lamina.table.kinds import choices_of, judged, targets_of, with_one_sign
+from lamina.table.kinds import choices_of, judged, targets_of, with_labels, with_one_sign
 from lamina.table.messages import closest, counted, listed
 from lamina.table.places import Places
 from lamina.table.read import Where, iter_batches
@@ -234,6 +234,10 @@ class Look:
             return self.target
 
         _, *found = with_one_sign(judge, [None, *names])
+        if self.target is not None and self.target_column is not None:
+            targets = cache(partial(targets_of, self.target, self.target_column))
+            known = with_labels(table, [*filter(None, found)], targets, {*names} - {*self.choices})
+            found = [next((one for one in known if one.name == name), None) for name in names]
         self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.messages import being, doing
 from lamina.table.columns import Column, as_column, value_name
+from lamina.table.distinct import distinct_values
 from lamina.table.findings.left_out import total_row
+from lamina.table.label_targets import labels_tell, may_be_labels
 from lamina.table.messages import as_kind, closest, is_on_command_line, said_once, warn
 from lamina.table.ngram_targets import standardized
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
@@ -35,6 +37,12 @@ from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 from lamina.table.values import number_in
 from lamina.table.written_numbers import SIGN_OF_TABLE, Form
 
+_FEW = 30
+"""Maximum number of categories of a column whose effect is subtracted before labels are looked for."""
+
+_MOST_LABELS = 30
+"""Maximum number of columns of repeated whole numbers; of more, such as pixels and counts, none are labels."""
+
 _KeyT = TypeVar("_KeyT", bound=Hashable)
 
 
@@ -47,11 +55,13 @@ def infer(
     dates: str | None = None,
     targets: Targets | None = None,
     folds: np.ndarray | None = None,
+    labels: bool = False,
+    monotone: Iterable[Any] = (),
 ) -> Schema:
     """Infer the types of a training table's columns.
 
     Numbers stay numbers, including integers with few distinct values (use `kinds={"rank": "categorical"}` if
-    they are labels). Text and categorical types are categories. Text that is mostly numbers with
+    they are labels, which `labels` finds). Text and categorical types are categories. Text that is mostly numbers with
     very many distinct values counts as numbers, as do formatted numbers (money, percent, units,
     ranges); a few words among numbers become an additional category. Some columns are ignored, with a warning:
     constant columns, columns without values, text that differs in (almost) every row, and row numbers with names such
@@ -70,6 +80,9 @@ def infer(
         targets: a function that returns the target and the fold of each row (see `lamina.table.ngram_targets`), if
             `target` is None. Codes that hardly repeat are texts if they predict it, else categories, or left out.
         folds: the fold of each row by which codes are tried if `target` is given; None: random.
+        labels: whether whole numbers are categories if they name things: rows of a value tell its target, but
+            neighbouring values don't (`lamina.table.label_targets`).
+        monotone: the names or positions of columns that are no labels, as predictions rise or fall with them.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -97,7 +110,8 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
     else:
         names = [name for name in table.names if name != own]
-        found, *columns = _with_target(table, names, column, task, choices, dates, targets, folds)
+        may_be = {*names} - {name_of(key, table.names) for key in monotone} if labels else set[str]()
+        found, *columns = _with_target(table, names, column, task, choices, dates, targets, folds, may_be)
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
@@ -110,8 +124,13 @@ def _with_target(
     dates: str | None,
     targets: Targets | None,
     folds: np.ndarray | None,
+    labels: Set[str],
 ) -> list[Any]:
-    """The target, or None, and the schemas of the columns with these names; for the arguments see `infer`."""
+    """The target, or None, and the schemas of the columns with these names; for the arguments see `infer`.
+
+    `labels`: the columns that may be labels.
+    """
+    targets = targets and cache(targets)
 
     def judge(place: int) -> Any:
         nonlocal targets
@@ -119,12 +138,36 @@ def _with_target(
             if target is None:
                 return None
             found = infer_target(target, task)
-            targets = partial(targets_of, found, target, folds)
+            targets = cache(partial(targets_of, found, target, folds))
             return found
         doing(f"recognizing columns: {place} of {len(names)}")
         return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
 
-    return with_one_sign(judge, range(-1, len(names)))
+    found, *columns = with_one_sign(judge, range(-1, len(names)))
+    return [found, *(with_labels(table, columns, targets, labels - {*choices}) if targets else columns)]
+
+
+def with_labels(
+    table: Table, columns: Sequence[ColumnSchema], targets: Targets, names: Set[str]
+) -> list[ColumnSchema]:
+    """The schemas of a table's columns, of categories where those of `names` are numbers that name things."""
+    values = {one.name: partial(_numbers, one, table) for one in columns if type(one.type) is Number}
+    able = [name for name in names & values.keys() if may_be_labels(values[name]())]
+    if not 0 < len(able) <= _MOST_LABELS:
+        return [*columns]
+    few = [one for one in columns if isinstance(one.type, Nominal) and len(one.categories) <= _FEW]
+    codes = [distinct_values(table.column(one.name))[1] for one in few]
+    found = dict[str, ColumnSchema]()
+    for name in able:
+        others = [values[other]() for other in values if other != name]
+        if labels_tell(values[name](), targets()[0], others, codes):
+            known = Category().learn(table.column(name), named=True)
+            found[name] = replace(known, reason="numbers that name things")
+    return [found.get(one.name, one) for one in columns]
+
+
+def _numbers(known: ColumnSchema, table: Table) -> np.ndarray:
+    return known.type.fitted(known.name, table.column(known.name)).numbers()
 
 
 def targets_of(
