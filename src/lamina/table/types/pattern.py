@@ -1,4 +1,4 @@
-"""Numbers in the same words: blood pressures as 120/80, shares as 12 of 20, Room 12, EUR 5 beside USD 7."""
+"""Numbers in the same words: blood pressures as 120/80, shares as 12 of 20, EUR 27,866 beside USD 7."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ _NAMED = lazily(r"[^\W\d_]{2}|[^\w\0.,+-]")
 """Words that say what a single number is; those of V57 and 12-A do not."""
 _MOST = 6
 """Maximum number of numbers in a text."""
+_DIFFERENT = 0.4
+"""Minimum share of different texts with a single number; of fewer, such as Room 12, they stay categories."""
 _NEXT = "\1"
 """Separates the words of a column that has several."""
 
 
 @dataclass(frozen=True)
 class Pattern(Fields):
-    r"""Texts that differ in their one to six numbers only, such as 120/80, 1,200 of 3,400 and Room 12.
+    r"""Texts that differ in their one to six numbers only, such as 120/80, 1,200 of 3,400 and Plant 12.
 
     Up to eight words may be around the numbers, as in EUR 5 beside USD 7; they are a category.
 
@@ -89,6 +91,8 @@ class Pattern(Fields):
         begins_with_letters = any(any(map(str.isalpha, words.partition("\0")[0])) for words in found)
         only_joined = set().union(*found) <= set("\0-. ")
         is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
+        if is_single and not is_measured and candidate.column.distinct() < _DIFFERENT * len(candidate.column):
+            return None
         is_name = begins_with_letters and not (is_single and is_measured)
         is_name = is_name or (len(found) > 1 and not all(map(_NAMED.search, found)))  # 86-1B, 77-27S
         differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
