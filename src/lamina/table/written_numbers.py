@@ -263,7 +263,7 @@ def _atom(text: str) -> Atom | None:
         return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
     power, currency, unit = _suffix(after.strip(), bool(before))
-    sign = _CURRENCY[before.lower()] if before else ""
+    sign = _CURRENCY.get(before.lower(), "")  # in any case, ſ is an s
     if len(signs) > 1 or (sign and currency and sign != currency):
         return None
     tight = bool(after) and not found["gap"]

@@ -144,6 +144,7 @@ PERIODS = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 @pytest.mark.parametrize("order", ["mdy", "dmy", ""])
 def test_periods_are_read_alike(blank, order):
     kind = Period(order=order)
@@ -160,6 +161,7 @@ def test_periods_are_read_alike(blank, order):
     )
 
 
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 def test_positions_are_read_alike(blank):
     kind = Vector(count=2)
     schema = kind.learn(ArrayColumn("x", np.array(POSITIONS[:6], object)), True)
