@@ -740,8 +740,9 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
-    if {*units} in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
-        unit = f"°{max(units.keys() & {'N', 'E'})}"  # 57.05N
+    letters = {one.lstrip("°") for one in units}
+    if letters in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
+        unit = f"°{max(letters & {'N', 'E'})}"  # 57.05N
     if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
         return None  # $5 and 5%
     if (known := _size(unit)) and known[1] < 0:
