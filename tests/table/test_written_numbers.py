@@ -260,6 +260,10 @@ def test_what_looks_alike_is_no_number(texts):
     assert read(texts) is None
 
 
+def test_a_long_s_is_no_error():
+    assert read(["ſ$5", "S$7", "S$ 8"]) is not None
+
+
 def test_ordinals_in_forms_of_earlier_versions_are_read_as_before():
     form = Form(measure="th grade", like="9th grade")
     assert [number_of(text, form) for text in ("9th grade", "12th Grade", "11th grade.", "7")] == [

@@ -263,7 +263,7 @@ def _atom(text: str) -> Atom | None:
         return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
     power, currency, unit = _suffix(after.strip(), bool(before))
-    sign = _CURRENCY[before.lower()] if before else ""
+    sign = _CURRENCY.get(before.lower(), "")  # in any case, ſ is an s
     if len(signs) > 1 or (sign and currency and sign != currency):
         return None
     tight = bool(after) and not found["gap"]
@@ -740,8 +740,9 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
-    if {*units} in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
-        unit = f"°{max(units.keys() & {'N', 'E'})}"  # 57.05N
+    letters = {one.lstrip("°") for one in units}
+    if letters in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
+        unit = f"°{max(letters & {'N', 'E'})}"  # 57.05N
     if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
         return None  # $5 and 5%
     if (known := _size(unit)) and known[1] < 0:
