@@ -6,11 +6,11 @@ import contextlib
 import ctypes
 import hashlib
 import itertools
+import queue
 import struct
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -355,44 +355,84 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 class Team:
     """Threads that compile modules to object files while more modules arrive.
 
-    In `objects`, the caller's thread compiles, too. `target` creates a code generator for a thread; `clean` prepares a
-    module for code generation.
+    In `objects`, the caller's thread compiles, too. The other threads start when there is work, and stop when there is
+    none. `target` creates a code generator for a thread; `clean` prepares a module for code generation.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
         self._make_target, self._clean = target, clean
-        self._has_others = threads > 1
-        self._others = ThreadPoolExecutor(max(threads - 1, 1), "lamina-llvm")
-        self._own = threading.local()  # a code generator for each thread
-        self._parts: list[tuple[str, Future[bytes]]] = []
+        self._waiting: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
+        self._objects: list[bytes] = []
+        self._errors: list[BaseException] = []
+        self._most = threads - 1
+        self._others: list[threading.Event] = []
+        """An event for each thread's end: an interrupted `Thread.join` marks live threads as ended (bpo-45274)."""
 
     def give(self, ir: str) -> None:
         """Queue LLVM assembly for compilation by a free thread."""
-        future: Future[bytes] = Future()
-        if self._has_others:
-            with contextlib.suppress(
-                RuntimeError
-            ):  # the system allows no more threads: the caller does the work
-                future = self._others.submit(self._object, ir)
-        self._parts.append((ir, future))
+        self._objects.append(b"")
+        self._waiting.put((len(self._objects) - 1, ir))
+        if len(self._others) < self._most:
+            self._begin_another()
 
     def objects(self) -> list[bytes]:
         """Wait for all queued modules, and return their object files in order."""
         try:
-            last_first = reversed([*enumerate(self._parts)])
-            own = {i: self._object(ir) for i, (ir, future) in last_first if future.cancel()}
-            return [own[i] if i in own else future.result() for i, (_, future) in enumerate(self._parts)]
-        finally:
+            self._end()
+            self._work()
+            self._wait()
+        except BaseException:  # Ctrl-C: LLVM's lock must be free when this process forks or ends
             self.dismiss()
+            raise
+        if self._errors:
+            raise self._errors[0]
+        return self._objects
 
     def dismiss(self) -> None:
-        """Drop all queued modules, and wait for the threads: in a forked process, LLVM's lock would stay locked."""
-        self._others.shutdown(cancel_futures=True)
+        """Drop all queued modules, and wait for the threads to stop."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+        self._end()
+        self._wait()
 
-    def _object(self, ir: str) -> bytes:
-        if not hasattr(self._own, "target"):
-            self._own.target = self._make_target()
-        target: llvm.TargetMachine = self._own.target
+    def _begin_another(self) -> None:
+        ended = threading.Event()
+        name = f"lamina-llvm-{len(self._others) + 1}"
+        try:
+            threading.Thread(target=self._work_apart, args=(ended,), name=name, daemon=True).start()
+        except RuntimeError:  # the system allows no more threads: the existing ones do all the work
+            self._most = len(self._others)
+        else:
+            self._others.append(ended)
+
+    def _work_apart(self, ended: threading.Event) -> None:
+        try:
+            self._work()
+        finally:
+            ended.set()
+
+    def _wait(self) -> None:
+        for ended in self._others:
+            ended.wait()
+
+    def _end(self) -> None:
+        for _ in range(len(self._others) + 1):
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        target = None
+        while (given := self._waiting.get()) is not None:
+            if self._errors:
+                continue  # never used
+            number, ir = given
+            try:
+                target = target or self._make_target()
+                self._objects[number] = self._object(target, ir)
+            except BaseException as error:
+                self._errors.append(error)
+
+    def _object(self, target: llvm.TargetMachine, ir: str) -> bytes:
         with llvm.create_context() as context, llvm.parse_assembly(ir, context) as module:
             return emitted(target, self._clean(target, module))
 
