@@ -188,16 +188,15 @@ def prepare(request: Request) -> Prepared:
     with places.named():
         frame, numbers = rows_to_learn(frame, target)
     with places.named(), rows_numbered(numbers):
-        groups = None if request.group is None else as_column(frame[request.group], request.group)
-        folds = None if groups is None else folds_of(len(frame), groups, None)
         how: dict[str, Any] = {
-            "task": request.task,
             "kinds": kinds,
             "dates": request.date_format,
-            "folds": folds,
+            "monotone": request.monotone or (),
         }
+        if request.group is not None:
+            how["folds"] = folds_of(len(frame), as_column(frame[request.group], request.group), None)
         how["labels"] = request.has_additions and request.group is None and request.time is None
-        found = infer(frame, target, **how, monotone=request.monotone or ())
+        found = infer(frame, target, task=request.task, **how)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = Part(frame, target_of(frame, schema.target), places, numbers)

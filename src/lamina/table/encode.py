@@ -34,7 +34,6 @@ from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, cells_of_row, dense
-from lamina.table.types import Quantity
 
 
 @dataclass(frozen=True)
@@ -406,11 +405,8 @@ class TableEncoder:
         They are empty for a table without names, and if one of its columns is not itself an input.
         """
         schema = self.schema
-        plain, own = schema.plain.values(), {*map(id, schema.columns)}
-        is_own = [
-            one.name in plain if isinstance(one.type, Quantity) else id(one) in own for one in schema.inputs
-        ]
-        if not (schema.named and all(is_own)):
+        are_own = {*map(id, schema.nominals)} <= {*map(id, schema.columns)}
+        if not (schema.named and are_own and len(schema.plain) == len(schema.quantities)):
             return [], [], {}
         at = [schema.positions[name] for name in self._number_names]
         lookups = {schema.positions[one.name]: one.type.spellings(one.categories) for one in schema.nominals}

@@ -19,6 +19,7 @@ from lamina.table.columns import (
     ArrayColumn,
     Column,
     Once,
+    column_names,
     import_narwhals,
     require_different,
     require_names_differ,
@@ -238,20 +239,17 @@ def cells_of_row(data: Any, names: Sequence[str], numbers: Sequence[int]) -> Seq
     float64, and for pandas' frames of numbers alone.
     """
     library = type(data).__module__.partition(".")[0]
-    if type(data).__name__ != _FRAMES.get(library) or len(data) != 1:
+    if (
+        type(data).__name__ != _FRAMES.get(library)
+        or len(data) != 1
+        or [*(column_names(data) or ())] != names
+    ):
         return None
     if library == "pandas":
-        # Numbers keep their types beside a text.
-        if (
-            len(numbers) == len(names)
-            or data.columns.tolist() != names
-            or (row := data.iloc[0]).dtype != object
-        ):
-            return None
+        if len(numbers) == len(names) or (row := data.iloc[0]).dtype != object:
+            return None  # numbers keep their types beside a text only
         cells = row.tolist()
         kinds = {type(cells[i]).__name__ for i in numbers}
-    elif (data.columns if library == "polars" else data.column_names) != names:
-        return None
     elif library == "polars":
         dtypes, cells = data.dtypes, data.row(0)
         kinds = {type(dtypes[i]).__name__.lower() for i in numbers}

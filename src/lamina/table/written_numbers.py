@@ -826,13 +826,8 @@ def described(form: Form) -> str:
 def page_words() -> dict[str, Any]:
     """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
-    whole |= {
-        "iso": (_ISO, "iu"),
-        "clock": (_CLOCK, "iu"),
-        "parts": (_PARTS, "iu"),
-        "season": (_SEASON, "u"),
-        "angle": (_ANGLE, "iu"),
-    }
+    whole |= {"iso": (_ISO, "iu"), "clock": (_CLOCK, "iu"), "parts": (_PARTS, "iu")}
+    whole |= {"season": (_SEASON, "u"), "angle": (_ANGLE, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
     begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}
