@@ -188,14 +188,11 @@ def prepare(request: Request) -> Prepared:
     with places.named():
         frame, numbers = rows_to_learn(frame, target)
     with places.named(), rows_numbered(numbers):
-        how: dict[str, Any] = {
-            "kinds": kinds,
-            "dates": request.date_format,
-            "monotone": request.monotone or (),
-        }
+        is_marked = request.group is not None or request.time is not None
+        how: dict[str, Any] = {"kinds": kinds, "dates": request.date_format}
+        how |= {"labels": request.has_additions and not is_marked, "monotone": request.monotone or ()}
         if request.group is not None:
             how["folds"] = folds_of(len(frame), as_column(frame[request.group], request.group), None)
-        how["labels"] = request.has_additions and request.group is None and request.time is None
         found = infer(frame, target, task=request.task, **how)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None

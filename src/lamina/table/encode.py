@@ -380,9 +380,8 @@ class TableEncoder:
                 rows = self._encoded(table, _codes_in(table))
             else:
                 codes = [*map(_codes_in(table), self.schema.nominals)]
-                rows = self._without_infinity(
-                    numbers, np.stack(codes, axis=1) if codes else _no_codes(table.rows)
-                )
+                each = np.stack(codes, axis=1) if codes else _no_codes(table.rows)
+                rows = self._without_infinity(numbers, each)
         warn_of_unknown(found)
         return rows
 
