@@ -19,7 +19,6 @@ from lamina.table.columns import (
     ArrayColumn,
     Column,
     Once,
-    column_names,
     import_narwhals,
     require_different,
     require_names_differ,
@@ -239,11 +238,10 @@ def cells_of_row(data: Any, names: Sequence[str], numbers: Sequence[int]) -> Seq
     float64, and for pandas' frames of numbers alone.
     """
     library = type(data).__module__.partition(".")[0]
-    if (
-        type(data).__name__ != _FRAMES.get(library)
-        or len(data) != 1
-        or [*(column_names(data) or ())] != names
-    ):
+    if type(data).__name__ != _FRAMES.get(library) or len(data) != 1:
+        return None
+    found = data.column_names if library == "pyarrow" else data.columns
+    if (found.tolist() if library == "pandas" else found) != names:
         return None
     if library == "pandas":
         if len(numbers) == len(names) or (row := data.iloc[0]).dtype != object:
