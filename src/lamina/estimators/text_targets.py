@@ -109,10 +109,8 @@ def targets_and_folds(
     target: Any, wanted: np.ndarray, weights: np.ndarray | None, groups: Column | None, time: Column | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The `regression_targets`, and the fold of each row if rows have groups or times; see `with_text_targets`."""
-    is_marked = groups is not None or time is not None
-    return regression_targets(target, wanted, weights), folds_of(
-        len(wanted), groups, time
-    ) if is_marked else None
+    folds = None if groups is None and time is None else folds_of(len(wanted), groups, time)
+    return regression_targets(target, wanted, weights), folds
 
 
 @dataclass(frozen=True)

@@ -188,16 +188,12 @@ def prepare(request: Request) -> Prepared:
     with places.named():
         frame, numbers = rows_to_learn(frame, target)
     with places.named(), rows_numbered(numbers):
-        groups = None if request.group is None else as_column(frame[request.group], request.group)
-        folds = None if groups is None else folds_of(len(frame), groups, None)
-        how: dict[str, Any] = {
-            "task": request.task,
-            "kinds": kinds,
-            "dates": request.date_format,
-            "folds": folds,
-        }
-        how["labels"] = request.has_additions and request.group is None and request.time is None
-        found = infer(frame, target, **how, monotone=request.monotone or ())
+        is_marked = request.group is not None or request.time is not None
+        how: dict[str, Any] = {"kinds": kinds, "dates": request.date_format}
+        how |= {"labels": request.has_additions and not is_marked, "monotone": request.monotone or ()}
+        if request.group is not None:
+            how["folds"] = folds_of(len(frame), as_column(frame[request.group], request.group), None)
+        found = infer(frame, target, task=request.task, **how)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = Part(frame, target_of(frame, schema.target), places, numbers)

@@ -35,6 +35,9 @@ EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9, EXCEL: 
 STARTS = {EXCEL: 25_569.0}
 """Days until 1970-01-01 of counts that begin earlier."""
 
+YEAR = 365.2425
+"""Mean number of days in a year."""
+
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 """Orders of day, month and year, by their names in options."""
 

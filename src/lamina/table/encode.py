@@ -34,7 +34,6 @@ from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, cells_of_row, dense
-from lamina.table.types import Quantity
 
 
 @dataclass(frozen=True)
@@ -381,9 +380,8 @@ class TableEncoder:
                 rows = self._encoded(table, _codes_in(table))
             else:
                 codes = [*map(_codes_in(table), self.schema.nominals)]
-                rows = self._without_infinity(
-                    numbers, np.stack(codes, axis=1) if codes else _no_codes(table.rows)
-                )
+                each = np.stack(codes, axis=1) if codes else _no_codes(table.rows)
+                rows = self._without_infinity(numbers, each)
         warn_of_unknown(found)
         return rows
 
@@ -406,11 +404,8 @@ class TableEncoder:
         They are empty for a table without names, and if one of its columns is not itself an input.
         """
         schema = self.schema
-        plain, own = schema.plain.values(), {*map(id, schema.columns)}
-        is_own = [
-            one.name in plain if isinstance(one.type, Quantity) else id(one) in own for one in schema.inputs
-        ]
-        if not (schema.named and all(is_own)):
+        are_own = {*map(id, schema.nominals)} <= {*map(id, schema.columns)}
+        if not (schema.named and are_own and len(schema.plain) == len(schema.quantities)):
             return [], [], {}
         at = [schema.positions[name] for name in self._number_names]
         lookups = {schema.positions[one.name]: one.type.spellings(one.categories) for one in schema.nominals}

@@ -234,11 +234,11 @@ class Look:
             return self.target
 
         _, *found = with_one_sign(judge, [None, *names])
+        self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
         if self.target is not None and self.target_column is not None:
             targets = cache(partial(targets_of, self.target, self.target_column))
             known = with_labels(table, [*filter(None, found)], targets, {*names} - {*self.choices})
-            found = [next((one for one in known if one.name == name), None) for name in names]
-        self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
+            self.schemas |= {one.name: one for one in known}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
         self._add(total_row(table))

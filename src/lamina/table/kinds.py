@@ -108,43 +108,26 @@ def infer(
     if table.matrix is not None and own is None:
         found = None if column is None else infer_target(column, task)
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
-    else:
-        names = [name for name in table.names if name != own]
-        may_be = {*names} - {name_of(key, table.names) for key in monotone} if labels else set[str]()
-        found, *columns = _with_target(table, names, column, task, choices, dates, targets, folds, may_be)
-    return schema_of(columns, table.rows, named=table.named, target=found)
-
-
-def _with_target(
-    table: Table,
-    names: Sequence[str],
-    target: Column | None,
-    task: Task | None,
-    choices: Mapping[str, Choice],
-    dates: str | None,
-    targets: Targets | None,
-    folds: np.ndarray | None,
-    labels: Set[str],
-) -> list[Any]:
-    """The target, or None, and the schemas of the columns with these names; for the arguments see `infer`.
-
-    `labels`: the columns that may be labels.
-    """
+        return schema_of(columns, table.rows, named=table.named, target=found)
+    names = [name for name in table.names if name != own]
     targets = targets and cache(targets)
 
     def judge(place: int) -> Any:
         nonlocal targets
         if place < 0:
-            if target is None:
+            if column is None:
                 return None
-            found = infer_target(target, task)
-            targets = cache(partial(targets_of, found, target, folds))
+            found = infer_target(column, task)
+            targets = cache(partial(targets_of, found, column, folds))
             return found
         doing(f"recognizing columns: {place} of {len(names)}")
         return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
 
     found, *columns = with_one_sign(judge, range(-1, len(names)))
-    return [found, *(with_labels(table, columns, targets, labels - {*choices}) if targets else columns)]
+    if labels and targets:
+        fixed = {*choices, *(name_of(key, table.names) for key in monotone)}
+        columns = with_labels(table, columns, targets, {*names} - fixed)
+    return schema_of(columns, table.rows, named=table.named, target=found)
 
 
 def with_labels(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.table.ngram_targets import FOLDS
+from lamina.table.ngram_targets import FOLDS, standardized
 
 _FEWEST, _ROWS_A_VALUE = 20, 2
 """Minimum number of different values, and of their rows on average: few values may be counts, single ones measures."""
@@ -93,8 +93,7 @@ def labels_tell(
 def _with_ranges(x: np.ndarray, bins: int) -> np.ndarray:
     """A number, standardized, and indicators of its ranges: (rows, 1 + ranges)."""
     known = np.where(np.isfinite(x), x, np.median(x[np.isfinite(x)]) if np.isfinite(x).any() else 0.0)
-    spread = known.std()
-    scaled = np.clip((known - known.mean()) / (spread if spread > 0 else 1.0), -_OUTLIER, _OUTLIER)
+    scaled = np.clip(standardized(known), -_OUTLIER, _OUTLIER)
     inner = np.quantile(known, np.arange(1, bins) / bins)
     return np.column_stack([scaled, np.eye(bins)[np.searchsorted(inner, known)]])
 

@@ -240,18 +240,14 @@ def cells_of_row(data: Any, names: Sequence[str], numbers: Sequence[int]) -> Seq
     library = type(data).__module__.partition(".")[0]
     if type(data).__name__ != _FRAMES.get(library) or len(data) != 1:
         return None
+    found = data.column_names if library == "pyarrow" else data.columns
+    if (found.tolist() if library == "pandas" else found) != names:
+        return None
     if library == "pandas":
-        # Numbers keep their types beside a text.
-        if (
-            len(numbers) == len(names)
-            or data.columns.tolist() != names
-            or (row := data.iloc[0]).dtype != object
-        ):
-            return None
+        if len(numbers) == len(names) or (row := data.iloc[0]).dtype != object:
+            return None  # numbers keep their types beside a text only
         cells = row.tolist()
         kinds = {type(cells[i]).__name__ for i in numbers}
-    elif (data.columns if library == "polars" else data.column_names) != names:
-        return None
     elif library == "polars":
         dtypes, cells = data.dtypes, data.row(0)
         kinds = {type(dtypes[i]).__name__.lower() for i in numbers}

@@ -102,9 +102,7 @@ _BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bi
 _ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
 _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
-_SIGNS = "".join(
-    re.escape(sign) for sign in dict.fromkeys(_CURRENCY.values()) if len(sign) == 1 and not sign.isalpha()
-)
+_SIGNS = "".join(re.escape(sign) for sign in _CURRENCY if len(sign) == 1 and not sign.isalpha())
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
 _NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
@@ -717,16 +715,13 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     """The format with the column's currency and unit; None if there are several, or they are implausible."""
-    currencies, units = Counter[str](), Counter[str]()
-    powers: set[int] = set()
-    scaled = False
+    currencies = {atom.currency for atom, _ in atoms if atom.currency}
+    powers = {atom.power for atom, _ in atoms}
+    scaled = any(atom.power > 0 and not atom.unit for atom, _ in atoms)
+    units = Counter[str]()
     for atom, rows in atoms:
-        if atom.currency:
-            currencies[atom.currency] += rows
-        if atom.unit:
-            units[atom.unit] += rows
-        powers.add(atom.power)
-        scaled = scaled or (atom.power > 0 and not atom.unit)
+        units[atom.unit] += rows
+    del units[""]
     if ("CR", -1) not in map(_size, units):
         units = Counter({unit: rows for unit, rows in units.items() if not _is_credit(unit)})
     if len(currencies) > 1 or (scaled and not currencies and units.keys() - {"m"}):
@@ -826,13 +821,8 @@ def described(form: Form) -> str:
 def page_words() -> dict[str, Any]:
     """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
-    whole |= {
-        "iso": (_ISO, "iu"),
-        "clock": (_CLOCK, "iu"),
-        "parts": (_PARTS, "iu"),
-        "season": (_SEASON, "u"),
-        "angle": (_ANGLE, "iu"),
-    }
+    whole |= {"iso": (_ISO, "iu"), "clock": (_CLOCK, "iu"), "parts": (_PARTS, "iu")}
+    whole |= {"season": (_SEASON, "u"), "angle": (_ANGLE, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
     begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}

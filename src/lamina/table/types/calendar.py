@@ -22,6 +22,7 @@ from lamina.table.dates import (
     EXCEL,
     ORDERS,
     STARTS,
+    YEAR,
     DateForm,
     found_form,
     is_blank,
@@ -61,7 +62,6 @@ _TIMES, _RECENT, _LONG = (3653, 47_482), (7305, 25_932), (11_575, 25_932)
 
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
-_YEAR = 365.2425
 _FROM_MONDAY = 3.0
 """Days from Monday to Thursday, the weekday of 1970-01-01."""
 
@@ -201,7 +201,7 @@ class Calendar(Composite):
         from lamina import nd
 
         turns = {
-            "year": lambda: first * (1 / _YEAR),
+            "year": lambda: first * (1 / YEAR),
             "week": lambda: (nd.floor(first) + _FROM_MONDAY) * (1 / 7),
             "day": lambda: first - nd.floor(first),
         }
@@ -298,7 +298,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
     months = dates.astype("M8[M]")
     span = float(days.max() - days.min())
     return {
-        "year": span > _YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
+        "year": span > YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
         "week": span > 7 and len(np.unique(whole % 7)) > 1 and bool((dates != months.astype("M8[D]")).any()),
         "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
     }

@@ -84,10 +84,8 @@ class Pattern(Fields):
         if not found:
             return None
         texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) in found]
-        numbers = [
-            [text.replace(",", "") for text in each]
-            for each in zip(*map(_NUMBER.findall, texts), strict=True)
-        ]
+        found_in = [[number.replace(",", "") for number in _NUMBER.findall(text)] for text in texts]
+        numbers = [*zip(*found_in, strict=True)]
         begins_with_letters = any(any(map(str.isalpha, words.partition("\0")[0])) for words in found)
         only_joined = set().union(*found) <= set("\0-. ")
         is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
@@ -131,7 +129,7 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
     are_most = sum(rows_of[words] for words in found) >= MOSTLY * rows_of.total()
     is_read = not any(_JOINED.search(words) or _NEXT in words for words in found)
     is_named = count > 1 or all(_NAMED.search(words) for words in found)
-    is_told = len(found) == 1 or _telling([words.split("\0") for words in found]) is not None
+    is_told = _telling([words.split("\0") for words in found]) is not None
     return found if 1 <= count <= _MOST and are_most and is_read and is_named and is_told else []
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.table.columns import Column, value_name
-from lamina.table.dates import DateForm, found_form, is_date, requested_form, shape_of
+from lamina.table.dates import YEAR, DateForm, found_form, is_date, requested_form, shape_of
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.date import Date
 from lamina.table.types.fields import Field, Fields
@@ -21,7 +21,6 @@ from lamina.table.values import lazily
 
 _TO = lazily(r"\s*(?:[–—/-]|\.\.\.?|\b(?:to|until|till|through|bis)\b)\s*", re.IGNORECASE)
 _OPEN = lazily(r"\?|present|now|current|ongoing|today", re.IGNORECASE)
-_YEAR = 365.2425
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ class Period(Fields):
         return super(Period, replace(self, order=form.order, pivot=form.pivot))._found(candidate)
 
     def read(self, text: str) -> Mapping[str, Field] | None:
-        (found,) = self._read_each([text])
-        return found
+        return self._read_each([text])[0]
 
     def _read_each(self, values: Sequence[Any]) -> list[Any]:
         pairs = [_dates("" if value is None else value_name(value)) or ("", "") for value in values]
@@ -70,11 +68,11 @@ class Period(Fields):
         starts, ends = (form.days(texts) for texts in zip(*pairs, strict=True))
         is_open = np.array([_OPEN.fullmatch(last) is not None for _, last in pairs])
         is_read = ~np.isnan(starts) & (is_open | ~np.isnan(ends))
-        turns = 2 * np.pi / _YEAR * starts
-        columns = starts, ends - starts, np.sin(turns), np.cos(turns)
-        numbers = [[None if math.isnan(x) else x for x in column.tolist()] for column in columns]
-        rows = (dict(zip(self.fields, row, strict=True)) for row in zip(*numbers, strict=True))
-        return [row if is_such else None for row, is_such in zip(rows, is_read.tolist(), strict=True)]
+        turns = 2 * np.pi / YEAR * starts
+        columns = np.stack([starts, ends - starts, np.sin(turns), np.cos(turns)], axis=1)
+        numbers = ([None if math.isnan(x) else x for x in row] for row in columns.tolist())
+        pairs = zip(numbers, is_read.tolist(), strict=True)
+        return [dict(zip(self.fields, row, strict=True)) if is_such else None for row, is_such in pairs]
 
     def part(self, column: Column) -> ColumnSchema:
         is_start = column.name.endswith(": start")
@@ -83,7 +81,7 @@ class Period(Fields):
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         used = [i for i, part in enumerate(schema.parts) if part.used]
         form = DateForm(self.order, pivot=self.pivot).page_data()
-        return {"form": form, "to": _TO.pattern, "open": _OPEN.pattern, "year": _YEAR, "used": used}
+        return {"form": form, "to": _TO.pattern, "open": _OPEN.pattern, "year": YEAR, "used": used}
 
 
 def _dates(text: str) -> tuple[str, str] | None:
