@@ -385,7 +385,8 @@ def test_the_example_of_a_pattern_is_of_that_pattern():
     texts = [f"{'EUR' if i % 3 else 'USD'} {1_234_567 + 98_765 * i:,}" for i in range(N)]
     (column,) = infer(pl.DataFrame({"x": texts})).columns
     assert isinstance(column.type, Pattern)
-    assert column.type.read(column.type.example(column)) == {"1": 1_235_000, "words": "EUR"}
+    assert column.type.example(column) == "EUR 1235000"
+    assert column.type.read("EUR 1235000") == {"1": 1_235_000, "words": "EUR"}
 
 
 def test_the_server_notes_values_of_another_form_in_tables_too():
