@@ -166,6 +166,11 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
         ({"monotone": {"upp": 1}}, DataError, "no column 'upp'. Did you mean 'up'"),
         ({"monotone": {"up": 2}}, ValueError, r"monotone\['up'\] must be 1 .*got 2"),
         ({"monotone": {"color": 1}}, DataError, "'color' is categorical, and only numbers have an order"),
+        (
+            {"monotone": {"pressure": 1}},
+            DataError,
+            "'pressure' holds numbers in the same words, and only a single",
+        ),
         ({"monotone": ["up"]}, ValueError, "a dict of 1 and -1 by column, not list"),
         ({"monotone": {"up": np.array([1, 2])}}, ValueError, r"monotone\['up'\] must be 1 .*got array"),
         ({"monotone": {"up": 1, 0: -1}}, ValueError, "'up' has both 1 and -1"),
@@ -178,6 +183,9 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
 )
 def test_what_cannot_be_constrained(options, error, message):
     frame = table(np.random.default_rng(0))
+    frame = frame.with_columns(
+        pressure=pl.Series([f"{90 + 7 * i % 110}/{50 + 3 * i % 61}" for i in range(ROWS)])
+    )
     with pytest.raises(error, match=message):
         MLPRegressor(preset="fast", **options).fit(frame, np.arange(ROWS))
 

@@ -24,7 +24,10 @@ y = (X[:, 0] > 0).astype(int)
         ({"epsilon": -1.0}, r"epsilon must be > 0, got -1\.0"),
         ({"epsilon": "a"}, r"epsilon must be > 0, got 'a'"),
         ({"tol": "a"}, r"tol must be a number, got 'a'"),
-        ({"n_iter_no_change": 0}, r"n_iter_no_change must be a whole number >= 1 \(or math\.inf\), got 0"),
+        (
+            {"n_iter_no_change": 0},
+            "n_iter_no_change must be a whole number >= 1, math.inf, or 'mean', 'auto' or 'cycle', got 0",
+        ),
         ({"embedding_width": 0}, r"embedding_width must be a whole number >= 1, got 0"),
         ({"early_stopping": "no"}, r"early_stopping must be True or False, got 'no'"),
         ({"calibrate": "no"}, r"calibrate must be True or False, got 'no'"),

@@ -126,3 +126,16 @@ def test_estimators_learn_labels_unless_groups_are_kept_together():
     assert by_order.fit(train, y[rows]).fitted_.encoder.code_names == ()
     by_groups = lamina.MLPRegressor(preset="fast", random_state=0).fit(X, y, groups=X["subject"].to_numpy())
     assert by_groups.fitted_.encoder.code_names == ()
+
+
+def test_a_step_that_a_proxy_leaves_at_one_value_is_no_label():
+    """A price follows from a rating; of 20 such tables, 0 to 1 have a label, which was 8."""
+    rng, found = np.random.default_rng(5), 0
+    for _ in range(20):
+        tilt, quality, noise = rng.normal(size=(3, 500))
+        age, rating = np.clip(40 + 12 * tilt, 18, 90).astype(int), np.round(60 + 20 * quality)
+        price = 5 * np.round(np.exp(3 + 0.5 * quality))
+        y = 2.0 * ((age > 30) & (rating > 50)) + 0.1 * noise
+        schema = infer(pl.DataFrame({"age": age, "rating": rating, "price": price, "y": y}), "y", labels=True)
+        found += any(one.type.tag == "category" for one in schema.columns)
+    assert found <= 1

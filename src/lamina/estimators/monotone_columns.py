@@ -14,6 +14,7 @@ from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Calendar, Quantity
+from lamina.table.types.fields import Fields
 
 if TYPE_CHECKING:
     from lamina.estimators.architecture import Architecture
@@ -79,6 +80,10 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
     if not column.used:
         raise DataError(f"monotone: the column {column.name!r} is not used, so it can't be constrained")
     seen = next((one for one in schema.inputs if one.name == name), column)
+    if isinstance(column.type, Fields):
+        raise DataError(
+            f"monotone: the column {column.name!r} holds {column.type.plural}, and only a single number has an order"
+        )
     if not isinstance(seen.type, Quantity):
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, and only numbers have an order; if it holds "

@@ -246,7 +246,7 @@ class TrainingSettings:
         "at the end of the third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered the "
         "validation loss by less than 1 % (or did not improve a given `scoring`).",
         "cycle", medium="mean", fast="auto", sklearn=10,
-        rule=must(_is_patience, "a whole number >= 1 (or math.inf)"))] = OPEN
+        rule=must(_is_patience, "a whole number >= 1, math.inf, or 'mean', 'auto' or 'cycle'"))] = OPEN
     tol: Annotated[Setting[float], About(
         "the minimum improvement of the validation score (without validation rows, of the loss) that counts for "
         "`n_iter_no_change`.", 0.0, sklearn=1e-4, rule=must(is_number, "a number"))] = OPEN

@@ -50,14 +50,14 @@ def code_of_cell(lookup: Mapping[str, int], cell: object) -> int | None:
 _SIMPLE = {str, bool, int, float, type(None), np.bool_, np.int64, np.float64}
 
 
-def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
-    """Report a column's values unseen in training, if there are any.
+def note_unknown(name: str, column: Column, unknown: Mapping[str, object], wanted: str = "") -> None:
+    """Report a column's values unseen in training, or of another form than the `wanted` one, if there are any.
 
     `unknown` maps the values' names to the values.
     """
     if unknown:
         names = sorted(unknown)
-        report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]]))))
+        report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]])), wanted))
 
 
 def report_unknown(found: Unknown) -> None:
@@ -113,8 +113,9 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
     for one in found:
         name = owners.get(one.column, one.column)
         known = by_column.setdefault(name, replace(one, column=name))
-        if known.values is not one.values:
-            by_column[name] = replace(known, values=[*known.values, *one.values])
+        if others := dict.fromkeys(one.values).keys() - {*known.values}:
+            wanted = known.wanted if known.wanted == one.wanted else ""
+            by_column[name] = replace(known, values=[*known.values, *sorted(others)], wanted=wanted)
     found[:] = by_column.values()
 
 
@@ -129,7 +130,7 @@ def warn_of_unknown(found: Sequence[Unknown]) -> None:
     what, which = f"column {first.column!r} has {counted(len(first.values), 'value')}", first.values_said(5)
     if len(found) > 1:
         parts = [f"{one.column!r} ({one.values_said(2)})" for one in found]
-        more = f", and {len(parts) - _MOST_NAMED} more columns" if len(parts) > _MOST_NAMED else ""
+        more = f", and {counted(len(parts) - _MOST_NAMED, 'more column')}" if len(parts) > _MOST_NAMED else ""
         what, which = f"{len(found)} columns have values", ", ".join(parts[:_MOST_NAMED]) + more
     message = f"{what} that {lacks}, and that count as missing: {which}"
     warn(message, subjects=[f"unknown values in {one.column!r}" for one in found])

@@ -87,7 +87,11 @@ def labels_tell(
     if np.square(left).sum() < _LEAST_LEFT * np.square(wanted).sum():
         return False
     own, neighbours = _told(at, left, folds)
-    return own - neighbours >= _TELLING and neighbours <= _OF_NEIGHBOURS * own
+    if own - neighbours < _TELLING or neighbours > _OF_NEIGHBOURS * own:
+        return False
+    rest = at != _most_different(at, left)  # ranges of a proxy can leave a step at a single value
+    own, neighbours = _told(np.unique(at[rest], return_inverse=True)[1], left[rest], folds[rest])
+    return own - neighbours >= _TELLING
 
 
 def _with_ranges(x: np.ndarray, bins: int) -> np.ndarray:
@@ -112,6 +116,12 @@ def _unexplained(features: np.ndarray, targets: np.ndarray, folds: np.ndarray) -
             left[part] -= features[part] @ line
         best = min(best, left, key=lambda one: float(np.square(one).sum()))
     return best
+
+
+def _most_different(at: np.ndarray, targets: np.ndarray) -> int:
+    """The value, by its position, whose rows' mean explains most of the targets' squares."""
+    sums = np.stack([np.bincount(at, y) for y in targets.T], axis=1)
+    return int((np.square(sums).sum(axis=1) / np.maximum(np.bincount(at), 1)).argmax())
 
 
 def _told(at: np.ndarray, targets: np.ndarray, folds: np.ndarray) -> tuple[float, float]:

@@ -29,7 +29,9 @@ from lamina.table.types import TYPES, Category, Lists
 from lamina.table.types.base import type_from_dict
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
+from lamina.table.types.pattern import Pattern
 from lamina.table.types.record import Record
+from lamina.table.types.url import Url
 from lamina.table.types.vector import Vector
 
 N = 300
@@ -357,11 +359,34 @@ def test_values_of_another_form_count_as_missing():
     ):
         schema = infer(pl.DataFrame({"x": values}))
     encoder = TableEncoder(schema).fit(pl.DataFrame({"x": URLS}))
-    with pytest.warns(DataWarning, match="'x' has 1 value that training did not have"):
+    with pytest.warns(DataWarning, match="'x' has 1 value that could not be read as a text such as https"):
         found = encoder.transform(pl.DataFrame({"x": ["no URL"]}))
     expected = encoder.transform(pl.DataFrame({"x": pl.Series([None], dtype=pl.String)}))
     np.testing.assert_array_equal(found.numeric, expected.numeric)
     np.testing.assert_array_equal(found.codes, expected.codes)
+
+
+def test_a_text_of_another_form_is_named_once_though_the_whole_text_is_a_category_too():
+    frame = pl.DataFrame({"x": [f"pH {4 + i % 23 / 10:.1f}" for i in range(50)]})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    assert len(encoder.schema["x"].parts) == 2
+    with pytest.warns(
+        DataWarning,
+        match="1 value that could not be read as a text such as pH 4, .*missing: '7'; '7' in row 0",
+    ):
+        encoder.transform(pl.DataFrame({"x": ["7"]}))
+    with pytest.warns(
+        DataWarning, match="2 values that training did not have, .*missing: '7', 'pH 9.9'; '7' in row 1"
+    ):
+        encoder.transform(pl.DataFrame({"x": ["pH 9.9", "7"]}))
+
+
+def test_the_example_of_a_pattern_is_of_that_pattern():
+    texts = [f"{'EUR' if i % 3 else 'USD'} {1_234_567 + 98_765 * i:,}" for i in range(N)]
+    (column,) = infer(pl.DataFrame({"x": texts})).columns
+    assert isinstance(column.type, Pattern)
+    assert column.type.example(column) == "EUR 1235000"
+    assert column.type.read("EUR 1235000") == {"1": 1_235_000, "words": "EUR"}
 
 
 def test_the_server_notes_values_of_another_form_in_tables_too():
@@ -370,7 +395,7 @@ def test_the_server_notes_values_of_another_form_in_tables_too():
     found = rows.of_frame(pl.DataFrame({"x": [URLS[0], "no URL"], "day": ["2020-02-03", "junk"]}))
     assert sorted(found.notes) == [
         "row 1, column 'day': 'junk' is not a date; it counts as missing",
-        "row 1, column 'x': training did not have 'no URL'; it counts as missing",
+        f"row 1, column 'x': 'no URL' is not a text such as {Url.sample}; it counts as missing",
     ]
 
 

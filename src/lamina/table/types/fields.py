@@ -159,7 +159,9 @@ class Fields(Composite):
         found = self._read_each(values)
         pairs = zip(values, found, strict=True)
         unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
-        note_unknown(column.name, column, {value_name(value): value for value in unread})
+        example = self.example(schema)
+        wanted = f"a text such as {example}" if isinstance(example, str) else self.wanted
+        note_unknown(column.name, column, {value_name(value): value for value in unread}, wanted)
         return [*self._columns(schema, found, positions), column][: len(schema.parts)]
 
     def _columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:

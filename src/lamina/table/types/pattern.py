@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
+
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.fields import Fields
 from lamina.table.types.nominal import MOST_ONE_HOT
@@ -104,7 +106,8 @@ class Pattern(Fields):
         return any(one.fullmatch(text.strip()) for one in self.patterns)
 
     def example(self, column: ColumnSchema) -> Any:
-        numbers = iter(f"{part.low or 0:.4g}" for part in column.parts)
+        lowest = (float(f"{part.low or 0:.4g}") for part in column.parts)
+        numbers = (np.format_float_positional(x, trim="-") for x in lowest)
         return re.sub("\0", lambda _: next(numbers), self.words.partition(_NEXT)[0])
 
 
