@@ -311,6 +311,8 @@ def test_single_dates_among_periods_have_no_days():
     column = judged(as_column(pl.Series("x", texts)), None, True)
     found = column.type.split(column, as_column(pl.Series("x", texts)))
     assert column.type.tag == "period" and found[1].numbers().tolist() == [9 * (i % 3 > 0) for i in range(N)]
+    nothing = column.type.split(column, as_column(pl.Series("x", [], dtype=pl.String)))
+    assert [len(part) for part in nothing] == [0] * 4
     few = judged(as_column(pl.Series("x", [f"{day:%b %d, %Y}" for day in days])), None, True)
     assert few.type.tag == "calendar"
 

@@ -65,7 +65,7 @@ class Period(Fields):
     def _read_each(self, values: Sequence[Any]) -> list[Any]:
         pairs = [_dates("" if value is None else value_name(value)) or ("", "") for value in values]
         form = DateForm(self.order, pivot=self.pivot)
-        starts, ends = (form.days(texts) for texts in zip(*pairs, strict=True))
+        starts, ends = (form.days([pair[side] for pair in pairs]) for side in (0, 1))
         is_open = np.array([_OPEN.fullmatch(last) is not None for _, last in pairs])
         is_read = ~np.isnan(starts) & (is_open | ~np.isnan(ends))
         turns = 2 * np.pi / YEAR * starts
