@@ -66,7 +66,7 @@ class Period(Fields):
         pairs = [_dates("" if value is None else value_name(value)) or ("", "") for value in values]
         form = DateForm(self.order, pivot=self.pivot)
         starts, ends = (form.days([pair[side] for pair in pairs]) for side in (0, 1))
-        is_open = np.array([_OPEN.fullmatch(last) is not None for _, last in pairs])
+        is_open = np.array([_OPEN.fullmatch(last) is not None for _, last in pairs], bool)
         is_read = ~np.isnan(starts) & (is_open | ~np.isnan(ends))
         turns = 2 * np.pi / YEAR * starts
         columns = np.stack([starts, ends - starts, np.sin(turns), np.cos(turns)], axis=1)
