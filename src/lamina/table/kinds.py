@@ -79,7 +79,7 @@ def infer(
             "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
         targets: a function that returns the target and the fold of each row (see `lamina.table.ngram_targets`), if
             `target` is None. Codes that hardly repeat are texts if they predict it, else categories, or left out.
-        folds: the fold of each row by which codes are tried if `target` is given; None: random.
+        folds: the fold of each row for a trial of codes if `target` is given; None: random.
         labels: whether whole numbers are categories if they name things: rows of a value tell its target, but
             neighbouring values don't (`lamina.table.label_targets`).
         monotone: the names or positions of columns that are no labels, as predictions rise or fall with them.

@@ -1,4 +1,4 @@
-"""Whole numbers that name things, such as patients, schools and shops, by what they tell about a target."""
+"""Whole numbers that name things, such as patients, schools and shops, found by a regression of the target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _YEARS = (1800, 2100)
 """Years are no labels, as the trend goes on."""
 
 _GLANCE = 100
-"""Rows of which most columns of fractions already have one."""
+"""Rows among which most columns of fractions already have one."""
 
 _MOST_ROWS, _ENOUGH_VALUES = 4096, 256
 """Maximum number of rows that are examined: of some values if these are enough, otherwise some rows of each value."""
