@@ -193,3 +193,10 @@ def test_models_with_lists(tmp_path):
 def test_lists_that_python_or_json_wrote_come_back(cells):
     for write in (json.dumps, repr):
         assert [Lists().read(write(cell)) for cell in cells] == cells
+
+
+def test_a_number_that_is_the_same_in_all_vectors_is_in_the_example():
+    texts = [f"{i}, 7" for i in range(60)]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    with pytest.warns(DataWarning, match="a text such as 29.5, 7"):
+        column.type.split(column, as_column(pl.Series("x", [*texts, "no numbers"])))

@@ -159,7 +159,7 @@ class Fields(Composite):
         found = self._read_each(values)
         pairs = zip(values, found, strict=True)
         unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
-        example = self.example(schema)
+        example = self.example(schema) if unread else None
         wanted = f"a text such as {example}" if isinstance(example, str) else self.wanted
         note_unknown(column.name, column, {value_name(value): value for value in unread}, wanted)
         return [*self._columns(schema, found, positions), column][: len(schema.parts)]

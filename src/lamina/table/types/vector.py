@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
+from lamina.table.types.quantity import Quantity
 from lamina.table.types.reading import Reading, Source, decimal, script_beside
 from lamina.table.values import in_javascript, lazily
 from lamina.table.written_numbers import Form, number_of
@@ -125,7 +126,9 @@ class Vector(Fields):
         return [str(i) for i in range(1, self.count + 1)]
 
     def example(self, column: ColumnSchema) -> Any:
-        return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
+        known = [part for part in column.parts if part.low is not None]
+        numbers = [part.type.middle(part) if isinstance(part.type, Quantity) else part.low for part in known]
+        return ", ".join(f"{number:.4g}" for number in numbers)
 
 
 def _signed(text: str) -> str:
