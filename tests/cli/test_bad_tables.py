@@ -150,7 +150,7 @@ def test_a_run_folder_is_never_overwritten(run, cli):
 
 @pytest.mark.slow
 def test_many_categories(tmp_path, cli):
-    rows = 3000
+    rows = 7000
     frame = pl.DataFrame(
         {"c": [f"item {i % 2700}" for i in range(rows)], "x": range(rows), "y": [i % 2 for i in range(rows)]}
     )

@@ -400,6 +400,7 @@ def finish(
         tell("writing the page for trying the network")
         page = write_run_page(folder.path)
         if not trained.interrupted:
+            folder.remove(CHECKPOINT)
             folder.publish()
             page = page and folder.path / page.name
     if closing and not quiet and (over := closing.seconds_over()):

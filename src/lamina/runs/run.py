@@ -16,7 +16,7 @@ from lamina.runs.run_folder import save_run
 from lamina.runs.wording import decision_of
 from lamina.table.write import write
 from lamina.training.checkpoint import write_json_lines
-from lamina.training.run_folder import CHECKPOINT, RunFolder
+from lamina.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from lamina.runs.search import Closing
@@ -35,8 +35,9 @@ def complete(
 ) -> dict[str, Any]:
     """Evaluate a trained network, and write the run's files and report.
 
-    The checkpoint remains only after Ctrl-C. `tell` is called with a message before each stage that takes seconds.
-    `closing` limits the time for computing the importance of columns.
+    The checkpoint remains, so that a run without its last files, such as the page, can be resumed. `tell` is called
+    with a message before each stage that takes seconds. `closing` limits the time for computing the importance of
+    columns.
 
     Raises:
         OSError: the folder is not writable.
@@ -54,8 +55,6 @@ def complete(
         write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
-    if not trained.interrupted:
-        folder.remove(CHECKPOINT)
     return results
 
 
