@@ -337,3 +337,14 @@ def test_work_on_a_transposed_tile_is_written_once_after_long_sums(
     with lamina.eager():
         wanted = nd.dot(x, w, transpose_b=True) * scale + 1
     np.testing.assert_array_equal(found.asnumpy(), wanted.asnumpy())
+
+
+@pytest.mark.parametrize("columns", [3, 13, 15])
+@pytest.mark.parametrize("rows", [3, 11])
+def test_transposed_tiles_of_odd_width(rows: int, columns: int) -> None:
+    """Registers of four numbers leave vectors of three, which are transposed as four (`make processors`)."""
+    x, w = (nd.array(along(shape, False, np.float32, 0)) for shape in ((rows, 16), (columns, 16)))
+    found = lamina.compile(lambda x, w: nd.dot(x, w, transpose_b=True) * 2 + 1)(x, w)
+    with lamina.eager():
+        wanted = nd.dot(x, w, transpose_b=True) * 2 + 1
+    np.testing.assert_array_equal(found.asnumpy(), wanted.asnumpy())

@@ -188,7 +188,7 @@ class Finish:
             columns: Tile = []
             rows = tile[first : first + most]
             for index, width in enumerate(widths):
-                block = [values[index] for values in rows]
+                block = [_with_whole_lanes(b, values[index]) for values in rows]
                 nothing = b.const(0, block[0].dtype, block[0].lanes)
                 block += [nothing] * (2 ** (len(rows) - 1).bit_length() - len(rows))
                 columns += [[b.narrow(vector, len(rows))] for vector in transpose_vectors(b, block)[:width]]
@@ -213,6 +213,12 @@ class Finish:
             places = zip(starts, lanes, strict=True)
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
+
+
+def _with_whole_lanes(b: Builder, value: Value) -> Value:
+    """The vector, whose lanes are repeated up to a power of two; registers of few numbers also have vectors of three."""
+    whole = 2 ** (value.lanes - 1).bit_length()
+    return value if whole == value.lanes else b.shuffle(value, value, [i % value.lanes for i in range(whole)])
 
 
 @dataclass(frozen=True)
