@@ -216,7 +216,7 @@ class Finish:
 
 
 def _with_whole_lanes(b: Builder, value: Value) -> Value:
-    """The vector, whose lanes are repeated up to a power of two; registers of few numbers also have vectors of three."""
+    """The vector with its lanes repeated up to a power of two; without masked moves there are vectors of three."""
     whole = 2 ** (value.lanes - 1).bit_length()
     return value if whole == value.lanes else b.shuffle(value, value, [i % value.lanes for i in range(whole)])
 
