@@ -242,6 +242,7 @@ LABELS = {
     "pH 7.25": (lambda n: f"pH {n / 64}", lambda n: n / 64),
     "28:31": (lambda n: f"{10 + n % 30}:{25 + n % 20}", lambda n: 10 + n % 30),
     "3-1": (lambda n: f"{n % 5}-{n % 4}", lambda n: n % 5),
+    "Lot 4,321": (lambda n: f"Lot {1000 + n:,}", lambda n: 1000 + n),
     "1,200 of 3,400": (lambda n: f"{n * 37:,} of {n * 41 + 5:,} seats", lambda n: n * 37),
 }
 

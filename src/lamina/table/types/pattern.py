@@ -98,7 +98,8 @@ class Pattern(Fields):
         differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
         if differs and (is_name or only_joined or any(map(_count, numbers))):
             return None  # INV-17-3; 978-3-16; 1/1, 2/1, …
-        if _are_codes(numbers, found[0]) or any(map(_have_thousands, numbers)):
+        are_grouped = any("," in number for text in texts for number in _NUMBER.findall(text))  # not of codes
+        if (not are_grouped and _are_codes(numbers, found[0])) or any(map(_have_thousands, numbers)):
             return None
         return super(Pattern, replace(self, words=_NEXT.join(found)))._found(candidate)
 
