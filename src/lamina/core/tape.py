@@ -63,9 +63,9 @@ class TapeNode:
         self.primitive = primitive
         self.inputs: tuple[Operand, ...] | None = inputs
         self.params = params
+        self.outputs: list[Value] = [y._data for y in outputs]  # pending outputs become arrays
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
-        self.outputs: list[Value] = [y._data for y in outputs]
         arrays = [*outputs, *[x for x in inputs if isinstance(x, Array)]]
         self.written: list[list[int]] = list(map(_writes_of, arrays))
         self.counts = self.writes_now()

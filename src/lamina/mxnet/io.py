@@ -14,9 +14,12 @@ from lamina.nd import NDArray, array
 from lamina.nd import shuffle as shuffled
 from lamina.nd.lookup import rows_of
 from lamina.support.argument_checks import whole_number
+from lamina.support.files.idx import read_idx
 from lamina.support.unsupported import names_of_others
 
-__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
+__all__ = [
+    "CSVIter", "DataBatch", "DataDesc", "DataIter", "MNISTIter", "NDArrayIter", "PrefetchingIter", "ResizeIter",
+]  # fmt: skip
 
 _LAST_BATCH = ("pad", "discard", "roll_over")
 
@@ -273,6 +276,50 @@ class NDArrayIter(DataIter):
     def _rows(self, arrays: Sequence[tuple[str, NDArray]]) -> list[NDArray]:
         index = self.getindex()
         return [rows_of(x, index, self._axis) for _, x in arrays]
+
+
+def MNISTIter(  # noqa: N802 - MXNet's name
+    image: str,
+    label: str,
+    batch_size: int = 128,
+    shuffle: bool = True,
+    flat: bool = False,
+    **_ignored: Any,
+) -> NDArrayIter:
+    """An iterator over the batches in MNIST's files; remaining samples, too few for a batch, are left out.
+
+    Args:
+        image, label: the IDX files, gzipped or not.
+        flat: whether samples have shape (784,), not (1, 28, 28). Pixels are float32 from 0 to 255/256.
+
+    Raises:
+        FileNotFoundError: there is no such file. `lamina.test_utils.get_mnist` has the arrays without files.
+    """
+    pictures = read_idx(image).astype(np.float32) / 256
+    shape = (-1,) if flat else (1, *pictures.shape[1:])
+    rows = pictures.reshape(len(pictures), *shape)
+    return NDArrayIter(rows, read_idx(label).astype(np.float32), batch_size, shuffle, "discard")
+
+
+def CSVIter(  # noqa: N802 - MXNet's name
+    data_csv: str,
+    data_shape: Sequence[int],
+    batch_size: int,
+    label_csv: str | None = None,
+    label_shape: Sequence[int] = (1,),
+    **_ignored: Any,
+) -> NDArrayIter:
+    """An iterator over the rows of files of numbers with commas, without a title; the last batch is padded.
+
+    Args:
+        data_csv, label_csv: the files. Without `label_csv` labels are 0.
+        data_shape, label_shape: the shapes of a sample; labels of shape (1,) make batches of shape (batch_size,).
+    """
+    data = np.loadtxt(data_csv, np.float32, delimiter=",", ndmin=2).reshape(-1, *data_shape)
+    labels = np.zeros((len(data), *label_shape), np.float32)
+    if label_csv is not None:
+        labels = np.loadtxt(label_csv, np.float32, delimiter=",", ndmin=2).reshape(-1, *label_shape)
+    return NDArrayIter(data, labels[:, 0] if tuple(label_shape) == (1,) else labels, batch_size)
 
 
 class _OfWholeBatches(DataIter):

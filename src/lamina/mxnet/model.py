@@ -74,4 +74,4 @@ def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
     return load(f"{prefix}-symbol.json"), *load_params(prefix, epoch)
 
 
-__getattr__ = names_of_others("lamina.model")
+__getattr__ = names_of_others("lamina.model", {"FeedForward": "lamina.mxnet.feedforward"})

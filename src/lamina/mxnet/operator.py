@@ -23,14 +23,15 @@ New programs should use `autograd.Function`, which is shorter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from lamina import autograd, nd
-from lamina.errors import ShapeError
+from lamina.errors import DataError, ShapeError
 from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
+from lamina.support.messages import closest
 from lamina.support.unsupported import names_of_others
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
@@ -125,6 +126,9 @@ class CustomOpProp:
         raise NotImplementedError(f"{type(self).__name__} must override create_operator")
 
 
+_PROPS: dict[str, type[CustomOpProp]] = {}
+"""The registered descriptions by name."""
+
 P = TypeVar("P", bound=type[CustomOpProp])
 
 
@@ -147,17 +151,29 @@ def register(reg_name: str) -> Callable[[P], P]:
     """
 
     def enter(prop_cls: P) -> P:
-        CUSTOM[reg_name] = partial(_applied, reg_name, prop_cls)
+        _PROPS[reg_name] = prop_cls
+        CUSTOM[reg_name] = partial(_applied, reg_name)
         return prop_cls
 
     return enter
 
 
-def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: Any) -> Any:
+def described(op_type: str, settings: Mapping[str, Any]) -> CustomOpProp:
+    """The description of a registered custom operator with these settings.
+
+    Raises:
+        DataError: there is no such operator.
+    """
+    if op_type not in _PROPS:
+        raise DataError(f"no custom operator is registered as {op_type!r}.{closest(op_type, _PROPS)}")
+    texts: dict[str, Any] = {name: str(value) for name, value in settings.items()}
+    return _PROPS[op_type](**texts)
+
+
+def _applied(name: str, *data: NDArray, **given: Any) -> Any:
     """The output of a custom operator, or a list of several outputs."""
     arrays = {key: value for key, value in given.items() if isinstance(value, NDArray)}
-    settings: dict[str, Any] = {key: str(value) for key, value in given.items() if key not in arrays}
-    prop = prop_cls(**settings)
+    prop = described(name, {key: value for key, value in given.items() if key not in arrays})
     inputs, states = prop.list_arguments(), prop.list_auxiliary_states()
     arrays.update(zip([n for n in (*inputs, *states) if n not in arrays], data, strict=False))
     missing = [n for n in inputs if n not in arrays]
@@ -169,15 +185,15 @@ def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: A
     taken = [arrays[n] for n in inputs]
     shapes = prop.infer_shape([list(x.shape) for x in taken])
     types = prop.infer_type([x.dtype for x in taken])
-    described = [list(zip(*pair, strict=True)) for pair in zip((*shapes, ())[:3], types, strict=False)]
+    arrays_of = [list(zip(*pair, strict=True)) for pair in zip((*shapes, ())[:3], types, strict=False)]
     _check(name, prop, shapes, taken)
     context = taken[0].context
     aux = [
         arrays[n] if n in arrays else nd.zeros(shape, dtype=dtype, ctx=context)
-        for n, (shape, dtype) in zip(states, described[2] if states else [], strict=True)
+        for n, (shape, dtype) in zip(states, arrays_of[2] if states else [], strict=True)
     ]
     operator = prop.create_operator(context, [list(x.shape) for x in taken], [x.dtype for x in taken])
-    found = _Application(operator, described[1], aux)(*taken)
+    found = _Application(operator, arrays_of[1], aux)(*taken)
     return found if isinstance(found, NDArray) or len(found) > 1 else found[0]
 
 

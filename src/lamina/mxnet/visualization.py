@@ -1,15 +1,18 @@
-"""MXNet's ``mx.visualization`` (``mx.viz``), which prints a symbol's operators as a table."""
+"""MXNet's ``mx.visualization`` (``mx.viz``), which shows a symbol's operators as a table or a drawing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 from lamina.mxnet.symbol import Symbol
 from lamina.mxnet.symbol.graph import Node, nodes_of
+from lamina.support.extras import require
 from lamina.support.unsupported import names_of_others
 
-__all__ = ["print_summary"]
+__all__ = ["plot_network", "print_summary"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -65,6 +68,48 @@ def print_summary(
         print(("=" if node is shown[-1] else "_") * line_length)
     print(f"Total params: {total}")
     print("_" * line_length)
+
+
+def plot_network(
+    symbol: Symbol,
+    title: str = "plot",
+    save_format: str = "pdf",
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    dtype: Any = None,
+    node_attrs: Mapping[str, str] | None = None,
+    hide_weights: bool = True,
+) -> Any:
+    """A drawing of a network's operators, from the inputs on top to the outputs, as a ``graphviz.Digraph``.
+
+    Args:
+        title: the name of the file that ``render()`` writes.
+        save_format: its format; rendering needs the program ``dot``.
+        shape: the inputs' shapes by name, which are written on the arrows, without the batch axis.
+        node_attrs: attributes of all nodes, such as ``{"fixedsize": "false"}``.
+        hide_weights: whether parameters are left out.
+
+    Raises:
+        MissingPackageError: the package graphviz is not installed.
+    """
+    require("drawing a network", "graphviz")
+    drawing = import_module("graphviz").Digraph(name=title, format=save_format)
+    drawing.attr("node", shape="box", style="filled", fillcolor="#e8eef7", **(node_attrs or {}))
+    shapes = {} if shape is None else _shapes(symbol, shape)
+    nodes = nodes_of(symbol.heads)
+    hidden = {x.name for of in nodes for x, _ in of.inputs if hide_weights and _is_parameter(x, of)}
+    for node in nodes:
+        if node.name in hidden:
+            continue
+        kind = "" if node.operator is None else f"\\n{node.operator.name}"
+        setting = next(
+            (node.values[key] for key in ("num_hidden", "act_type", "p") if key in node.values), None
+        )
+        drawing.node(node.name, f"{node.name}{kind}{'' if setting is None else f' {setting}'}")
+        for given, i in node.inputs:
+            if given.name not in hidden:
+                sizes = shapes.get(given.output_names()[i], ())[1:]
+                drawing.edge(given.name, node.name, label="×".join(map(str, sizes)))
+    return drawing
 
 
 def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:

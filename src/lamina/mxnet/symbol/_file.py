@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from lamina.errors import DataError
-from lamina.mxnet.symbol._operator import inputs_named, operator_called
+from lamina.mxnet.symbol._custom import CustomOperator
+from lamina.mxnet.symbol._operator import Operator, inputs_named, operator_called
 from lamina.mxnet.symbol.graph import Node, Output
 from lamina.mxnet.symbol.nodes import Symbol
 from lamina.support.files.foreign import opened
@@ -98,6 +99,14 @@ def _nodes(said: _File) -> list[Node]:
     return nodes
 
 
+def _operator(name: str, attributes: Mapping[str, str]) -> Operator:
+    """The operator called `name`; a custom one must be registered, and gets its settings."""
+    if name != "Custom":
+        return operator_called(name)
+    settings = {key: x for key, x in attributes.items() if not key.startswith("__")}
+    return CustomOperator(settings.pop("op_type", ""), settings)
+
+
 def _node(each: _Node, before: list[Node]) -> Node:
     attributes = {**each.param, **each.attr, **each.attrs}
     if each.op == "null":
@@ -106,7 +115,7 @@ def _node(each: _Node, before: list[Node]) -> Node:
         return Node(None, each.name, attributes)
     if each.subgraphs:
         raise DataError("it has subgraphs; lamina reads networks without control flow")
-    operator = operator_called(each.op)
+    operator = _operator(each.op, attributes)
     inputs = [_reference(given, before) for given in each.inputs]
     values = operator.values(_known(operator.kinds, attributes))
     _require_believable(values)

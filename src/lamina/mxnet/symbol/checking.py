@@ -16,35 +16,20 @@ from lamina.core.tape import backward
 from lamina.device.context import Context
 from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.computing import evaluated
+from lamina.mxnet.symbol.executor import Given, by_name
 from lamina.mxnet.symbol.nodes import Symbol
 from lamina.nd import NDArray, array, ones_like
-from lamina.support.messages import closest
-
-Given = Mapping[str, Any] | Sequence[Any]
-
-
-def _by_name(what: str, given: Given | None, names: Sequence[str]) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        unknown = next((name for name in given if name not in names), None)
-        if unknown is not None:
-            raise ValueError(f"{what}: {unknown!r} is none of {', '.join(names)}.{closest(unknown, names)}")
-        return dict(given)
-    if len(given) != len(names):
-        raise ValueError(f"{what}: got {len(given)} values for {len(names)} names: {', '.join(names)}")
-    return dict(zip(names, given, strict=True))
 
 
 def _arrays(
     sym: Symbol, location: Given, states: Given | None, ctx: Context | None, dtype: Any
 ) -> dict[str, NDArray]:
     """New arrays for all variables, by name, with the values of `location` and `states`."""
-    values = _by_name("location", location, sym.list_arguments())
+    values = by_name("location", location, sym.list_arguments())
     missing = [name for name in sym.list_arguments() if name not in values]
     if missing:
         raise ValueError(f"location: no value for {', '.join(missing)}")
-    values.update(_by_name("aux_states", states, sym.list_auxiliary_states()))
+    values.update(by_name("aux_states", states, sym.list_auxiliary_states()))
     return {name: _as_array(value, ctx, dtype).copy() for name, value in values.items()}
 
 
@@ -75,7 +60,7 @@ def check_symbolic_forward(
     >>> _ = check_symbolic_forward(x * x, [[1.0, 2.0]], [[1.0, 4.0]])
     """
     outputs = evaluated(sym.heads, _arrays(sym, location, aux_states, ctx, dtype))
-    wanted = _by_name("expected", expected, sym.list_outputs())
+    wanted = by_name("expected", expected, sym.list_outputs())
     for name, output in zip(sym.list_outputs(), outputs, strict=True):
         if name in wanted:
             _assert_close(f"forward {name}", output, wanted[name], rtol, atol, equal_nan)
@@ -119,11 +104,11 @@ def check_symbolic_backward(
     arrays = _arrays(sym, location, aux_states, ctx, dtype)
     names = sym.list_arguments()
     is_one = isinstance(grad_req, str)
-    requests = dict.fromkeys(names, grad_req) if is_one else _by_name("grad_req", grad_req, names)
-    given = None if out_grads is None else _by_name("out_grads", out_grads, sym.list_outputs())
+    requests = dict.fromkeys(names, grad_req) if is_one else by_name("grad_req", grad_req, names)
+    given = None if out_grads is None else by_name("out_grads", out_grads, sym.list_outputs())
     heads = None if given is None else [_as_array(given[name], ctx, dtype) for name in sym.list_outputs()]
     found = _gradients(sym, arrays, requests, heads)
-    for name, wanted in _by_name("expected", expected, names).items():
+    for name, wanted in by_name("expected", expected, names).items():
         if name in found:
             _assert_close(f"backward {name}", found[name], wanted, rtol, atol, equal_nan)
     return found

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lamina import nd
-from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
+from lamina.mxnet.symbol._custom import CustomOperator
+from lamina.mxnet.symbol._operator import read_value
 from lamina.mxnet.symbol.graph import Node, Output, nodes_of
 from lamina.nd.arithmetic import OF_TWO
 from lamina.nd.ndarray import NDArray
@@ -23,26 +24,6 @@ _WITHOUT_MEANING = {
 
 Computed = Callable[..., Any]
 """A function of arrays, with settings as keyword arguments."""
-
-
-def _loss_of_old(name: str, predicted: Computed) -> Computed:
-    def compute(data: NDArray, label: NDArray, **values: Any) -> NDArray:
-        if state.recording:
-            raise LaminaError(
-                f"{name} combines a prediction with the gradient of a loss, which lamina can't record. To train, end "
-                f"the network at the input of {name} (symbol.get_internals()), and use a loss from gluon.loss"
-            )
-        return predicted(data, values)
-
-    return compute
-
-
-def _softmax_output(data: NDArray, values: Mapping[str, Any]) -> NDArray:
-    if values["multi_output"]:
-        return nd.softmax(data, axis=1)
-    if values["preserve_shape"] or data.ndim <= 2:
-        return nd.softmax(data, axis=-1)
-    return nd.reshape_like(nd.softmax(nd.flatten(data), axis=-1), data)
 
 
 def _scalar(function: Computed, number_first: bool = False) -> Computed:
@@ -117,11 +98,6 @@ _COMPUTED: dict[str, Computed] = {
     "softmax": _softmax(nd.softmax),
     "log_softmax": _softmax(nd.log_softmax),
     "softmin": _softmax(nd.softmin),
-    "SoftmaxOutput": _loss_of_old("SoftmaxOutput", _softmax_output),
-    "LinearRegressionOutput": _loss_of_old("LinearRegressionOutput", lambda data, _: data),
-    "MAERegressionOutput": _loss_of_old("MAERegressionOutput", lambda data, _: data),
-    "LogisticRegressionOutput": _loss_of_old("LogisticRegressionOutput", lambda data, _: nd.sigmoid(data)),
-    "MakeLoss": lambda data, **_: nd.identity(data),
 }
 
 
@@ -205,10 +181,26 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
     missing = next((n.name for n in nodes_of(heads) if n.operator is None and n.name not in arrays), None)
     if missing is not None:
         raise ValueError(f"the variable {missing!r} has no array; there are {', '.join(arrays) or 'none'}")
-    values: dict[Key, NDArray] = {**arrays}
-    for step in planned(heads):
-        values.update(zip(step.outputs, step.compute(*[values[key] for key in step.inputs]), strict=True))
-    return [values[key_of(head)] for head in heads]
+    return run(planned(heads), {**arrays}, heads)
+
+
+def run(
+    steps: Sequence[Step],
+    values: dict[Key, NDArray],
+    heads: Sequence[Output],
+    seen: Callable[[str, NDArray], object] | None = None,
+) -> list[NDArray]:
+    """The values of the outputs `heads`; `seen` is called with the name and value of each step's outputs."""
+    kept = {**values}
+    for step in steps:
+        results = step.compute(*[kept[key] for key in step.inputs])
+        kept.update(zip(step.outputs, results, strict=True))
+        if seen is not None:
+            for name, x in zip(step.node.output_names(), results, strict=True):
+                seen(name, x)
+        for key in step.finished:
+            del kept[key]
+    return [kept[key_of(head)] for head in heads]
 
 
 # --- the sizes of parameters -------------------------------------------------------------------------------------
@@ -218,6 +210,8 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """The shapes of a node's parameters and label, by input name, for a first input of shape `data`."""
     assert node.operator is not None
     values = node.values
+    if isinstance(node.operator, CustomOperator):
+        return node.operator.shapes_of_inputs(data)
     match node.operator.name:
         case "FullyConnected":
             width = math.prod(data[1:]) if values["flatten"] else data[-1]
@@ -253,8 +247,14 @@ def inferred(
 
     Returns None, with a warning, if the shapes don't follow from the given ones.
     """
-    arrays: dict[Key, NDArray] = {name: array_of_shape(tuple(shape)) for name, shape in given.items()}
-    found = {name: tuple(shape) for name, shape in given.items()}
+    declared = {
+        node.name: read_value(node.attributes["__shape__"], "shape")
+        for node in nodes_of(heads)
+        if node.operator is None and "__shape__" in node.attributes
+    }
+    found = {name: shape for name, shape in declared.items() if 0 not in shape}
+    found.update((name, tuple(shape)) for name, shape in given.items())
+    arrays: dict[Key, NDArray] = {name: array_of_shape(shape) for name, shape in found.items()}
     with on_shapes_only():
         for step in planned(heads):
             unknown = _complete(step, arrays, found)
@@ -274,7 +274,8 @@ def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -
 
     Returns the names of the inputs whose shapes stay unknown.
     """
-    operator, first, unknown = step.node.operator, arrays.get(step.inputs[0]), []
+    operator, unknown = step.node.operator, []
+    first = arrays.get(step.inputs[0]) if step.inputs else None
     for place, key in enumerate(step.inputs):
         if key in arrays:
             continue

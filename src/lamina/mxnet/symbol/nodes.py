@@ -13,9 +13,11 @@ from typing import Any, ClassVar, NoReturn
 from lamina.core.array import Symbolic
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.attribute import AttrScope
+from lamina.mxnet.symbol._custom import CustomOperator
 from lamina.mxnet.symbol._names import new_name, prefixed
 from lamina.mxnet.symbol._operator import OPERATORS, Operator
 from lamina.mxnet.symbol.computing import evaluated, inferred
+from lamina.mxnet.symbol.executor import Executor, bound, bound_to_shapes
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
 from lamina.nd.arithmetic import OF_TWO
 from lamina.support.files.atomic import atomic_write
@@ -201,16 +203,38 @@ class Symbol(Symbolic):
         """
         return evaluated(self.heads, arrays)
 
+    def bind(
+        self,
+        ctx: Any,
+        args: Any,
+        args_grad: Any = None,
+        grad_req: Any = "write",
+        aux_states: Any = None,
+        group2ctx: Any = None,
+        shared_exec: Any = None,
+    ) -> Executor:
+        """An executor on existing arrays.
+
+        Args:
+            ctx: the device.
+            args, args_grad, aux_states: arguments, arrays for their gradients, and auxiliary states, as lists in the
+                order of `list_arguments` and `list_auxiliary_states`, or as dicts by name.
+            grad_req: ``"write"``, ``"add"`` or ``"null"``, for all arguments, or a list or dict.
+        """
+        return bound(self, ctx, args, args_grad, grad_req, aux_states)
+
+    def simple_bind(
+        self, ctx: Any = None, grad_req: Any = "write", type_dict: Any = None, **kwargs: Any
+    ) -> Executor:
+        """An executor on new arrays of zeros; `kwargs` has the inputs' shapes, and `type_dict` dtypes by name."""
+        return bound_to_shapes(self, ctx, grad_req, type_dict, kwargs)
+
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays; ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
         if name.startswith("_"):
             raise AttributeError(name)
         if name in _OF_ARRAYS:
             _no_values(f".{name}", _OF_ARRAYS[name])
-        if name in _OF_EXECUTORS:
-            raise AttributeError(
-                f"Symbol.{name}: lamina has no executors. gluon.SymbolBlock(symbol, inputs) computes a symbol"
-            )
         if name in _METHODS:
             return partial(_METHODS[name], self)
         try:
@@ -234,7 +258,6 @@ _OF_ARRAYS = {
     "attach_grad": "autograd on arrays",
     "backward": "autograd on arrays",
 }
-_OF_EXECUTORS = ("bind", "simple_bind", "infer_shape_partial", "infer_type", "gradient")
 
 
 def _no_values(what: str, instead: str) -> NoReturn:
@@ -503,6 +526,19 @@ def _split_v2(ary: Symbol, indices_or_sections: Any, axis: int = 0, squeeze_axis
     )
 
 
+def _custom(*arrays: Any, op_type: str, name: str | None = None, **given: Any) -> Symbol:
+    """A node of a custom operator (`mx.operator.register`); settings are those arguments that are no symbols."""
+    named = {key: x for key, x in given.items() if isinstance(x, Symbol)}
+    settings = {key: x for key, x in given.items() if key not in named}
+    operator = CustomOperator(op_type, settings)
+    full = new_name(name, "custom")
+    free = [x for x in operator.arrays if x not in named]
+    named.update(zip(free, arrays, strict=False))
+    inputs = [_single(operator, named[x] if x in named else var(f"{full}_{x}")) for x in operator.arrays]
+    node = Node(operator, full, operator.texts({"op_type": op_type, **settings}), inputs)
+    return Symbol([(node, i) for i in range(node.outputs)])
+
+
 NAMED: dict[str, Callable[..., Any]] = {
     **_BINARY,
     "mod": _BINARY["modulo"],
@@ -513,6 +549,7 @@ NAMED: dict[str, Callable[..., Any]] = {
     "elu": _leaky("elu"),
     "prelu": _prelu,
     "Activation": _activation,
+    "Custom": _custom,
     "arange": _arange,
     "zeros": _made("_zeros"),
     "ones": _made("_ones"),
