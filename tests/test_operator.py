@@ -130,3 +130,23 @@ def test_errors():
     mx.operator.register("bare")(mx.operator.CustomOpProp)
     with pytest.raises(NotImplementedError, match="create_operator"):
         nd.Custom(nd.ones(1), op_type="bare")
+
+
+def test_a_loop_without_a_decorator_may_use_one():
+    """The tape noted the class of a pending array, so that backward failed once the loop was recognized."""
+
+    def trained(steps):
+        mx.random.seed(1)
+        weight, rows = nd.random.normal(shape=(3, 4)), nd.random.normal(shape=(5, 4))
+        label = nd.array([0, 1, 2, 0, 1])
+        weight.attach_grad()
+        for _ in range(steps):
+            with autograd.record():
+                out = nd.Custom(nd.dot(rows, weight.T), label, op_type="numpy_softmax")
+            out.backward()
+            weight[:] = weight - 0.1 * weight.grad
+        return weight.asnumpy()
+
+    with mx.eager():
+        expected = trained(40)
+    assert np.array_equal(trained(40), expected)

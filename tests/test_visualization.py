@@ -28,5 +28,17 @@ def test_errors() -> None:
         pytest.raises(ValueError, match="Input shape is incomplete"),
     ):
         mx.viz.print_summary(two, {"a": (1, 2)})
-    with pytest.raises(AttributeError, match="print_summary"):
-        mx.viz.plot_network(two)
+
+
+def test_a_network_as_a_drawing() -> None:
+    hidden = mx.sym.Activation(
+        mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=16, name="fc1"), act_type="relu", name="relu1"
+    )
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=4, name="fc2"), name="softmax")
+    drawn = mx.viz.plot_network(net, "mlp", "svg", {"data": (8, 10)}, node_attrs={"fixedsize": "false"})
+    lines = {line.strip() for line in drawn.source.splitlines()}
+    assert (drawn.name, drawn.format) == ("mlp", "svg")
+    assert {"data [label=data]", r'fc1 [label="fc1\nFullyConnected 16"]'} < lines
+    assert {"data -> fc1 [label=10]", "fc1 -> relu1 [label=16]", "fc2 -> softmax [label=4]"} < lines
+    assert not any("weight" in line or "label ->" in line for line in lines)
+    assert "fc1_weight -> fc1" in mx.viz.plot_network(net, hide_weights=False).source

@@ -74,6 +74,7 @@ def test_the_same_bits_on_any_number_of_processes(several):
         }
         assert found["all alike"]
         assert len(found["gluon"]["weights"]) == 1
+        assert found["module"] == {"near": True, "all alike": True}
         assert found["regressor"][1] == 3  # epochs: it ended when the first process said so
         first = first or found
         assert found == first, processes

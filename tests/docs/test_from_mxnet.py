@@ -23,6 +23,7 @@ TOOL = ROOT / "tools" / "compare_mxnet"
 @pytest.mark.parametrize(
     "part",
     [
+        "modules",
         "networks",
         "numpy_arrays",
         *(pytest.param(one, marks=pytest.mark.slow) for one in ("arrays", "edges", "settings")),
@@ -48,8 +49,8 @@ def test_what_is_left_out_says_what_there_is_instead(path: str) -> None:
 
 
 def test_an_import_keeps_the_message() -> None:
-    with pytest.raises(ImportError, match=r"mx\.mod: lamina has no Module API"):
-        from lamina import mod  # noqa: F401
+    with pytest.raises(ImportError, match=r"mx\.recordio: lamina does not read RecordIO"):
+        from lamina import recordio  # noqa: F401
     with pytest.raises(ImportError, match="dense"):
         from lamina.nd import sparse  # noqa: F401
 

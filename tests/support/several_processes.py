@@ -115,6 +115,30 @@ def gluon_program() -> dict[str, object]:
     return {"weights": sorted(set().union(*distributed.gather(set(weights))))}
 
 
+def module_program() -> dict[str, object]:
+    """A module whose workers have parts of each batch, beside one on whole batches in each process."""
+
+    def trained(rows: slice, kvstore: str | None) -> list[np.ndarray]:
+        x = lamina.symbol.FullyConnected(lamina.symbol.Variable("data"), num_hidden=5, name="fc1")
+        x = lamina.symbol.FullyConnected(lamina.symbol.relu(x), num_hidden=2, name="fc2")
+        module = lamina.mod.Module(lamina.symbol.SoftmaxOutput(x, name="softmax"))
+        parts = [nd.array(values[rows]) for values in (X, LABELS)]
+        module.bind([("data", parts[0].shape)], [("softmax_label", parts[1].shape)])
+        nd.random.seed(0 if kvstore is None else distributed.rank())  # the first one counts
+        module.init_params(lamina.init.Xavier())
+        module.init_optimizer(kvstore, "sgd", {"learning_rate": 0.5, "momentum": 0.9})
+        for _ in range(5):
+            module.forward_backward(lamina.io.DataBatch(parts[:1], parts[1:]))
+            module.update()
+        return [x.asnumpy() for x in module.get_params()[0].values()]
+
+    workers = distributed.size()
+    mine = slice(distributed.rank() * 192 // workers, (distributed.rank() + 1) * 192 // workers)
+    together, alone = trained(mine, "dist_sync"), trained(slice(192), None)
+    near = all(np.allclose(x, y, rtol=1e-4, atol=1e-5) for x, y in zip(together, alone, strict=True))
+    return {"near": near, "all alike": len(set(distributed.gather(digest(*together)))) == 1}
+
+
 def different_tables() -> None:
     """Each process has rows of its own, which is a mistake."""
     rows = slice(distributed.rank(), None)
@@ -135,7 +159,7 @@ def raises() -> None:
 
 
 def everything() -> dict[str, object]:
-    return {"sums": sums(), "gluon": gluon_program(), **estimators()}
+    return {"sums": sums(), "gluon": gluon_program(), "module": module_program(), **estimators()}
 
 
 PROGRAMS = {f.__name__: f for f in (everything, different_tables, raises)}

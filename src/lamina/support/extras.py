@@ -14,7 +14,7 @@ from lamina.errors import LaminaError, MissingPackageError
 _PACKAGES = {
     "sklearn": "scikit-learn",
     "table": "polars narwhals scipy jinja2 backports.zstd python-calamine",
-    "plot": "matplotlib pillow",
+    "plot": "matplotlib pillow graphviz",
     "onnx": "onnx",
     "distill": "onnxruntime",
     "serve": "starlette uvicorn httptools prometheus-client",

@@ -483,12 +483,16 @@ _STEPS = "the same rate: None stands for the optimizer's own default, or the sch
 _ANY_INPUTS = "a block may take any inputs, and names them itself"
 _SPARSE = "lamina's arrays are dense"
 _ARRAY_CLASS = "the class of arrays is lamina's own; arrays are made by nd.array"
-_GRAPHS = "a symbol is computed by gluon.SymbolBlock; other graph tools have nothing to work on"
+_GRAPHS = (
+    "a symbol is computed by an executor or gluon.SymbolBlock; other graph tools have nothing to work on"
+)
 _METHOD = "the method is there; only a listing of the class does not show it"
 
 SETTLED: dict[str, str] = {
     "mx.visualization.Symbol*": _INTERNAL,
     "mx.visualization.print_summary(positions)": "the same",
+    "mx.visualization.plot_network(node_attrs)": "the same",
+    "mx.model.FeedForward": "the class is there; only a listing of the module does not show it",
     **dict.fromkeys(
         (
             "mx.gluon.tensor_types", "mx.gluon.loss.is_np_array", "mx.gluon.loss.ndarray", "mx.gluon.loss.np",
@@ -538,7 +542,7 @@ SETTLED: dict[str, str] = {
     **{
         f"mx.symbol.Symbol.{name}": _GRAPHS
         for name in (
-            "bind", "simple_bind", "infer_shape_partial", "infer_type*", "gradient", "debug_str", "get_backend_symbol", "optimize_for",
+            "infer_shape_partial", "infer_type*", "gradient", "debug_str", "get_backend_symbol", "optimize_for",
             "handle", "as_n?_ndarray", "wait_to_read",
         )
     },

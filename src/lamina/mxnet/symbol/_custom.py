@@ -8,6 +8,8 @@ from typing import Any
 from lamina.mxnet.operator import described
 from lamina.mxnet.symbol._operator import Operator
 
+Shape = tuple[int, ...]
+
 
 class CustomOperator(Operator):
     """A registered custom operator with its settings, which are texts in files.
@@ -26,9 +28,16 @@ class CustomOperator(Operator):
     def outputs(self, values: Mapping[str, Any]) -> int:
         return len(self._described.list_outputs())
 
-    def shapes_of_inputs(self, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    def shapes_of_inputs(self, data: Shape) -> dict[str, Shape]:
         """The shapes of all inputs and states, from that of the first input."""
-        unknown = [[] for _ in self._described.list_arguments()[1:]]
-        inputs, _, states = (*self._described.infer_shape([list(data), *unknown]), ())[:3]
-        shapes = [tuple(shape) for shape in (*inputs, *states)]
-        return dict(zip(self.arrays, shapes, strict=True))
+        inputs, _, states = self._shapes(data)
+        return dict(zip(self.arrays, (*inputs, *states), strict=True))
+
+    def shapes_of_outputs(self, data: Shape) -> list[Shape]:
+        """The shapes of the outputs, from that of the first input."""
+        return self._shapes(data)[1]
+
+    def _shapes(self, data: Shape) -> list[list[Shape]]:
+        unknown: list[list[int]] = [[] for _ in self._described.list_arguments()[1:]]
+        found = (*self._described.infer_shape([list(data), *unknown]), ())[:3]
+        return [[tuple(shape) for shape in part] for part in found]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lamina import nd
+from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.symbol._custom import CustomOperator
 from lamina.mxnet.symbol._operator import read_value
@@ -24,6 +25,23 @@ _WITHOUT_MEANING = {
 
 Computed = Callable[..., Any]
 """A function of arrays, with settings as keyword arguments."""
+
+
+def _loss(trained: Computed, predicted: Computed) -> Computed:
+    """An output layer, which needs the label only while its gradient is recorded."""
+
+    def compute(data: NDArray, label: NDArray, **values: Any) -> NDArray:
+        return trained(data, label, **values) if state.recording else predicted(data, values)
+
+    return compute
+
+
+def _softmax_output(data: NDArray, values: Mapping[str, Any]) -> NDArray:
+    if values["multi_output"]:
+        return nd.softmax(data, axis=1)
+    if values["preserve_shape"] or data.ndim <= 2:
+        return nd.softmax(data, axis=-1)
+    return nd.reshape_like(nd.softmax(nd.flatten(data), axis=-1), data)
 
 
 def _scalar(function: Computed, number_first: bool = False) -> Computed:
@@ -98,6 +116,10 @@ _COMPUTED: dict[str, Computed] = {
     "softmax": _softmax(nd.softmax),
     "log_softmax": _softmax(nd.log_softmax),
     "softmin": _softmax(nd.softmin),
+    "SoftmaxOutput": _loss(nd.SoftmaxOutput, _softmax_output),
+    "LinearRegressionOutput": _loss(nd.LinearRegressionOutput, lambda data, _: data),
+    "MAERegressionOutput": _loss(nd.MAERegressionOutput, lambda data, _: data),
+    "LogisticRegressionOutput": _loss(nd.LogisticRegressionOutput, lambda data, _: nd.sigmoid(data)),
 }
 
 
@@ -265,7 +287,12 @@ def inferred(
                     stacklevel=3,
                 )
                 return None
-            arrays.update(zip(step.outputs, step.compute(*[arrays[key] for key in step.inputs]), strict=True))
+            operator, inputs = step.node.operator, [arrays[key] for key in step.inputs]
+            if isinstance(operator, CustomOperator):
+                results = list(map(array_of_shape, operator.shapes_of_outputs(inputs[0].shape)))
+            else:
+                results = step.compute(*inputs)
+            arrays.update(zip(step.outputs, results, strict=True))
     return found, [arrays[key_of(head)].shape for head in heads]
 
 

@@ -227,7 +227,8 @@ class Symbol(Symbolic):
         self, ctx: Any = None, grad_req: Any = "write", type_dict: Any = None, **kwargs: Any
     ) -> Executor:
         """An executor on new arrays of zeros; `kwargs` has the inputs' shapes, and `type_dict` dtypes by name."""
-        return bound_to_shapes(self, ctx, grad_req, type_dict, kwargs)
+        shapes = {name: shape for name, shape in kwargs.items() if name not in _WITHOUT_EFFECT}
+        return bound_to_shapes(self, ctx, grad_req, type_dict, shapes)
 
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays; ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
@@ -258,6 +259,10 @@ _OF_ARRAYS = {
     "attach_grad": "autograd on arrays",
     "backward": "autograd on arrays",
 }
+
+
+_WITHOUT_EFFECT = {"stype_dict", "group2ctx", "shared_arg_names", "shared_exec", "shared_buffer"}
+"""Arguments of `Symbol.simple_bind` about storage and memory."""
 
 
 def _no_values(what: str, instead: str) -> NoReturn:

@@ -1,0 +1,1 @@
+from lamina.mxnet.symbol.executor import *

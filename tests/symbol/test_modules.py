@@ -1,0 +1,341 @@
+"""Modules, `FeedForward`, executors and monitors, as programs for MXNet use them.
+
+Results are compared with MXNet's own by `tools/compare_mxnet` (part ``modules``); here programs run as a whole.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import autograd, gluon, nd
+from lamina.errors import AutogradError, DataError, LaminaError, OutsideError, ParameterError, ShapeError
+
+ROWS = np.random.RandomState(0).randn(600, 12).astype("float32")
+CLASSES = ROWS[:, :3].argmax(axis=1).astype("float32")
+
+
+def network(classes: int = 3, last: str = "fc2") -> Any:
+    hidden = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=16, name="fc1")
+    hidden = mx.sym.Activation(hidden, act_type="relu", name="relu1")
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(hidden, num_hidden=classes, name=last), name="softmax")
+
+
+def batches(size: int = 50, **settings: Any) -> Any:
+    return mx.io.NDArrayIter(ROWS, CLASSES, size, **settings)
+
+
+def trained(net: Any = None, **settings: Any) -> Any:
+    module = mx.mod.Module(network() if net is None else net)
+    given = {"num_epoch": 8, "optimizer": "adam", "optimizer_params": {"learning_rate": 0.02}}
+    module.fit(batches(), **{**given, "initializer": mx.init.Xavier(), **settings})
+    return module
+
+
+def accuracy(module: Any) -> float:
+    return dict(module.score(batches(), "acc"))["accuracy"]
+
+
+def test_a_module_learns_what_a_loop_of_gluon_does() -> None:
+    module = mx.mod.Module(network())
+    module.bind(batches().provide_data, batches().provide_label)
+    module.init_params(mx.init.Xavier())
+    first, _ = module.get_params()
+    net = gluon.nn.HybridSequential()
+    net.add(gluon.nn.Dense(16, activation="relu", in_units=12), gluon.nn.Dense(3, in_units=16))
+    net.initialize()
+    for own, name in zip(
+        net.collect_params().values(), ("fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias"), strict=True
+    ):
+        own.set_data(first[name])
+    module.fit(batches(), num_epoch=3, optimizer_params={"learning_rate": 0.3, "momentum": 0.9})
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.3, "momentum": 0.9})
+    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+    for _ in range(3):
+        for batch in batches():
+            with autograd.record():
+                value = loss(net(batch.data[0]), batch.label[0])
+            value.backward()
+            trainer.step(50)
+    for own, x in zip(net.collect_params().values(), module.get_params()[0].values(), strict=True):
+        np.testing.assert_allclose(own.data().asnumpy(), x.asnumpy(), rtol=2e-4, atol=2e-5)
+
+
+def test_the_same_bits_whenever_it_is_computed() -> None:
+    found = []
+    for mode in (mx.eager, pytest.MonkeyPatch.context):
+        with mode():
+            mx.random.seed(3)
+            found.append({name: x.asnumpy() for name, x in trained().get_params()[0].items()})
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_it_is_logged_and_callbacks_see_it(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Any] = []
+
+    def after_batch(param: Any) -> None:
+        arguments, _ = param.locals["self"].get_params()
+        seen.append((param.epoch, param.nbatch, len(arguments)))
+
+    with caplog.at_level(logging.INFO):
+        trained(
+            eval_data=batches(), eval_metric=["acc", mx.metric.create("top_k_accuracy", top_k=2)], num_epoch=2,
+            batch_end_callback=[mx.callback.Speedometer(50, 5), after_batch],
+            epoch_end_callback=lambda epoch, symbol, arguments, states: seen.append((epoch, sorted(arguments))),
+            eval_end_callback=lambda param: seen.append(param.nbatch),
+        )  # fmt: skip
+    said = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("Epoch[1] Train-accuracy=0.") for line in said)
+    assert any(line.startswith("Epoch[0] Validation-top_k_accuracy_2=0.") for line in said)
+    assert any("samples/sec" in line for line in said)
+    assert seen[11] == (0, 11, 4) and seen[12] == (0, ["fc1_bias", "fc1_weight", "fc2_bias", "fc2_weight"])
+    assert seen[13] == 12
+
+
+def test_files_continue_a_training(tmp_path: Path) -> None:
+    prefix = str(tmp_path / "model")
+    module = trained(num_epoch=2, epoch_end_callback=mx.callback.do_checkpoint(prefix))
+    module.save_checkpoint(prefix, 2, save_optimizer_states=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "model-0001.params", "model-0002.params", "model-0002.states", "model-symbol.json",
+    ]  # fmt: skip
+    other = mx.mod.Module.load(prefix, 2, load_optimizer_states=True)
+    for each in (module, other):
+        each.fit(
+            batches(),
+            num_epoch=4,
+            begin_epoch=2,
+            optimizer="adam",
+            optimizer_params={"learning_rate": 0.02},
+            force_rebind=True,
+        )
+    for x, y in zip(module.get_params()[0].values(), other.get_params()[0].values(), strict=True):
+        assert np.array_equal(x.asnumpy(), y.asnumpy())
+    path = str(tmp_path / "weights")
+    module.save_params(path)
+    fresh = mx.mod.Module(network())
+    fresh.bind(batches().provide_data, for_training=False)
+    fresh.load_params(path)
+    assert np.array_equal(fresh.predict(ROWS).asnumpy(), module.predict(ROWS).asnumpy())
+    assert fresh.predict(batches(64)).shape == (600, 3)
+
+
+def test_modules_share_parameters() -> None:
+    first = trained(network(5, "of_five"))
+    second = mx.mod.Module(network(3, "of_three"))
+    second.bind(batches().provide_data, batches().provide_label, shared_module=first)
+    second.init_params(mx.init.Xavier(), force_init=True)
+    second.init_optimizer(optimizer_params={"learning_rate": 0.1}, force_init=True)
+    second.forward_backward(batches().next())
+    second.update()
+    assert np.array_equal(
+        first.get_params()[0]["fc1_weight"].asnumpy(), second.get_params()[0]["fc1_weight"].asnumpy()
+    )
+
+
+def test_two_losses_and_a_network_that_follows() -> None:
+    """Double Q-learning with a target network: two outputs, two labels, `init_params` for soft updates."""
+
+    def of(train: bool) -> Any:
+        hidden = mx.sym.FullyConnected(mx.sym.Variable("state"), num_hidden=8, name="fc1")
+        value = mx.sym.FullyConnected(mx.sym.Activation(hidden, act_type="relu"), num_hidden=4, name="q")
+        if not train:
+            return value
+        error = mx.sym.Variable("target") - mx.sym.sum(value * mx.sym.Variable("action"), axis=1)
+        return mx.sym.Group([mx.sym.BlockGrad(value), mx.sym.MakeLoss(mx.sym.square(error))])
+
+    learner = mx.module.Module(of(True), data_names=("state",), label_names=("action", "target"))
+    learner.bind([("state", (32, 5))], [("action", (32, 4)), ("target", (32,))])
+    learner.init_params(mx.init.Normal(0.3))
+    learner.init_optimizer(optimizer="RMSProp", optimizer_params={"learning_rate": 0.01})
+    follower = mx.module.Module(of(False), data_names=("state",), label_names=None)
+    follower.bind([("state", (32, 5))], for_training=False)
+    follower.init_params(mx.init.Normal(0.3))
+    random = np.random.RandomState(1)
+    one = mx.io.DataBatch([nd.array(random.randn(1, 5))], [nd.zeros((1, 4)), nd.array([1.0])])
+    learner.forward(one, is_train=False)
+    assert learner.get_outputs()[0].shape == (1, 4)
+    action, target = nd.array(np.eye(4)[random.randint(0, 4, 32)]), nd.array(random.randn(32))
+    batch = mx.io.DataBatch([nd.array(random.randn(32, 5))], [action, target])
+    losses = []
+    for _ in range(60):
+        learner.forward_backward(batch)
+        learner.update()
+        losses.append(learner.get_outputs()[1].mean().item())
+        new, (old, _) = learner.get_params()[0], follower.get_params()
+        mixed = {name: old[name] * 0.9 + new[name] * 0.1 for name in new}
+        follower.init_params(None, mixed, force_init=True)
+    assert losses[-1] < losses[0] / 2
+    follower.forward(mx.io.DataBatch(batch.data), is_train=False)
+    distance = (follower.get_outputs()[0] - learner.get_outputs()[0]).abs().mean().item()
+    assert distance < 0.2
+
+
+def test_weights_that_are_computed_from_random_numbers() -> None:
+    def weight(name: str, shape: tuple[int, int]) -> Any:
+        mean = mx.sym.Variable(f"{name}_mean", shape=shape, init=mx.init.Normal(0.1))
+        spread = mx.sym.Variable(f"{name}_spread", shape=shape, init=mx.init.Constant(-3))
+        noise = mx.sym.random_normal(loc=0, scale=1, shape=shape)
+        return mean + mx.sym.log(mx.sym.exp(spread) + 1) * noise
+
+    hidden = mx.sym.Activation(
+        mx.sym.dot(mx.sym.Variable("data"), weight("first", (12, 16))), act_type="relu"
+    )
+    net = mx.sym.SoftmaxOutput(mx.sym.dot(hidden, weight("second", (16, 3))), name="softmax")
+    assert accuracy(trained(net, num_epoch=12)) > 0.8
+
+
+def test_a_loss_written_with_numpy() -> None:
+    class Softmax(mx.operator.CustomOp):
+        def forward(self, is_train: bool, req: Any, in_data: Any, out_data: Any, aux: Any) -> None:
+            x = in_data[0].asnumpy()
+            y = np.exp(x - x.max(axis=1, keepdims=True))
+            self.assign(out_data[0], req[0], nd.array(y / y.sum(axis=1, keepdims=True)))
+
+        def backward(
+            self, req: Any, out_grad: Any, in_data: Any, out_data: Any, in_grad: Any, aux: Any
+        ) -> None:
+            y, label = out_data[0].asnumpy(), in_data[1].asnumpy().astype(int)
+            y[np.arange(len(label)), label] -= 1
+            self.assign(in_grad[0], req[0], nd.array(y))
+
+    @mx.operator.register("softmax_of_modules")
+    class _SoftmaxProp(mx.operator.CustomOpProp):
+        def __init__(self) -> None:
+            super().__init__(need_top_grad=False)
+
+        def list_arguments(self) -> list[str]:
+            return ["data", "label"]
+
+        def infer_shape(self, in_shape: Any) -> Any:
+            return [in_shape[0], (in_shape[0][0],)], [in_shape[0]], []
+
+        def create_operator(self, ctx: Any, in_shapes: Any, in_dtypes: Any) -> Softmax:
+            return Softmax()
+
+    scores = network().get_internals()["fc2_output"]
+    net = mx.sym.Custom(data=scores, name="softmax", op_type="softmax_of_modules")
+    assert net.list_arguments()[-1] == "softmax_label"
+    given = {name: x.copy() for name, x in trained(num_epoch=1).get_params()[0].items()}
+    found = [
+        trained(one, num_epoch=3, arg_params=given, aux_params={}).get_params()[0] for one in (net, network())
+    ]
+    for name, x in found[0].items():
+        np.testing.assert_allclose(x.asnumpy(), found[1][name].asnumpy(), rtol=2e-3, atol=1e-4)
+    again = mx.sym.load_json(net.tojson())
+    assert again.list_arguments() == net.list_arguments()
+    with pytest.raises(DataError, match="no custom operator is registered as 'nosuch'"):
+        mx.sym.load_json(net.tojson().replace("softmax_of_modules", "nosuch"))
+
+
+def test_arrays_without_iterators(tmp_path: Path) -> None:
+    model = mx.model.FeedForward.create(
+        network(), ROWS, CLASSES, num_epoch=8, optimizer="adam", learning_rate=0.02, numpy_batch_size=50,
+        eval_data=(ROWS, CLASSES), initializer=mx.init.Xavier(), epoch_size=12,
+    )  # fmt: skip
+    predicted = model.predict(ROWS)
+    assert isinstance(predicted, np.ndarray) and (predicted.argmax(axis=1) == CLASSES).mean() > 0.9
+    assert model.score(batches()) > 0.9
+    outputs, data, labels = model.predict(batches(), return_data=True, num_batch=2)
+    assert (
+        outputs.shape == (100, 3)
+        and np.array_equal(data, ROWS[:100])
+        and np.array_equal(labels, CLASSES[:100])
+    )
+    model.save(str(tmp_path / "model"))
+    again = mx.model.FeedForward.load(str(tmp_path / "model"), 8)
+    assert np.array_equal(again.predict(ROWS), predicted)
+
+
+def test_a_monitor_sees_outputs_gradients_and_parameters(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = mx.mon.Monitor(6, nd.norm, ".*fc1.*", sort=True)
+    with caplog.at_level(logging.INFO):
+        trained(num_epoch=1, monitor=monitor)
+    lines = [record.getMessage().split() for record in caplog.records if "Batch:" in record.getMessage()]
+    expected = ["fc1_backward_bias", "fc1_backward_weight", "fc1_bias", "fc1_output", "fc1_weight"]
+    assert [(line[1], line[2]) for line in lines] == [(n, name) for n in ("1", "7") for name in expected]
+    assert all(float(line[3]) > 0 for line in lines if line[2] != "fc1_bias")
+
+
+WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
+    "input": (ValueError, "has no input 'dota'. Did you mean 'data'", lambda: mx.mod.Module(network(), ["dota"])),
+    "unbound": (ParameterError, "call bind first", lambda: mx.mod.Module(network()).forward(batches().next())),
+    "epochs": (TypeError, "num_epoch, the number of epochs, is missing", lambda: trained(num_epoch=None)),
+    "shapes": (
+        ValueError, r"data_shapes describes \['x'\], but the module's data_names are \['data'\]",
+        lambda: mx.mod.Module(network()).bind([("x", (2, 12))]),
+    ),
+    "missing": (
+        ParameterError, "fc1_weight is not presented: pass its values, or allow_missing=True",
+        lambda: trained(num_epoch=1).set_params({"fc1_bias": nd.zeros(16)}, {}),
+    ),
+    "extra": (
+        ParameterError, "no parameter 'fc1_wight'. Did you mean 'fc1_weight'",
+        lambda: trained(num_epoch=1).set_params({"fc1_wight": nd.zeros(1)}, {}, allow_missing=True),
+    ),
+    "states": (LaminaError, "pass states as data", lambda: mx.mod.Module(network(), state_names=["s"])),
+    "buckets": (OutsideError, "need mx.mod.Module alone", lambda: mx.mod.BucketingModule),
+    "untrained": (ParameterError, "call fit, or pass arg_params", lambda: _forward_fed().predict(ROWS)),
+    "lists": (TypeError, "a DataIter, or arrays X and y; X is a list", lambda: _forward_fed().fit([1], [2])),
+    "rows": (ShapeError, "X has 600 rows, and y 3", lambda: _forward_fed().fit(ROWS, CLASSES[:3])),
+    "no loss": (
+        AutogradError, "output 'fc1' is not a loss; pass its gradient",
+        lambda: _stepped(network().get_internals()["fc1_output"], True),
+    ),
+    "not recorded": (AutogradError, r"call forward\(is_train=True\) first", lambda: _stepped(network(), False)),
+    "argument": (TypeError, "unknown argument 'dato'. Did you mean 'data'", lambda: _bound().forward(dato=nd.zeros(1))),
+    "size": (ShapeError, r"data has shape \(3, 12\), not \(2, 12\)", lambda: _bound().forward(data=nd.zeros((3, 12)))),
+    "kind": (ValueError, "NDArray or numpy.ndarray, not int", lambda: _bound().forward(data=3)),
+    "arrays": (
+        ParameterError, "there is no array for fc1_weight, fc1_bias",
+        lambda: network().get_internals()["fc1_output"].bind(mx.cpu(), {"data": nd.zeros((2, 12))}),
+    ),
+}  # fmt: skip
+
+
+def _bound(net: Any = None) -> Any:
+    return (network() if net is None else net).simple_bind(mx.cpu(), data=(2, 12))
+
+
+def _forward_fed() -> Any:
+    return mx.model.FeedForward(network())
+
+
+def _stepped(net: Any, is_train: bool) -> None:
+    executor = _bound(net)
+    executor.forward(is_train=is_train)
+    executor.backward()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_errors_say_what_to_do(name: str) -> None:
+    kind, said, call = WRONG[name]
+    with pytest.raises(kind, match=said):
+        call()
+
+
+def test_files_of_numbers_and_of_pictures(tmp_path: Path) -> None:
+    data, labels = str(tmp_path / "x.csv"), str(tmp_path / "y.csv")
+    np.savetxt(data, np.arange(35).reshape(7, 5), delimiter=",")
+    np.savetxt(labels, np.arange(7), delimiter=",")
+    rows: Any = mx.io.CSVIter(data_csv=data, data_shape=(5,), batch_size=3, label_csv=labels)
+    found = [(x.data[0][:, 0].asnumpy().tolist(), x.label[0].asnumpy().tolist(), x.pad) for x in rows]
+    assert found == [([0, 5, 10], [0, 1, 2], 0), ([15, 20, 25], [3, 4, 5], 0), ([30, 0, 5], [6, 0, 1], 2)]
+    unlabelled: Any = mx.io.CSVIter(data, (5,), 7).next()
+    assert unlabelled.label[0].asnumpy().tolist() == [0] * 7
+    pixels = np.arange(10 * 28 * 28, dtype=np.uint8).reshape(10, 28, 28)
+    (tmp_path / "images").write_bytes(
+        bytes([0, 0, 8, 3]) + np.array([10, 28, 28], ">i4").tobytes() + pixels.tobytes()
+    )
+    (tmp_path / "labels").write_bytes(
+        bytes([0, 0, 8, 1]) + np.array([10], ">i4").tobytes() + bytes(range(10))
+    )
+    files = str(tmp_path / "images"), str(tmp_path / "labels")
+    pictures = list(mx.io.MNISTIter(*files, batch_size=4, shuffle=False))
+    assert [x.data[0].shape for x in pictures] == [(4, 1, 28, 28)] * 2
+    assert np.array_equal(pictures[1].data[0].asnumpy()[:, 0], pixels[4:8].astype("float32") / 256)
+    assert mx.io.MNISTIter(*files, batch_size=4, flat=True).provide_data[0].shape == (4, 784)

@@ -1,0 +1,209 @@
+"""`mx.mod.Module`, `FeedForward`, executors, monitors, and iterators over files: networks as symbols, trained."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAMESPACES = ("mx.mod.Module", "mx.model.FeedForward", "mx.executor.Executor", "mx.mon.Monitor")
+
+
+def prepare(mx: Any) -> dict[str, Any]:
+    """What the calls may use: a network, rows, and functions that train and compute."""
+    logging.disable(logging.INFO)
+    return _Trials(mx).all()
+
+
+class _Trials:
+    """Each runs one thing on numbers that are the same in both libraries."""
+
+    def __init__(self, mx: Any) -> None:
+        self.mx = mx
+        random = np.random.RandomState(3)
+        self.X = np.round(random.uniform(-1, 1, (40, 4)), 3).astype("float32")
+        self.y = (self.X[:, 0] > self.X[:, 1]).astype("float32")
+        sizes = {"fc1_weight": (5, 4), "fc1_bias": (5,), "fc2_weight": (2, 5), "fc2_bias": (2,)}
+        self.values = {name: np.round(random.uniform(-1, 1, size), 2) for name, size in sizes.items()}
+
+    def all(self) -> dict[str, Any]:
+        names = (
+            "net",
+            "batches",
+            "parameters",
+            "module",
+            "trained",
+            "executor",
+            "forward",
+            "stepped",
+            "files",
+            "X",
+            "y",
+        )
+        return {name: getattr(self, name) for name in names}
+
+    def net(self, loss: str = "SoftmaxOutput", hidden: str = "tanh", **settings: Any) -> Any:
+        sym = self.mx.sym
+        x = sym.FullyConnected(sym.Variable("data"), num_hidden=5, name="fc1")
+        x = sym.FullyConnected(sym.Activation(x, act_type=hidden, name="act"), num_hidden=2, name="fc2")
+        return getattr(sym, loss)(x, name="softmax", **settings) if loss else x
+
+    def batches(self, size: int = 10, labels: bool = True, **settings: Any) -> Any:
+        return self.mx.io.NDArrayIter(self.X, self.y if labels else None, size, **settings)
+
+    def parameters(self) -> Any:
+        return {name: self.mx.nd.array(x) for name, x in self.values.items()}
+
+    def module(self, net: Any = None, labels: bool = True, **settings: Any) -> Any:
+        """A module with parameters, not trained."""
+        module = self.mx.mod.Module(self.net() if net is None else net, context=self.mx.cpu(), **settings)
+        batches = self.batches(labels=labels)
+        module.bind(batches.provide_data, batches.provide_label or None)
+        module.init_params(arg_params=self.parameters(), aux_params={})
+        return module
+
+    def trained(self, net: Any = None, optimizer: str = "sgd", size: int = 10, **settings: Any) -> Any:
+        """Parameters, scores and predictions after three epochs."""
+        fixed = settings.pop("fixed", None)
+        module = self.mx.mod.Module(
+            self.net() if net is None else net, context=self.mx.cpu(), fixed_param_names=fixed
+        )
+        module.fit(
+            self.batches(size), eval_metric=["acc", "ce"], optimizer=optimizer, optimizer_params=settings,
+            arg_params=self.parameters(), num_epoch=3,
+        )  # fmt: skip
+        found, states = module.get_params()
+        scores = [[name, float(value)] for name, value in module.score(self.batches(16), ["acc", "ce"])]
+        return [
+            sorted(found),
+            [found[name] for name in sorted(found)],
+            sorted(states),
+            scores,
+            module.predict(self.batches(16)),
+        ]
+
+    def executor(self, net: Any = None, grad_req: Any = "write") -> Any:
+        made = (self.net() if net is None else net).simple_bind(self.mx.cpu(), grad_req=grad_req, data=(6, 4))
+        made.copy_params_from(self.parameters())
+        return made
+
+    def forward(self, executor: Any, is_train: bool = True) -> Any:
+        given = {"data": self.X[:6], "softmax_label": self.y[:6]}
+        given = {name: x for name, x in given.items() if name in executor.arg_dict}
+        return executor.forward(is_train=is_train, **given)
+
+    def stepped(self, executor: Any, steps: int = 1, heads: Any = None) -> Any:
+        """Outputs and gradients after some steps forward and back."""
+        for _ in range(steps):
+            outputs = self.forward(executor)
+            executor.backward(heads)
+        return [outputs, [g for g in executor.grad_arrays if g is not None], sorted(executor.grad_dict)]
+
+    def files(self, module: Any) -> Any:
+        """What another module predicts from a module's files."""
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = str(Path(folder) / "model")
+            module.save_checkpoint(prefix, 7)
+            names = sorted(path.name for path in Path(folder).iterdir())
+            other = self.mx.mod.Module.load(prefix, 7)
+            other.bind(self.batches().provide_data, self.batches().provide_label, for_training=False)
+            return [names, other.predict(self.batches())]
+
+
+CALLS = """
+# --- training
+trained(learning_rate=0.5)
+trained(optimizer="sgd", learning_rate=0.5, momentum=0.9, wd=0.1)
+trained(optimizer="adam", learning_rate=0.1, wd=0.01)
+trained(optimizer="rmsprop", learning_rate=0.05)
+trained(optimizer="nag", learning_rate=0.1, momentum=0.5)
+trained(optimizer="adagrad", learning_rate=0.1)
+trained(size=16, learning_rate=0.5)
+trained(learning_rate=0.5, fixed=["fc1_bias", "fc2_weight"])
+trained(learning_rate=0.5, rescale_grad=0.01)
+trained(learning_rate=0.5, clip_gradient=0.05)
+trained(net(grad_scale=0.5), learning_rate=0.5)
+trained(net(normalization="batch"), learning_rate=0.5)
+trained(net(smooth_alpha=0.1), learning_rate=0.5)
+trained(net(hidden="relu"), learning_rate=0.5)
+trained(learning_rate=0.5, lr_scheduler=mx.lr_scheduler.FactorScheduler(4, 0.5))
+# --- modules
+m = module(); [m.data_names, m.label_names, m.output_names, [list(x) for x in m.data_shapes], [list(x) for x in m.label_shapes], [list(x) for x in m.output_shapes]]
+m = module(); [m.binded, m.params_initialized, m.optimizer_initialized, m.for_training, m.inputs_need_grad]
+m = module(); m.predict(batches())
+m = module(); [len(x) for x in m.predict(batches(16), merge_batches=False)]
+m = module(); m.predict(batches(16), num_batch=2).shape
+m = module(); [x.shape for x in m.predict(batches(16), always_output_list=True)]
+m = module(); [[o[0].shape, i, b.pad] for o, i, b in m.iter_predict(batches(16))]
+m = module(); [[n, float(v)] for n, v in m.score(batches(16), "acc", num_batch=1)]
+m = module(); m.init_optimizer(optimizer_params={"learning_rate": 0.5}); b = batches().next(); m.forward(b); m.backward(); m.update(); m.get_params()[0]["fc1_weight"]
+m = module(); m.init_optimizer(optimizer="adam"); b = batches().next(); m.forward_backward(b); m.update(); m.forward_backward(b); m.update(); m.get_params()[0]["fc2_weight"]
+m = module(); p = mx.metric.create("acc"); b = batches().next(); m.forward(b, is_train=False); m.update_metric(p, b.label); [p.get()[0], float(p.get()[1])]
+m = module(net(""), labels=False, label_names=None); m.forward(batches(labels=False).next()); m.get_outputs()
+m = mx.mod.Module(net(""), label_names=None); m.bind([("data", (10, 4))], inputs_need_grad=True); m.init_params(arg_params=parameters(), aux_params={}); m.forward(batches(labels=False).next(), is_train=True); m.backward([nd.ones((10, 2))]); m.get_input_grads()
+m = module(); m.set_params({**parameters(), "fc1_bias": nd.ones(5)}, {}); m.get_params()[0]["fc1_bias"]
+m = module(); m.set_params({"fc1_bias": nd.ones(5)}, {}, allow_missing=True); m.get_params()[0]["fc1_bias"]
+m = module(); m.set_params({"fc1_bias": nd.ones(5)}, {})
+m = module(); m.init_params(arg_params={"fc1_bias": nd.ones(5)}, aux_params={}, allow_missing=True, force_init=True); m.get_params()[0]["fc1_bias"]
+m = module(); m.init_params(mx.init.One(), force_init=True); m.get_params()[0]["fc2_weight"]
+files(module())
+m = module(); n = mx.mod.Module(net()); n.bind(batches().provide_data, batches().provide_label, shared_module=m); n.get_params()[0]["fc1_weight"]
+mx.mod.Module(net(), data_names=["nosuch"])
+mx.mod.Module(net()).forward(batches().next())
+mx.mod.Module(net()).fit(batches())
+m = module(); m.update()
+m = module(); m.fit(batches(), num_epoch=2, begin_epoch=1, optimizer_params={"learning_rate": 0.5}); m.get_params()[0]["fc1_bias"]
+seen = []; m = module(); m.fit(batches(), num_epoch=1, batch_end_callback=lambda p: seen.append([p.epoch, p.nbatch, type(p.locals["self"]).__name__]), epoch_end_callback=lambda e, s, a, x: seen.append([e, sorted(a), sorted(x)])); seen
+seen = []; m = module(); m.score(batches(), "acc", batch_end_callback=lambda p: seen.append(p.nbatch), score_end_callback=lambda p: seen.append(p.nbatch)); seen
+# --- FeedForward
+m = mx.model.FeedForward(net(), num_epoch=3, learning_rate=0.5, arg_params=parameters(), numpy_batch_size=10); m.fit(batches()); [m.predict(X), m.predict(batches()).shape]
+m = mx.model.FeedForward(net(), num_epoch=2, arg_params=parameters(), learning_rate=0.5); m.fit(batches()); float(m.score(batches()))
+m = mx.model.FeedForward(net(), arg_params=parameters(), aux_params={}); [x.shape for x in m.predict(batches(16), return_data=True)]
+m = mx.model.FeedForward(net(), num_epoch=2); m.fit(X)
+m = mx.model.FeedForward(net(), num_epoch=2); m.fit(X, y[:3])
+# --- executors
+stepped(executor())
+stepped(executor(grad_req="add"), 3)
+stepped(executor(grad_req={"fc1_weight": "add", "data": "write"}), 2)
+stepped(executor(net("MakeLoss")))
+stepped(executor(net("")), heads=nd.ones((6, 2)))
+stepped(executor(net("")), heads={"fc2_output": nd.ones((6, 2))})
+stepped(executor(net("")))
+e = executor(grad_req="null"); [e.grad_dict, [x.shape for x in forward(e, False)]]
+e = executor(); [list(e.arg_dict), list(e.aux_dict), [x.shape for x in e.arg_arrays]]
+e = executor(); forward(e); list(e.output_dict)
+e = executor(); e.forward(nosuch=nd.ones(2))
+e = executor(); e.forward(data=nd.ones((3, 4)))
+e = executor(); e.forward(data=3)
+e = executor(); e.copy_params_from({"nosuch": nd.ones(1)})
+e = executor().reshape(data=(3, 4), softmax_label=(3,)); [e.arg_dict["data"].shape, e.forward(data=nd.ones((3, 4)))[0]]
+a, b = mx.sym.Variable("a"), mx.sym.Variable("b"); e = (2 * a + b).bind(mx.cpu(), {"a": nd.ones(2), "b": nd.ones(2)}, [nd.zeros(2), nd.zeros(2)]); e.forward(is_train=True); e.backward(nd.array([3, 4])); e.grad_arrays
+a, b = mx.sym.Variable("a"), mx.sym.Variable("b"); e = (2 * a + b).bind(mx.cpu(), [nd.ones(2), nd.ones(2)], {"a": nd.zeros(2)}); e.forward(is_train=True); e.backward(nd.array([3, 4])); e.grad_dict
+(mx.sym.Variable("a") + mx.sym.Variable("b")).bind(mx.cpu(), {"a": nd.ones(2)})
+net().simple_bind(mx.cpu(), nosuch=(2, 3))
+mx.sym.Variable("w", shape=(3, 2)).infer_shape()
+mx.sym.dot(mx.sym.Variable("x"), mx.sym.Variable("w", shape=(3, 2)) * mx.sym.ones((3, 2))).infer_shape(x=(4, 3))
+# --- monitors
+m = mx.mon.Monitor(2, lambda x: nd.sum(x), ".*weight", sort=True); e = executor(); m.install(e); m.tic(); forward(e); e.backward(); a = m.toc(); m.tic(); forward(e); [[s[:2] for s in a if "backward" not in s[1]], m.toc()]
+"""
+
+PROGRAMS: list[Any] = []
+
+_ATTRIBUTE = "an attribute of each object"
+
+SETTLED: dict[str, str] = {
+    **dict.fromkeys((f"mx.mod.Module.{name}" for name in ("data_*", "label_*", "symbol")), _ATTRIBUTE),
+    "mx.executor.Executor.*_dict": _ATTRIBUTE,
+    "mx.mod.Module.*et_states": "a state that batches carry on is data, returned as an output",
+    **dict.fromkeys(
+        ("mx.executor.Executor.debug_str", "mx.executor.Executor.get_optimized_symbol"), "LAMINA_DEBUG tells what was compiled"
+    ),
+    'trained(learning_rate=0.5, fixed=["fc1_bias", "fc2_weight"])': "with a fixed weight, MXNet's oneDNN leaves the bias as it is, too",
+    "mx.mod.Module.*(initializer)": "the same, made when the class is defined",
+    "mx.model.FeedForward.create(*)": "an argument of the constructor or of fit, passed on by name",
+    "mx.model.FeedForward.fit(eval_end_callback)": "the validation metrics are logged without it",
+}  # fmt: skip
+"""What differs on purpose, by subject or pattern; names that stand in `lamina.outside` are settled there."""
