@@ -175,6 +175,42 @@ def test_two_losses_and_a_network_that_follows() -> None:
     assert distance < 0.2
 
 
+def test_inputs_and_labels_are_known_by_their_names() -> None:
+    """An iterator sorts the names of a dict; the module has them in another order."""
+    random = np.random.RandomState(2)
+    rows = {"za": random.randn(60, 3), "ab": random.randn(60, 2)}
+    labels = {
+        "number_label": rows["za"] @ np.array([[1.0], [2], [3]]),
+        "class_label": (rows["ab"][:, 0] > 0).astype("f4"),
+    }
+    number = mx.sym.FullyConnected(mx.sym.Variable("za"), num_hidden=1, name="number")
+    chosen = mx.sym.FullyConnected(mx.sym.Variable("ab"), weight=None, num_hidden=2, name="class")
+    net = mx.sym.Group(
+        [mx.sym.LinearRegressionOutput(number, name="number"), mx.sym.SoftmaxOutput(chosen, name="class")]
+    )
+    metric = mx.metric.CompositeEvalMetric()
+    metric.add(mx.metric.MSE(output_names=["number_output"], label_names=["number_label"]))
+    metric.add(mx.metric.Accuracy(output_names=["class_output"], label_names=["class_label"]))
+    module = mx.mod.Module(net, ["za", "ab"], ["number_label", "class_label"])
+    train = mx.io.NDArrayIter(rows, labels, 20)
+    module.fit(train, num_epoch=40, eval_metric=metric, optimizer_params={"learning_rate": 0.3})
+    found = dict(module.score(train, metric))
+    assert found["mse"] < 1e-3 and found["accuracy"] > 0.9
+    assert [x.shape for x in module.predict(train)] == [(60, 1), (60, 2)]
+
+
+def test_executors_share_arrays_after_a_reshape() -> None:
+    executor = network().simple_bind(mx.cpu(), data=(4, 12))
+    executor.arg_dict["fc1_bias"][:] = 3
+    other = executor.reshape(data=(1, 12), softmax_label=(1,))
+    other.arg_dict["fc1_bias"][:] = 5
+    assert executor.arg_dict["fc1_bias"].asnumpy().tolist() == [5] * 16
+    assert other.forward(data=nd.ones((1, 12)))[0].shape == (1, 3)
+    other.forward(is_train=True)
+    other.backward()
+    assert np.array_equal(executor.grad_dict["fc2_bias"].asnumpy(), other.grad_dict["fc2_bias"].asnumpy())
+
+
 def test_weights_that_are_computed_from_random_numbers() -> None:
     def weight(name: str, shape: tuple[int, int]) -> Any:
         mean = mx.sym.Variable(f"{name}_mean", shape=shape, init=mx.init.Normal(0.1))

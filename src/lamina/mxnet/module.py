@@ -343,9 +343,9 @@ class Module:
         executor = self._bound()
         if not self.params_initialized:
             raise ParameterError("forward: the parameters have no values; call init_params first")
-        inputs = dict(zip(self.data_names, data_batch.data, strict=False))
+        inputs = _named(data_batch.provide_data or self.data_shapes, data_batch.data)
         if self.label_shapes:
-            inputs.update(zip(self.label_names, data_batch.label or (), strict=False))
+            inputs |= _named(data_batch.provide_label or self.label_shapes, data_batch.label)
         absent = [name for name in self.label_names if name not in inputs]
         if absent:
             shapes, _, _ = self.symbol.infer_shape(**{name: x.shape for name, x in inputs.items()})
@@ -378,7 +378,8 @@ class Module:
         self, eval_metric: Any, labels: Sequence[NDArray] | None, pre_sliced: bool = False
     ) -> None:
         """Update a metric with labels and the outputs of the last `forward`."""
-        named = dict(zip(self.label_names, labels or (), strict=False))
+        described = self.label_shapes or [(name,) for name in self.label_names]
+        named = {name: x for name, x in _named(described, labels).items() if name in self.label_names}
         eval_metric.update_dict(named, self._bound().output_dict)
 
     def install_monitor(self, mon: Any) -> None:
@@ -526,13 +527,18 @@ def _shapes(batches: Any, kind: str) -> Any:
     return getattr(batches, f"provide_{kind}", None)
 
 
+def _named(described: Sequence[Any], arrays: Sequence[NDArray] | None) -> Arrays:
+    """Arrays by the names in their descriptions, whose order is the iterator's."""
+    return {one[0]: x for one, x in zip(described, arrays or (), strict=False)}
+
+
 def _described(what: str, names: Sequence[str], shapes: Shapes) -> list[DataDesc]:
     described = [x if isinstance(x, DataDesc) else DataDesc(*x) for x in shapes or ()]
     if sorted(x.name for x in described) != sorted(names):
         raise ValueError(
             f"{what}_shapes describes {[x.name for x in described]}, but the module's {what}_names are {list(names)}"
         )
-    return sorted(described, key=lambda x: names.index(x.name))
+    return described
 
 
 __getattr__ = names_of_others("lamina.module")
