@@ -24,15 +24,19 @@ _BINARY = "add sub mul div mod power maximum minimum hypot equal not_equal great
 _LOGIC = "logical_and logical_or logical_xor"
 _LAYERS = """Activation BatchNorm Dropout Embedding FullyConnected GroupNorm InstanceNorm
 L2Normalization LayerNorm LeakyReLU Softmax SoftmaxActivation
-LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput log_softmax softmax softmin
+LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput SVMOutput log_softmax make_loss softmax softmin
 softmax_cross_entropy"""
-_REDUCTIONS = "argmax argmin argmax_channel max mean min nanprod nansum norm prod sum topk sort argsort"
+_REDUCTIONS = (
+    "argmax argmin argmax_channel cumsum max mean min nanprod nansum norm prod sum topk sort argsort"
+)
 _MOVEMENT = """
 Concat Flatten Pad Reshape SliceChannel SwapAxis _split_v2 broadcast_axis broadcast_like broadcast_to clip
 diag expand_dims repeat reshape_like reverse slice slice_axis slice_like squeeze stack tile transpose"""
-_LOOKUP = "batch_take gather_nd one_hot pick scatter_nd take where"
-_PRODUCTS = "batch_dot dot _linalg_gemm _linalg_gemm2 _linalg_syrk add_n"
-_MADE = "_arange _eye _full _ones _zeros _random_normal _random_uniform"
+_LOOKUP = "_unravel_index _ravel_multi_index batch_take gather_nd one_hot pick scatter_nd take where"
+_PRODUCTS = """batch_dot dot khatri_rao add_n _linalg_gemm _linalg_gemm2 _linalg_syrk _linalg_det _linalg_extractdiag
+_linalg_inverse _linalg_makediag _linalg_potrf _linalg_potri _linalg_sumlogdiag _linalg_trmm _linalg_trsm"""
+_MADE = """_arange _eye _full _ones _zeros _random_exponential _random_gamma _random_normal _random_poisson
+_random_randint _random_uniform _shuffle"""
 
 
 def _wanted() -> list[str]:

@@ -186,6 +186,19 @@ a, b = mx.sym.Variable("a"), mx.sym.Variable("b"); e = (2 * a + b).bind(mx.cpu()
 net().simple_bind(mx.cpu(), nosuch=(2, 3))
 mx.sym.Variable("w", shape=(3, 2)).infer_shape()
 mx.sym.dot(mx.sym.Variable("x"), mx.sym.Variable("w", shape=(3, 2)) * mx.sym.ones((3, 2))).infer_shape(x=(4, 3))
+# --- operators of symbols
+mx.sym.SVMOutput(mx.sym.var("x"), name="svm").eval(x=nd.array([[1, 2], [3, 0]]), svm_label=nd.array([0, 1]))
+mx.sym.cumsum(mx.sym.var("x"), axis=1).eval(x=nd.array([[1, 2], [3, 0]]))
+mx.sym.make_loss(mx.sym.var("x")).eval(x=nd.ones(2))
+[getattr(mx.sym, "linalg_" + n)(mx.sym.var("x")).eval(x=nd.array([[4, 1], [1, 3]])) for n in ("det", "inverse", "potrf", "potri", "sumlogdiag", "extractdiag", "makediag")]
+mx.sym.linalg_trmm(mx.sym.var("x"), mx.sym.var("y"), alpha=2).eval(x=nd.array([[4, 1], [1, 3]]), y=nd.array([[1, 2], [3, 0]]))
+mx.sym.linalg_trsm(mx.sym.var("x"), mx.sym.var("y"), rightside=True).eval(x=nd.array([[4, 1], [1, 3]]), y=nd.array([[1, 2], [3, 0]]))
+mx.sym.khatri_rao(mx.sym.var("x"), mx.sym.var("y")).eval(x=nd.array([[1, 2], [3, 0]]), y=nd.array([[1, 2], [3, 0]]))
+mx.sym.unravel_index(mx.sym.var("x"), shape=(3, 4)).eval(x=nd.array([5, 7]))
+mx.sym.ravel_multi_index(mx.sym.var("x"), shape=(3, 4)).eval(x=nd.array([[1, 2], [0, 3]]))
+[[x.shape, np.dtype(x.dtype).name] for s in (mx.sym.random_exponential(shape=(3,)), mx.sym.random_gamma(shape=(2, 2)), mx.sym.random_poisson(shape=(2,)), mx.sym.random_randint(low=0, high=5, shape=(4,))) for x in s.eval()]
+mx.sym.sum(mx.sym.shuffle(mx.sym.var("x"))).eval(x=nd.array([1, 2, 3]))
+stepped(mx.sym.SVMOutput(net(""), name="softmax").simple_bind(mx.cpu(), data=(6, 4)))
 # --- monitors
 m = mx.mon.Monitor(2, lambda x: nd.sum(x), ".*weight", sort=True); e = executor(); m.install(e); m.tic(); forward(e); e.backward(); a = m.toc(); m.tic(); forward(e); [[s[:2] for s in a if "backward" not in s[1]], m.toc()]
 """

@@ -107,11 +107,6 @@ _COMPUTED: dict[str, Computed] = {
     "_eye": lambda N, M, k, dtype: nd.eye(N, M, k, dtype=dtype),
     "_arange": _arange,
     "_split_v2": _split_v2,
-    "_linalg_gemm": nd.linalg_gemm,
-    "_linalg_gemm2": nd.linalg_gemm2,
-    "_linalg_syrk": nd.linalg_syrk,
-    "_random_normal": nd.random_normal,
-    "_random_uniform": nd.random_uniform,
     "Reshape": _reshape,
     "softmax": _softmax(nd.softmax),
     "log_softmax": _softmax(nd.log_softmax),
@@ -133,7 +128,8 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     assert operator is not None
     if values.get("output_mean_var"):
         raise DataError(f"node {node.name!r} ({operator.name}): output_mean_var=True is not supported")
-    function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
+    stem = operator.name.removeprefix("_np").removeprefix("_")
+    function = _COMPUTED.get(operator.name) or getattr(nd, stem)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
 
     def compute(*arrays: NDArray) -> Sequence[NDArray]:
@@ -251,7 +247,7 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             return {"gamma": (data[1] if len(data) > 1 else 1,)}
         case "SoftmaxOutput" if values["multi_output"]:
             return {"label": (data[0], *data[2:])}
-        case "SoftmaxOutput":
+        case "SoftmaxOutput" | "SVMOutput" | "softmax_cross_entropy":
             return {"label": data[:-1]}
         case "LinearRegressionOutput" | "LogisticRegressionOutput" | "MAERegressionOutput":
             return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
