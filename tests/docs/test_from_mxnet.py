@@ -69,3 +69,14 @@ def test_the_example_of_trained_models_runs(tmp_path: Path, monkeypatch: pytest.
     exec(code, names)
     np.testing.assert_allclose(names["out"].asnumpy().sum(1), 1, rtol=1e-6)
     assert names["body"](names["x"]).shape == (2, 4)
+
+
+def test_the_example_of_modules_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    section = (ROOT / "docs/from-mxnet.md").read_text(encoding="utf-8").split("## Modules and executors")[1]
+    exec(re.findall(r"```python\n(.*?)```", section, re.S)[0], {})
+    ((name, value),) = eval(capsys.readouterr().out)
+    assert name == "accuracy" and value > 0.9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model-0005.params", "model-symbol.json"]
