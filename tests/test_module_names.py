@@ -124,11 +124,11 @@ import mxnet.symbol.nodes
 assert mx is lamina and nd is lamina.nd and NDArrayIter is lamina.io.NDArrayIter
 assert mxnet.symbol.nodes is lamina.mxnet.symbol.nodes and lamina.mxnet.gluon is gluon
 try:
-    import mxnet.recordio
+    import mxnet.rtc
 except ModuleNotFoundError as error:
-    print(error.name, "RecordIO" in str(error))
+    print(error.name, "MXNet's C library" in str(error))
 """
-    assert run(program) == ["mxnet.recordio", "True"]
+    assert run(program) == ["mxnet.rtc", "True"]
 
 
 def test_mxnet_itself_is_not_replaced():
@@ -192,3 +192,62 @@ NDArrayIter([1]).no_such_name
 
 def test_without_install_there_is_no_mxnet():
     assert run("import lamina, importlib.util as u; print(u.find_spec('mxnet'))") == ["None"]
+
+
+IMPORTS = """
+import lamina.mxnet
+lamina.mxnet.install()
+import mxnet as mx
+from mxnet import autograd, context, gluon, image, init, nd, np, npx, recordio
+from mxnet.contrib import text
+from mxnet.gluon import nn, rnn
+from mxnet.gluon.model_zoo import vision
+import mxnet.contrib.text.vocab as vocabulary
+assert mx.image is image and gluon.rnn is rnn and image.__name__ == "lamina.image"
+said = []
+for module, name in ((image, "imread"), (rnn, "LSTM"), (vocabulary, "Vocabulary"), (vision, "resnet18_v1")):
+    try:
+        getattr(module, name)
+    except lamina.errors.OutsideError as error:
+        said.append(str(error).partition(":")[0])
+print(said)
+"""
+
+
+def test_programs_may_import_what_they_do_not_use():
+    """The book's package imports pictures and recurrent layers at its top."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = [
+        "image.imread",
+        "gluon.rnn.LSTM",
+        "contrib.text.vocab.Vocabulary",
+        "gluon.model_zoo.vision.resnet18_v1",
+    ]
+    assert done.stdout.strip() == repr([f"mx.{name}" for name in names])
+
+
+def test_an_unsupported_module_has_no_other_attributes():
+    module = import_module("lamina.recordio")
+    assert not hasattr(module, "__wrapped__") and not hasattr(module, "MXRecordIO")
+    with pytest.raises(ImportError, match="cannot import name 'nosuch'"):
+        from lamina import nosuch  # noqa: F401  # pyright: ignore
+
+
+def test_a_script_runs_unchanged(tmp_path):
+    (tmp_path / "helper.py").write_text("from mxnet import nd\n")
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\nfrom helper import nd\nprint(sys.argv[1:], __name__, nd.__name__, (nd.ones(2) * 2).asnumpy())\n"
+    )
+    command = [sys.executable, "-m", "lamina.mxnet"]
+    done = subprocess.run(
+        [*command, str(script), "--rate", "0.1"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "['--rate', '0.1'] __main__ lamina.nd [2. 2.]", done.stderr
+    for arguments, said in (
+        ([], "usage: python -m lamina.mxnet PROGRAM"),
+        (["nosuch.py"], "there is no file nosuch.py; usage:"),
+    ):
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and done.stderr.startswith(said)

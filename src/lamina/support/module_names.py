@@ -32,6 +32,12 @@ def real_name(name: str) -> str | None:
     return None
 
 
+def _is_unsupported(name: str) -> bool:
+    """Whether a module of MXNet, ``lamina.…``, is unsupported or lies in such a module, but may be imported."""
+    stem = name.removeprefix("lamina.")
+    return any(stem == one or stem.startswith(f"{one}.") for one in _TABLES["unsupported"])
+
+
 class ModuleNames:
     """A finder and loader for `sys.meta_path` that imports modules by aliases."""
 
@@ -44,7 +50,9 @@ class ModuleNames:
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The module spec for an alias, or None for other names."""
         if name.startswith("lamina."):
-            return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
+            if real_name(name):
+                return ModuleSpec(name, self)  # pyright: ignore[reportArgumentType]
+            return ModuleSpec(name, self, is_package=True) if _is_unsupported(name) else None  # pyright: ignore[reportArgumentType]
         if self.mxnet and name.partition(".")[0] == "mxnet":
             return ModuleSpec(name, self)  # pyright: ignore[reportArgumentType]
         return None
@@ -52,6 +60,10 @@ class ModuleNames:
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Import the real module. Python then replaces the module's spec by `spec`, and `exec_module` restores it."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
+        if name == spec.name and not real_name(name):
+            from lamina.support.unsupported import UnsupportedModule
+
+            return UnsupportedModule(name)
         try:
             module = import_module(real_name(name) or name)
         except ModuleNotFoundError as error:
@@ -67,7 +79,7 @@ class ModuleNames:
 
     def exec_module(self, module: ModuleType) -> None:
         """Restore the module's spec, without executing anything, since the real module is already imported."""
-        module.__spec__ = self._specs[module.__name__]
+        module.__spec__ = self._specs.get(module.__name__, module.__spec__)
 
     def get_code(self, name: str) -> None:
         """Raise `ImportError`, since an alias can't run as a program, as in ``python -m lamina.io``."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -19,6 +20,15 @@ from lamina.support.messages import closest, suggesting
 
 OUTSIDE = tables_in("unsupported.txt")["unsupported"]
 """Error messages by full name of a feature, or by pattern."""
+
+
+class UnsupportedModule(ModuleType):
+    """An unsupported module of MXNet. Programs may import it, as many do without need; use raises `OutsideError`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise no_attribute(self.__name__, name)
 
 
 def no_attribute(module: str, name: str) -> Exception:
@@ -33,8 +43,10 @@ def no_attribute(module: str, name: str) -> Exception:
     lamina.errors.OutsideError: mx.nd.Convolution: lamina has no convolutions, pooling or other image operators...
     """
     path = f"mx{module.removeprefix('lamina')}.{name}"
-    why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
+    why = _reason(path)
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
+    if imported and not name.startswith("_") and find_spec(f"{module}.{name}") is not None:
+        return AttributeError(path)  # Python then imports the module, an `UnsupportedModule`
     if why is None and (instead := of_module(module, name)):
         said = f"module {module!r} has no attribute {name!r}. {instead}"
         return ImportError(said, name=module) if imported else suggesting(said, name)
@@ -43,6 +55,16 @@ def no_attribute(module: str, name: str) -> Exception:
         said = f"module {module!r} has no attribute {name!r}"
         return suggesting(f"{said}.{near}", name) if near else AttributeError(said)
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")
+
+
+def _reason(path: str) -> str | None:
+    """The error message for a feature, or for the module that it belongs to."""
+    while "." in path:
+        found = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
+        if found is not None:
+            return found
+        path = path.rpartition(".")[0]
+    return None
 
 
 def names_of_others(module: str, elsewhere: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
