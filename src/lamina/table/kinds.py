@@ -44,6 +44,7 @@ _MOST_LABELS = 30
 """Maximum number of columns of repeated whole numbers; of more, such as pixels and counts, none are labels."""
 
 _KeyT = TypeVar("_KeyT", bound=Hashable)
+_SchemaT = TypeVar("_SchemaT")
 
 
 def infer(
@@ -110,20 +111,18 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
         return schema_of(columns, table.rows, named=table.named, target=found)
     names = [name for name in table.names if name != own]
-    targets = targets and cache(targets)
 
-    def judge(place: int) -> Any:
-        nonlocal targets
-        if place < 0:
-            if column is None:
-                return None
-            found = infer_target(column, task)
-            targets = cache(partial(targets_of, found, column, folds))
-            return found
-        doing(f"recognizing columns: {place} of {len(names)}")
-        return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
+    def understood() -> tuple[Target | None, Targets | None]:
+        if column is None:
+            return None, targets
+        found = infer_target(column, task)
+        return found, partial(targets_of, found, column, folds)
 
-    found, *columns = with_one_sign(judge, range(-1, len(names)))
+    def judge(name: str, known: Targets | None) -> ColumnSchema:
+        doing(f"recognizing columns: {names.index(name)} of {len(names)}")
+        return judged(table.column(name), choices.get(name), table.named, dates, known)
+
+    found, columns, targets = judged_together(understood, judge, names)
     if labels and targets:
         fixed = {*choices, *(name_of(key, table.names) for key in monotone)}
         columns = with_labels(table, columns, targets, {*names} - fixed)
@@ -154,10 +153,37 @@ def _numbers(known: ColumnSchema, table: Table) -> np.ndarray:
 
 
 def targets_of(
-    target: Target, column: Column, folds: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The target of each row as regressions need it, see `standardized`, and its fold."""
-    return standardized(target_values(target, column), len(target.classes) or None), folds
+    target: Target, column: Column, folds: np.ndarray | None = None, rows: int | None = None
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """The target of each row as regressions need it, see `standardized`, its fold, and the number of all rows."""
+    wanted = standardized(target_values(target, column), len(target.classes) or None)
+    return wanted, folds, rows or len(wanted)
+
+
+def judged_together(
+    understood: Callable[[], tuple[Target | None, Targets | None]],
+    judge: Callable[[str, Targets | None], _SchemaT],
+    names: Iterable[str],
+) -> tuple[Target | None, list[_SchemaT], Targets | None]:
+    """A table's target, the schemas of its columns, and the target of each row, by which codes are judged.
+
+    Args:
+        understood: infers the target, with a function that returns it for each row, if there is one.
+        judge: infers a column's schema by its name; see also `with_one_sign`.
+        names: the names of the columns.
+    """
+    targets: Targets | None = None
+
+    def one(name: str | None) -> Any:
+        nonlocal targets
+        if name is not None:
+            return judge(name, targets)
+        target, found = understood()
+        targets = found and cache(found)
+        return target
+
+    target, *columns = with_one_sign(one, [None, *names])
+    return target, columns, targets
 
 
 def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[Any]:
@@ -293,10 +319,12 @@ def judged(
     named: bool,
     dates: str | None = None,
     targets: Targets | None = None,
+    rows: Column | None = None,
 ) -> ColumnSchema:
     """The schema of a column.
 
-    `choice` and `dates` are the kind and the date format that the user chose, or None; for `targets` see `infer`.
+    `choice` and `dates` are the kind and the date format that the user chose, or None; for `targets` and `rows` see
+    `Candidate`.
     """
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
@@ -311,7 +339,7 @@ def judged(
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
-    candidate = Candidate(column, choice, named, dates, targets)
+    candidate = Candidate(column, choice, named, dates, targets, rows)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 
 

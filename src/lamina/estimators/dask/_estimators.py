@@ -17,7 +17,6 @@ from lamina.errors import DataError
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.streamed import LookedOver, divided, kinds_beside
 from lamina.support.lazily import pl
-from lamina.table.encode import TableEncoder
 from lamina.table.messages import counted, listed, rows_from
 from lamina.table.schema import free_name
 from lamina.table.stream.cache import EncodedRows, Layout
@@ -271,7 +270,8 @@ class _OnWorkers(BaseMLP):
         kinds = kinds_beside(marks, self.column_kinds, [*partitions.types], "a collection of Dask")
         seed = int(check_random_state(self.random_state).randint(2**31))
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
-        survey = Survey(statistics, statistics.schema(), seed)
+        schema = statistics.schema(labels=True, monotone=self.monotone or (), marks=marks)
+        survey = Survey(statistics, schema, seed)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         of_keys = partial(KeyedPartitions, partitions=partitions)
         division = divided(survey, marks, of_keys, share, gap=self.time_gap)
@@ -414,18 +414,18 @@ class PartitionedTable(LookedOver):
 
     partitions: Partitions
 
-    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
+    def encoded(self, rows: RowEncoder) -> WorkersRows:
         """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
         # Workers find the training rows by their keys, so held-out rows need not be sent.
         none = Rows(self.division.sample.frame.clear(), self.division.sample.numbers[:0])
         division = replace(self.division, validation=none, test=none, sample=none)
-        rows = client.scatter(RowEncoder(own.target, division, encoder, encode_target), hash=False)
-        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=rows, pure=False)
+        encode = client.scatter(replace(rows, division=division), hash=False)
+        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=encode, pure=False)
         own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
         lengths, (outputs, *_), digests = zip(*described, strict=True)
-        layout = Layout(len(encoder.numeric_names), len(encoder.code_names), outputs)
+        layout = Layout(len(rows.encoder.numeric_names), len(rows.encoder.code_names), outputs)
         digest = hashlib.sha256("".join(digests).encode()).hexdigest()
         return WorkersRows(client, parts, lengths, layout, digest)
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
+from lamina.table import kinds as recognition
 from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
 from lamina.table.distinct import distinct_values
-from lamina.table.kinds import judged, kind_of_no_column, schema_of, with_one_sign
+from lamina.table.kinds import judged
 from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.stream.sample import RowSample, row_bytes
+from lamina.table.stream.sample import MarkKeys, RowSample, folds_by, row_bytes
+from lamina.table.tables import as_table
 from lamina.table.target import infer_target, infinite_target, no_target_error
 from lamina.table.types import TYPES, Choice, Composite, Number, Quantity, Uncounted
+from lamina.table.types.base import Targets
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
 from lamina.table.written_numbers import Form, number_in_form
@@ -426,7 +431,7 @@ class TableStatistics:
             raise no_target_error(self.target, names)
         for name, kind in self.kinds.items():
             if name not in self.types:
-                raise kind_of_no_column(name, kind, names)
+                raise recognition.kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
         """Whether to count how often each value of a column occurs, as for texts and labels."""
@@ -470,11 +475,21 @@ class TableStatistics:
 
     # --- results -------------------------------------------------------------------------------------------------
 
-    def schema(self) -> Schema:
+    def schema(
+        self,
+        *,
+        labels: bool = False,
+        monotone: Iterable[Any] = (),
+        marks: Mapping[Any, str | None] | None = None,
+    ) -> Schema:
         """The schema that `infer` would find for the whole table.
 
-        A text column with more than 65,536 distinct values, which are too many to count, is ignored with a warning.
-        Columns of dates, or of times of day, are not ignored.
+        Codes and labels are judged by the sample. A text column with more than 65,536 distinct values, which are too
+        many to count, is ignored with a warning. Columns of dates, or of times of day, are not ignored.
+
+        Args:
+            labels, monotone: see `infer`; there are no labels if rows have groups or times.
+            marks: the names of the columns for "groups" and "time", or None.
 
         Raises:
             DataError: the table is invalid, as in `infer`.
@@ -482,12 +497,37 @@ class TableStatistics:
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
             raise DataError(f"the table has {rows}; training needs at least 2")
-        target, *columns = with_one_sign(
-            lambda name: self._target() if name == self.target else self._judged(str(name)),
-            dict.fromkeys([self.target, *self.types]),
-        )
+        marked = {mark: name for mark, name in (marks or {}).items() if name is not None}
+        names = [name for name in self.types if name != self.target]
+        understood = partial(self._understood, marked)
+        target, columns, targets = recognition.judged_together(understood, self._judged, names)
         self._form = target and target.form
-        return schema_of(columns, self.rows, named=self.named, target=target)
+        if labels and targets is not None and not marked:
+            columns = self._with_labels(columns, targets, monotone)
+        return recognition.schema_of(columns, self.rows, named=self.named, target=target)
+
+    def _understood(self, marks: Mapping[Any, str]) -> tuple[Target | None, Targets | None]:
+        """The target, and a function that returns that of each row of the sample, with folds by the marks."""
+        target, folds = self._target(), None
+        if target is None:
+            return None, None
+        frame, numbers, _ = self.sample.rows()
+        for mark, name in marks.items():
+            keys = MarkKeys(mark, self._judged(name, None), self.sample.seed)
+            with suppress(DataError):  # the division of all rows refuses such groups and times
+                folds = folds_by(keys, 0, frame, numbers)(frame, numbers)
+        return target, partial(recognition.targets_of, target, self._sampled(target.name), folds, self.rows)
+
+    def _with_labels(
+        self, columns: list[ColumnSchema], targets: Targets, monotone: Iterable[Any]
+    ) -> list[ColumnSchema]:
+        """The schemas of the columns, with labels that the sample tells; arrays of numbers have none."""
+        names, table = [one.name for one in columns], as_table(self.sample.rows()[0])
+        if not self.named and all(self.types[name].is_numeric() for name in names):
+            return columns
+        fixed = {*self.kinds, *(recognition.name_of(key, names) for key in monotone)}
+        found = recognition.with_labels(table, columns, targets, {*names} - fixed)
+        return [old if new is old else self._of_sample(new) for old, new in zip(columns, found, strict=True)]
 
     def moments(self) -> Moments:
         """The range, mean and spread of a numeric target, after `schema`."""
@@ -502,7 +542,7 @@ class TableStatistics:
         likeness, error = self._order.likeness(self._columns[self.target])
         return likeness > _IN_RUNS + 3 * error
 
-    def _judged(self, name: str) -> ColumnSchema:
+    def _judged(self, name: str, targets: Targets | None) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
         if choice == "text":
             return self._of_sample(judged(self._sampled(name), choice, self.named))
@@ -511,7 +551,7 @@ class TableStatistics:
                 kind, seen = written
                 learned = kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named)
                 return self._exact(learned, seen)
-            if (composite := self._composite(name)) is not None:
+            if (composite := self._composite(name, targets)) is not None:
                 return composite
             if choice is not None:
                 raise DataError(
@@ -522,10 +562,10 @@ class TableStatistics:
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
         if column.storage in ("number", "date") and choice not in ("categorical", "drop"):
-            composite = self._composite(name)  # for all rows, only the extremes are known
+            composite = self._composite(name, targets)  # for all rows, only the extremes are known
             if composite is not None:
                 return self._with_range(composite) if column.storage == "date" else composite
-        found = judged(column, choice, self.named, self.dates)
+        found = judged(column, choice, self.named, self.dates, targets, self._sampled(name))
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
             return replace(learned, reason=found.reason)
@@ -534,11 +574,11 @@ class TableStatistics:
             return found
         return self._exact(found, column.number_moments(kind.read))
 
-    def _composite(self, name: str) -> ColumnSchema | None:
+    def _composite(self, name: str, targets: Targets | None) -> ColumnSchema | None:
         """The schema of a column that is composite in the sample, or has formatted numbers; otherwise None."""
         try:
             with rows_numbered(self.sample.rows()[1]):
-                found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
+                found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates, targets)
         except DataError:
             return None
         is_read = isinstance(found.type, Composite | Quantity) and not isinstance(found.type, Number)

@@ -6,7 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ class Survey:
         """
         require_shares(validation, test)
         if not validation and not test:
-            return self.divided(0.0)
+            return replace(self.divided(0.0), keys=keyed.keys)
         rows, held = self.statistics.rows, {"test": test, "validation": validation}
         counts = {name: min(max(round(share * rows), 1), MOST_HELD) for name, share in held.items() if share}
         keys = keyed.keys
@@ -239,8 +239,9 @@ def look_over(
     kinds: Mapping[str, Choice] | None = None,
     dates: str | None = None,
     seed: int = 0,
+    **how: Any,
 ) -> Survey:
-    """Collect the statistics of a table in a first pass.
+    """Collect the statistics of a table in a first pass; `how` has arguments of `TableStatistics.schema`.
 
     Raises:
         DataError: the table is invalid, as in `lamina.table.kinds.infer`.
@@ -251,7 +252,7 @@ def look_over(
     for block in blocks.blocks():
         statistics.update(block)
     with _named(blocks):
-        found = Survey(statistics, statistics.schema(), seed)
+        found = Survey(statistics, statistics.schema(**how), seed)
     release_memory()
     return found
 
@@ -269,12 +270,14 @@ class RowEncoder:
         division: the division of the table.
         encoder: the fitted encoder.
         encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
+        given: returns the values of some inputs for training rows and their numbers, see `TableEncoder.fit`.
     """
 
     target: str
     division: Division
     encoder: TableEncoder
     encode_target: Callable[[Any], np.ndarray]
+    given: Callable[[pl.DataFrame, np.ndarray], Mapping[str, np.ndarray]]
 
     def encoded(
         self, block: pl.DataFrame, start: int
@@ -284,13 +287,14 @@ class RowEncoder:
         The block's first row has the number `start`.
         """
         division, name = self.division, self.target
-        keys = row_keys(start, len(block), division.seed)
+        numbers = start + np.arange(len(block))
+        keys = row_keys(numbers, division.seed)
         trains = np.ones(len(block), bool)
         with rows_from(start):
             if division.above >= 0:
                 divides = keys if division.keys is None else division.keys.of(block)
                 trains = divides > np.uint64(division.above)
-            encoded = self.encoder.transform(block.drop(named(name)))
+            encoded = self.encoder.transform(block.drop(named(name)), self.given(block, numbers))
             target = self.encode_target(as_column(block[name], name))
         return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
 
