@@ -232,7 +232,7 @@ class Look:
         )
         self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
         if targets is not None:
-            known = with_labels(table, [*filter(None, found)], targets, {*names} - {*self.choices})
+            known = with_labels(table, [*filter(None, found)], targets, self.choices)
             self.schemas |= {one.name: one for one in known}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, TypeVar, cast
@@ -124,17 +124,20 @@ def infer(
 
     found, columns, targets = judged_together(understood, judge, names)
     if labels and targets:
-        fixed = {*choices, *(name_of(key, table.names) for key in monotone)}
-        columns = with_labels(table, columns, targets, {*names} - fixed)
+        columns = with_labels(table, columns, targets, (*choices, *monotone))
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
 def with_labels(
-    table: Table, columns: Sequence[ColumnSchema], targets: Targets, names: Set[str]
+    table: Table, columns: Sequence[ColumnSchema], targets: Targets, fixed: Iterable[Any]
 ) -> list[ColumnSchema]:
-    """The schemas of a table's columns, of categories where those of `names` are numbers that name things."""
+    """The schemas of a table's columns, of categories where these are numbers that name things.
+
+    `fixed` has the names or positions of columns that stay as they are.
+    """
     values = {one.name: partial(_numbers, one, table) for one in columns if type(one.type) is Number}
-    able = [name for name in names & values.keys() if may_be_labels(values[name]())]
+    others = {name_of(key, [one.name for one in columns]) for key in fixed}
+    able = [name for name in values if name not in others and may_be_labels(values[name]())]
     if not 0 < len(able) <= _MOST_LABELS:
         return [*columns]
     few = [one for one in columns if isinstance(one.type, Nominal) and len(one.categories) <= _FEW]

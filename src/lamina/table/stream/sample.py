@@ -189,7 +189,8 @@ class RowSample:
 
     def _compact(self) -> None:
         """Discard all rows but the `most` rows with the lowest keys."""
-        if not self._frames:
+        is_sorted = bool((self._keys[1:] >= self._keys[:-1]).all())
+        if not self._frames or (len(self._frames) == 1 and len(self._keys) <= self._most and is_sorted):
             return
         order = np.argsort(self._keys)[: self._most]
         self._frames = [pl.concat(self._frames, rechunk=False)[order]]  # a single copy

@@ -477,7 +477,6 @@ class TableStatistics:
 
     def schema(
         self,
-        *,
         labels: bool = False,
         monotone: Iterable[Any] = (),
         marks: Mapping[Any, str | None] | None = None,
@@ -497,37 +496,30 @@ class TableStatistics:
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
             raise DataError(f"the table has {rows}; training needs at least 2")
-        marked = {mark: name for mark, name in (marks or {}).items() if name is not None}
+        marks = marks or {}
         names = [name for name in self.types if name != self.target]
-        understood = partial(self._understood, marked)
+        understood = partial(self._understood, marks)
         target, columns, targets = recognition.judged_together(understood, self._judged, names)
         self._form = target and target.form
-        if labels and targets is not None and not marked:
-            columns = self._with_labels(columns, targets, monotone)
+        is_array = not self.named and all(self.types[name].is_numeric() for name in names)
+        if labels and targets and not is_array and not any(marks.values()):
+            rows, fixed = as_table(self.sample.rows()[0]), (*self.kinds, *monotone)
+            found = recognition.with_labels(rows, columns, targets, fixed)
+            columns = [new if new in columns else self._of_sample(new) for new in found]
         return recognition.schema_of(columns, self.rows, named=self.named, target=target)
 
-    def _understood(self, marks: Mapping[Any, str]) -> tuple[Target | None, Targets | None]:
+    def _understood(self, marks: Mapping[Any, str | None]) -> tuple[Target | None, Targets | None]:
         """The target, and a function that returns that of each row of the sample, with folds by the marks."""
         target, folds = self._target(), None
         if target is None:
             return None, None
         frame, numbers, _ = self.sample.rows()
         for mark, name in marks.items():
-            keys = MarkKeys(mark, self._judged(name, None), self.sample.seed)
             with suppress(DataError):  # the division of all rows refuses such groups and times
-                folds = folds_by(keys, 0, frame, numbers)(frame, numbers)
+                if name is not None:
+                    keys = MarkKeys(mark, self._judged(name, None), self.sample.seed)
+                    folds = folds_by(keys, 0, frame, numbers)(frame, numbers)
         return target, partial(recognition.targets_of, target, self._sampled(target.name), folds, self.rows)
-
-    def _with_labels(
-        self, columns: list[ColumnSchema], targets: Targets, monotone: Iterable[Any]
-    ) -> list[ColumnSchema]:
-        """The schemas of the columns, with labels that the sample tells; arrays of numbers have none."""
-        names, table = [one.name for one in columns], as_table(self.sample.rows()[0])
-        if not self.named and all(self.types[name].is_numeric() for name in names):
-            return columns
-        fixed = {*self.kinds, *(recognition.name_of(key, names) for key in monotone)}
-        found = recognition.with_labels(table, columns, targets, {*names} - fixed)
-        return [old if new is old else self._of_sample(new) for old, new in zip(columns, found, strict=True)]
 
     def moments(self) -> Moments:
         """The range, mean and spread of a numeric target, after `schema`."""
