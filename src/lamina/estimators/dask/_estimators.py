@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from lamina.table.messages import counted, listed, rows_from
 from lamina.table.schema import free_name
 from lamina.table.stream.cache import EncodedRows, Layout
 from lamina.table.stream.sample import MarkKeys, RowSample
-from lamina.table.stream.sources import frame_of
+from lamina.table.stream.sources import frame_of, in_types, wider
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.stream.survey import KeyedRows, RowEncoder, Rows, Survey
 
@@ -91,7 +91,10 @@ class Partitions:
         kept = [i for i, (rows, _) in enumerate(described) if rows] or [0]
         self.parts = [frames[i] for i in kept]
         self.starts: list[int] = np.cumsum([0, *(described[i][0] for i in kept)])[:-1].tolist()
-        self.types = _common_types([described[i][1] for i in kept])
+        types = [described[i][1] for i in kept]
+        if any(one.keys() != types[0].keys() for one in types):
+            raise DataError("partitions differ in their columns; give all partitions the same columns")
+        self.types = reduce(wider, types)
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
@@ -133,18 +136,6 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
     )
 
 
-def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
-    try:
-        return dict(pl.concat(empties, how="vertical_relaxed").schema)
-    except pl.exceptions.PolarsError as error:
-        kinds = {name: {str(frame.schema.get(name)) for frame in empties} for name in empties[0].columns}
-        differing = [name for name, types in kinds.items() if len(types) > 1]
-        raise DataError(
-            f"partitions differ in {listed(differing) or 'their columns'}; give all partitions the same columns, "
-            "each of one type"
-        ) from error
-
-
 # --- functions that workers run ---------------------------------------------------------------------------------------
 
 
@@ -172,8 +163,8 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
     return frame.cast(dict.fromkeys(texts, pl.String()))  # pyright: ignore[reportArgumentType]
 
 
-def _size_and_types(frame: pl.DataFrame) -> tuple[int, pl.DataFrame]:
-    return len(frame), frame.clear()
+def _size_and_types(frame: pl.DataFrame) -> tuple[int, dict[str, pl.DataType]]:
+    return len(frame), dict(frame.schema)
 
 
 def _looked_over(
@@ -185,7 +176,7 @@ def _looked_over(
     settings: Mapping[str, Any],
 ) -> TableStatistics:
     statistics = TableStatistics(types, target, first=first, **settings)
-    statistics.update(frame.cast(dict(types)))  # pyright: ignore[reportArgumentType]
+    statistics.update(in_types(frame, types))
     return statistics
 
 
@@ -499,7 +490,7 @@ class WorkersRows(EncodedRows):
 
 
 def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most: int) -> RowSample:
-    found, block = RowSample(most, keys.seed), frame.cast(types)
+    found, block = RowSample(most, keys.seed), in_types(frame, types)
     with rows_from(start):
         found.update(block, start, keys.of(block))
     return found
@@ -507,11 +498,11 @@ def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most
 
 def _count(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, above: int) -> int:
     with rows_from(start):
-        return int((keys.of(frame.cast(types)) > np.uint64(above)).sum())
+        return int((keys.of(in_types(frame, types)) > np.uint64(above)).sum())
 
 
 def _encoded(frame: pl.DataFrame, start: int, *, types: Any, rows: RowEncoder) -> _Encoded:
-    numbers, codes, target, _ = rows.encoded(frame.cast(types), start)
+    numbers, codes, target, _ = rows.encoded(in_types(frame, types), start)
     return numbers, codes, target
 
 

@@ -246,11 +246,16 @@ def look_over(
     Raises:
         DataError: the table is invalid, as in `lamina.table.kinds.infer`.
     """
-    statistics = TableStatistics(
-        blocks.types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
-    )
-    for block in blocks.blocks():
-        statistics.update(block)
+    while True:
+        types = blocks.types
+        statistics = TableStatistics(
+            types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
+        )
+        for block in blocks.blocks():
+            if blocks.types == types:
+                statistics.update(block)
+        if blocks.types == types:  # otherwise the first rows seemed to be of other types
+            break
     with _named(blocks):
         found = Survey(statistics, statistics.schema(**how), seed)
     release_memory()
