@@ -246,9 +246,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         seed = self._drawn_seed(settings)
         how: dict[str, Any] = {"task": self._task, "dates": self.date_format, "seed": seed}
-        how |= {"labels": True, "monotone": self.monotone or ()}
-        marks = {"groups": groups, "time": time}
-        with looked_over(source, y, marks, share, kinds=self.column_kinds, gap=self.time_gap, **how) as table:
+        how |= {"kinds": self.column_kinds, "gap": self.time_gap, "monotone": self.monotone or ()}
+        with looked_over(source, y, {"groups": groups, "time": time}, share, **how) as table:
             return self._fit_streamed(table, eval_set)
 
     def _fit_streamed(self, table: LookedOver, eval_set: Any = None) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,6 +165,7 @@ def looked_over(
     *,
     kinds: Mapping[Any, Any] | None,
     gap: float,
+    monotone: Iterable[Any] = (),
     **how: Any,
 ) -> Generator[Streamed]:
     """A source of blocks of rows (see `is_source`), after a first pass over it.
@@ -179,13 +180,15 @@ def looked_over(
         share: the share of rows held out for validation.
         kinds: the kinds of columns, by name or position, or None.
         gap: the minimum time between training and validation rows.
+        monotone: see `infer`.
         how: further arguments of `look_over`.
     """
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
     known = kinds_beside(marks, kinds, [*blocks.types], "a streamed table")
-    survey = look_over(blocks, target, kinds=known, marks=marks, **how)
+    judging = {"labels": True, "monotone": monotone, "marks": marks}
+    survey = look_over(blocks, target, judging, kinds=known, **how)
     division = divided(survey, marks, lambda keys: KeyedBlocks(keys, blocks), share, gap=gap)
     with scratch("lamina-rows-") as folder:
         yield Streamed(survey, division, not isinstance(y, str), blocks, folder)
@@ -293,10 +296,8 @@ def learned(
     division, name = table.division, str(table.survey.statistics.target)
     frame, numbers = division.sample.frame, division.sample.numbers
     predictors, encode_target = frame.drop(named(name)), target_encoder(table.survey, target)
-    folds, wanted = (
-        folds_by(division.keys, division.seed, frame, numbers),
-        encode_target(as_column(frame[name], name)),
-    )
+    folds = folds_by(division.keys, division.seed, frame, numbers)
+    wanted = encode_target(as_column(frame[name], name))
     schema, given, texts = with_text_targets(schema, predictors, target, wanted, None, folds(frame, numbers))
 
     def values(block: pl.DataFrame, numbers: np.ndarray) -> Mapping[str, np.ndarray]:

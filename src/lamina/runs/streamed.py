@@ -84,8 +84,8 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         blocks.leave_out(target)
         marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
-        how |= {"labels": request.has_additions, "monotone": request.monotone or (), "marks": marks}
-        survey = look_over(blocks, target, **how, seed=request.seed)
+        judging = {"labels": request.has_additions, "monotone": request.monotone or (), "marks": marks}
+        survey = look_over(blocks, target, judging, **how, seed=request.seed)
         if not request.has_additions:
             survey = replace(survey, schema=replace(survey.schema, intervals=()))
         schema = survey.schema

@@ -111,6 +111,7 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
         return schema_of(columns, table.rows, named=table.named, target=found)
     names = [name for name in table.names if name != own]
+    places = {name: place for place, name in enumerate(names)}
 
     def understood() -> tuple[Target | None, Targets | None]:
         if column is None:
@@ -119,7 +120,7 @@ def infer(
         return found, partial(targets_of, found, column, folds)
 
     def judge(name: str, known: Targets | None) -> ColumnSchema:
-        doing(f"recognizing columns: {names.index(name)} of {len(names)}")
+        doing(f"recognizing columns: {places[name]} of {len(names)}")
         return judged(table.column(name), choices.get(name), table.named, dates, known)
 
     found, columns, targets = judged_together(understood, judge, names)
@@ -156,11 +157,11 @@ def _numbers(known: ColumnSchema, table: Table) -> np.ndarray:
 
 
 def targets_of(
-    target: Target, column: Column, folds: np.ndarray | None = None, rows: int | None = None
+    target: Target, column: Column, folds: np.ndarray | None = None, rows: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None, int]:
     """The target of each row as regressions need it, see `standardized`, its fold, and the number of all rows."""
-    wanted = standardized(target_values(target, column), len(target.classes) or None)
-    return wanted, folds, rows or len(wanted)
+    classes = len(target.classes) or None
+    return standardized(target_values(target, column), classes), folds, rows or len(column)
 
 
 def judged_together(

@@ -59,9 +59,7 @@ def _codes(classes: int) -> np.ndarray:
     return np.random.default_rng(0).choice([-1.0, 1.0], (classes, _MOST_TARGETS))
 
 
-def codes_tell(
-    column: Column, targets: np.ndarray, folds: np.ndarray | None = None, rows: int | None = None
-) -> bool:
+def codes_tell(column: Column, targets: np.ndarray, folds: np.ndarray | None = None, rows: int = 0) -> bool:
     """Whether the n-grams of codes, which hardly repeat, predict the target.
 
     Codes that only count rows, as S0001, S0002, …, don't: they tell the table's order, which may be the target's.
@@ -70,7 +68,7 @@ def codes_tell(
         column: the codes.
         targets: the target of each row, see `standardized`.
         folds: the fold of each row, below `FOLDS`; None: random.
-        rows: the number of rows of the table, of which these may be a sample.
+        rows: the number of rows of the table, of which these may be a sample; 0: these are all.
     """
     values, positions = distinct_values(column)
     some = np.array([value is not None for value in values])[positions].nonzero()[0]

@@ -261,8 +261,7 @@ class _OnWorkers(BaseMLP):
         kinds = kinds_beside(marks, self.column_kinds, [*partitions.types], "a collection of Dask")
         seed = int(check_random_state(self.random_state).randint(2**31))
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
-        schema = statistics.schema(labels=True, monotone=self.monotone or (), marks=marks)
-        survey = Survey(statistics, schema, seed)
+        survey = Survey(statistics, statistics.schema(True, self.monotone or (), marks), seed)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         of_keys = partial(KeyedPartitions, partitions=partitions)
         division = divided(survey, marks, of_keys, share, gap=self.time_gap)

@@ -22,7 +22,7 @@ from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream.sample import MarkKeys, RowSample, folds_by, row_bytes
 from lamina.table.tables import as_table
 from lamina.table.target import infer_target, infinite_target, no_target_error
-from lamina.table.types import TYPES, Choice, Composite, Number, Quantity, Uncounted
+from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.base import Targets
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
@@ -86,11 +86,6 @@ class Moments:
         self.squares += other.squares + distance * distance * share * self.count
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.count = count
-
-    def extremes(self, missing: bool) -> np.ndarray:
-        """The minimum and maximum, followed by NaN if values are missing."""
-        known = [self.low, self.high] if self.count else []
-        return np.array([*known, math.nan], np.float64) if missing else np.array(known)
 
 
 class Counted:
@@ -203,7 +198,6 @@ class SummaryColumn(Column):
         self._is_temporal = is_temporal(kind)
         self.is_number = kind.is_numeric() or self._is_temporal
         self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
-        self._written = {kind: Moments() for kind in _written_types()} if kind == pl.String() else {}
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -225,9 +219,6 @@ class SummaryColumn(Column):
         self._starts = {start for start in self._starts if np.array_equal(series.to_numpy(), start + rows)}
         if self.is_number:
             self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
-        self._written = {
-            kind: seen for kind, seen in self._written.items() if _saw_all(seen, series, first, kind.read)
-        }
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
                 texts = [] if self.counts.counts else [str(series.drop_nulls()[0])]
@@ -254,9 +245,6 @@ class SummaryColumn(Column):
         self._first_missing = min(firsts, default=None)
         self._starts &= other._starts
         self.moments.merge(other.moments)
-        self._written = {kind: seen for kind, seen in self._written.items() if kind in other._written}
-        for kind, seen in self._written.items():
-            seen.merge(other._written[kind])
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
@@ -276,10 +264,6 @@ class SummaryColumn(Column):
             if number is not None:
                 found.merge(Moments(count, number, number, number))
         return found
-
-    def written(self) -> tuple[Quantity, Moments] | None:
-        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does."""
-        return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
 
@@ -305,8 +289,9 @@ class SummaryColumn(Column):
             return self.mapped(
                 lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
             )
-        extremes = self.moments.extremes(bool(self._missing))
-        return extremes.astype(np.float64) if self._is_float else extremes
+        extremes = [self.moments.low, self.moments.high] if self.moments.count else []
+        extremes += [math.nan] * bool(self._missing)
+        return np.array(extremes, np.float64 if self._is_float or self._missing else None)
 
     def counts_rows(self) -> bool:
         return bool(self._starts)
@@ -332,30 +317,6 @@ class SummaryColumn(Column):
 def is_temporal(kind: pl.DataType) -> bool:
     """Whether a type's values are times of day, durations or dates, which are converted to seconds or days."""
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
-
-
-def _written_types() -> list[Quantity]:
-    """The types of numbers that texts can represent, except for plain numbers.
-
-    Plain numbers are left out: `number_moments` reads them, and rejects more than `MOST_VALUES` different texts.
-    """
-    kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
-    return [kind for kind in kinds if kind.plural]
-
-
-def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
-    """Add the next texts, parsed by `read`, to `seen`; return whether all are numbers.
-
-    The texts begin in row `first`.
-    """
-    texts = as_column(series, series.name)
-    # For most text columns, the first text already decides.
-    if texts.head(1).parsed(read)[1] is not None:
-        return False
-    numbers, wrong = texts.parsed(read)
-    if wrong is None:
-        seen.update(pl.Series(numbers, nan_to_null=True), first)
-    return wrong is None
 
 
 def _in_numbers(series: pl.Series) -> pl.Series:
@@ -539,10 +500,6 @@ class TableStatistics:
         if choice == "text":
             return self._of_sample(judged(self._sampled(name), choice, self.named))
         if column.counts is not None and column.counts.overflowed and choice != "drop":
-            if choice != "categorical" and (written := column.written()) is not None:
-                kind, seen = written
-                learned = kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named)
-                return self._exact(learned, seen)
             if (composite := self._composite(name, targets)) is not None:
                 return composite
             if choice is not None:

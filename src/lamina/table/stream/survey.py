@@ -20,14 +20,13 @@ from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import times_of
 from lamina.table.messages import counted, rows_from, warn
-from lamina.table.schema import Schema, Task
+from lamina.table.schema import Schema
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
 from lamina.table.stream.memory import release_memory
 from lamina.table.stream.sample import MarkKeys, RowSample, row_keys
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
-from lamina.table.types import Choice
 
 MOST_HELD = 1 << 16
 """Maximum number of validation rows, and of test rows, in memory; scores are then accurate to a fraction of 1 %."""
@@ -232,32 +231,30 @@ def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray
 
 
 def look_over(
-    blocks: Blocks,
-    target: str | None,
-    *,
-    task: Task | None = None,
-    kinds: Mapping[str, Choice] | None = None,
-    dates: str | None = None,
-    seed: int = 0,
-    **how: Any,
+    blocks: Blocks, target: str | None, judging: Mapping[str, Any] | None = None, *, seed: int = 0, **how: Any
 ) -> Survey:
-    """Collect the statistics of a table in a first pass; `how` has arguments of `TableStatistics.schema`.
+    """Collect the statistics of a table in a first pass.
+
+    Args:
+        blocks: the table.
+        target: the name of the target column, or None.
+        judging: arguments of `TableStatistics.schema`.
+        seed: the seed of the sample and the division.
+        how: further arguments of `TableStatistics`.
 
     Raises:
         DataError: the table is invalid, as in `lamina.table.kinds.infer`.
     """
     while True:
         types = blocks.types
-        statistics = TableStatistics(
-            types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
-        )
+        statistics = TableStatistics(types, target, named=blocks.named, seed=seed, **how)
         for block in blocks.blocks():
             if blocks.types == types:
                 statistics.update(block)
         if blocks.types == types:  # otherwise the first rows seemed to be of other types
             break
     with _named(blocks):
-        found = Survey(statistics, statistics.schema(**how), seed)
+        found = Survey(statistics, statistics.schema(**judging or {}), seed)
     release_memory()
     return found
 
