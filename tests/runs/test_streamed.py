@@ -89,7 +89,7 @@ def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     frame = frame.with_columns(
         told=pl.Series(told),
         day=pl.Series(days).dt.strftime("%d.%m.%Y"),
-        tags=pl.Series(["|".join(["aa", "bb", "cc"][: 1 + i % 3]) for i in range(N)]),
+        tags=pl.Series(["|".join(rng.choice([*"stuvwxyz"], 1 + i % 4, replace=False)) for i in range(N)]),
         shop=pl.Series(shop * 7 + 3),
         y=pl.Series(np.where(level > np.median(level), "yes", "no")),
     )
