@@ -1,6 +1,7 @@
 """`lamina train` and `tune` with `--group` and `--time`."""
 
 import json
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from lamina.runs.data import Request, prepare
 from lamina.runs.run_folder import open_run
+from lamina.runs.streamed import prepare_streamed
 
 QUICK = ["--preset", "fast", "--hidden", "4", "--epochs", "2"]
 
@@ -70,6 +72,24 @@ def test_the_last_rows_test_and_a_gap_is_left_out(table):
     assert "sold" in [column.name for column in prepared.schema.used]
     left_out = 240 - sum(prepared.rows.values())
     assert left_out and f"{left_out} rows between the parts left out" in prepared.divided
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+@pytest.mark.parametrize("mark", ["time", "group"])
+def test_codes_of_a_period_or_group_tell_nothing_of_another(tmp_path, mark):
+    of_period = np.repeat(np.random.default_rng(1).normal(size=20), 30)
+    codes = [f"{chr(65 + i // 30)}K{i * 7919 % 997}{chr(65 + i % 7)}" for i in range(600)]
+    months = [f"{1 + i // 30 % 12:02}/15/{2001 + i // 360}" for i in range(600)]
+    frame = pl.DataFrame({"code": codes, "month": months, "y": of_period, "x": range(600)})
+    frame.write_csv(tmp_path / "codes.csv")
+    found = {}
+    for stream in (False, True):
+        for asked in ({}, {mark: "month"}):
+            request = Request((str(tmp_path / "codes.csv"),), "y", stream=stream, **asked)
+            with prepare_streamed(request, tmp_path) if stream else nullcontext(prepare(request)) as prepared:
+                found[stream, bool(asked)] = prepared.schema["code"].type.tag
+    assert found[False, False] == found[True, False] == "text"
+    assert found[False, True] == found[True, True] != "text"
 
 
 def test_classes_that_only_the_last_rows_have_are_unknown_and_said(table):

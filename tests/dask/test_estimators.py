@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from any_texts import sentences
 
 import lamina
 from lamina.errors import DataError
@@ -160,6 +161,39 @@ def test_a_pickle_has_no_client(client):
     np.testing.assert_array_equal(
         moved.to_local().predict_proba(INPUTS), model.to_local().predict_proba(INPUTS)
     )
+
+
+def test_partitions_of_other_types_and_without_rows_are_one_table(one_worker):
+    """As pieces of a table are that were written one by one: each column has the type of its piece's values."""
+    texts = sentences(400, 1)
+    whole = {
+        "x": [i % 90 if i < 300 or i % 3 else "No home" for i in range(400)],
+        "told": texts,
+        "gap": [None if i < 200 else f"w{i % 5}" for i in range(400)],
+        "n": [i if i < 200 else i + 0.5 for i in range(400)],
+        "y": [text.count("a") - text.count("e") + 0.25 for text in texts],
+    }
+
+    def piece(i):
+        return pd.DataFrame({name: values[i * 100 : (i + 1) * 100] for name, values in whole.items()})
+
+    with one_worker.as_current():
+        X = dd.from_map(piece, [4, 0, 1, 4, 2, 3], meta=piece(3), enforce_metadata=False)
+        found = on_dask.MLPRegressor(**SMALL).fit(X, "y").to_local()
+        schema = found.fitted_.encoder.schema
+        assert {one.name: one.type.tag for one in schema.columns} == {
+            "x": "mixed", "told": "text", "gap": "category", "n": "number"
+        }  # fmt: skip
+        assert schema["gap"].missing == 200 and schema["n"].high == 399.5
+        assert schema["told"].type.targets == 1
+        inputs = pd.DataFrame(whole).drop(columns="y")
+        in_parts = on_dask.MLPRegressor(**SMALL).fit(X, "y").predict(X.drop(columns="y")).compute()
+        np.testing.assert_array_equal(in_parts, found.predict(inputs))
+        other = dd.from_map(
+            lambda i: piece(i).rename(columns={"x": f"x{i}"}), [0, 1], meta=piece(3), enforce_metadata=False
+        )
+        with pytest.raises(DataError, match="partitions differ in their columns"):
+            on_dask.MLPRegressor(**SMALL).fit(other, "y")
 
 
 def test_what_does_not_fit_is_refused(client):

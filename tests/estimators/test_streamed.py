@@ -4,15 +4,19 @@ import numpy as np
 import polars as pl
 import pyarrow.dataset
 import pytest
+from any_texts import sentences
 from sklearn.base import clone
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
-from lamina.estimators.streamed import StreamedBatches
+from lamina.estimators.streamed import StreamedBatches, learned, looked_over, target_of
+from lamina.table import ngram_targets
+from lamina.table.encode import TableEncoder
 from lamina.table.messages import DataWarning
-from lamina.table.stream import cache
+from lamina.table.stream import cache, sources, statistics
 from lamina.table.stream.cache import CacheWriter, Layout
+from lamina.table.stream.sample import folds_by
 
 QUICK = {
     "preset": "fast",
@@ -230,3 +234,65 @@ def test_presets_take_a_table_for_as_large_as_in_memory(rows):
     streamed, held = model.fit(table.lazy(), "y"), clone(model).fit(table.drop("y"), table["y"])
     assert streamed.n_iter_ == held.n_iter_
     assert len(streamed.fitted_.network.members) == len(held.fitted_.network.members)
+
+
+# --- what texts learn from the target --------------------------------------------------------------------------------
+
+SAID = pl.DataFrame(
+    {"c": sentences(600, 1), "x": np.linspace(0, 1, 600), "who": [f"g{i % 40}" for i in range(600)]}
+)
+SAID = SAID.with_columns(y=pl.col("c").str.count_matches("a") - pl.col("c").str.count_matches("e") + 0.25)
+ALL = np.arange(600)
+
+
+def taught(frame, marks):
+    """The feature of each row, those of parts of the table together, the folds, and which rows were sampled."""
+    with looked_over(frame.lazy(), "y", marks, 0.0, kinds={"who": "drop"}, gap=0.0, seed=3) as table:
+        target, division = target_of(table.survey, logarithmic=False), table.division
+        encode, sample = learned(table, table.survey.schema, target, TableEncoder)
+        assert "c: target" in encode.encoder.numeric_names and len(sample) == len(division.sample)
+        parts = [encode.given(frame[i : i + 70], ALL[i : i + 70])["c: target"] for i in range(0, 600, 70)]
+        sampled = division.sample.frame, division.sample.numbers
+        folds = folds_by(division.keys, division.seed, *sampled)(frame, ALL)
+        return encode.given(frame, ALL)["c: target"], np.concatenate(parts), folds, np.isin(ALL, sampled[1])
+
+
+@pytest.mark.parametrize("sampled", [300, 5000])
+@pytest.mark.parametrize("marks", [{}, {"groups": "who"}, {"time": "x"}], ids=["random", "groups", "time"])
+def test_rows_have_the_predictions_of_texts_by_models_without_their_fold(monkeypatch, marks, sampled):
+    monkeypatch.setattr(statistics, "_SAMPLE_ROWS", sampled)
+    monkeypatch.setattr(ngram_targets, "_PENALTIES", (3.0,))
+    marks = {"groups": None, "time": None} | marks
+    before, in_parts, folds, known = taught(SAID, marks)
+    np.testing.assert_array_equal(before, in_parts)
+    assert np.corrcoef(before, SAID["y"])[0, 1] > 0.5
+    assert sorted(set(folds)) == [0, 1, 2, 3, 4]
+    if marks["groups"]:
+        assert all(len(set(folds[SAID["who"] == who])) == 1 for who in SAID["who"].unique())
+    if marks["time"]:
+        assert folds.tolist() == sorted(folds, reverse=True)
+    y = SAID["y"].to_numpy().copy()
+    y[known & (folds == 2)] = y[known & (folds == 2)][::-1]  # so that the sample's mean stays
+    after, _, again, _ = taught(SAID.with_columns(y=pl.Series(y)), marks)
+    np.testing.assert_array_equal(folds, again)
+    np.testing.assert_allclose(after[folds == 2], before[folds == 2], atol=1e-3)
+    assert np.abs(after - before)[folds != 2].mean() > 0.01
+
+
+@pytest.mark.slow
+def test_texts_labels_and_codes_learn_as_in_memory(monkeypatch):
+    rng = np.random.default_rng(0)
+    effects, shop = rng.normal(size=60), rng.integers(0, 60, 600)
+    y = SAID["y"].to_numpy() + 3 * effects[shop]
+    X = SAID.select("c").with_columns(shop=pl.Series(shop * 7 + 3))
+    model = MLPRegressor(preset="fast", random_state=0)
+    found = clone(model).fit(X.with_columns(y=pl.Series(y)).lazy(), "y")
+    monkeypatch.setattr(sources, "BLOCK_ROWS", 37)
+    assert same(found, clone(model).fit(X.with_columns(y=pl.Series(y)).lazy(), "y"))
+    held = clone(model).fit(X, y)
+    names = [[*map(str, one.fitted_.encoder.schema.input_names)] for one in (found, held)]
+    assert names[0] == names[1] and "c: target" in names[0]
+    assert found.fitted_.encoder.code_names == held.fitted_.encoder.code_names
+    new = pl.DataFrame({"c": sentences(600, 2), "shop": shop[::-1] * 7 + 3})
+    wanted = new["c"].str.count_matches("a") - new["c"].str.count_matches("e") + 3 * effects[shop[::-1]]
+    assert found.score(new, wanted.to_numpy()) > held.score(new, wanted.to_numpy()) - 0.05

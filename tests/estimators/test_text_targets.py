@@ -9,10 +9,11 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 import lamina
 from lamina.estimators.targets import Classes, Numbers
-from lamina.estimators.text_targets import folds_of, with_text_targets
+from lamina.estimators.text_targets import with_text_targets
 from lamina.table import ngram_targets
 from lamina.table.columns import as_column
 from lamina.table.kinds import infer
+from lamina.table.marks import folds_of
 from lamina.table.ngram_targets import FOLDS
 
 N = 600
@@ -24,7 +25,7 @@ PART = "c: target"
 
 def taught(y, target=None, X=X, **given):
     target = target or Numbers.of(y)
-    return with_text_targets(infer(X), X, target, target.encode(y), **given)
+    return with_text_targets(infer(X), X, target, target.encode(y), **given)[:2]
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_texts_that_do_not_predict_the_target_have_few_features_and_all_categori
     frame = X.with_columns(c=pl.Series([*TEXTS[:-60], *(["twice told"] * 30), *(["a tale"] * 30)]))
     schema, y = infer(frame), np.random.default_rng(0).normal(size=N)
     target = Numbers.of(y)
-    found, values = with_text_targets(schema, frame, target, target.encode(y))
+    found, values, _ = with_text_targets(schema, frame, target, target.encode(y))
     before, column = schema["c"], found["c"]
     assert column.type.targets == 0 and values == {}
     assert [part.name for part in column.parts] == ["c: text 1", "c: text 2", "c: value"]

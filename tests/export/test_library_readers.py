@@ -194,6 +194,16 @@ def test_written_numbers(readers, name):
     compare(readers, name, more)
 
 
+def test_integers_beyond_int64_are_rounded_as_in_python(readers):
+    rng = np.random.default_rng(0)
+    texts = ["1" + "".join(map(str, rng.integers(0, 10, size))) for size in rng.integers(15, 30, 2000)]
+    ties = [str((2**53 + odd) * 2**power + add) for odd in (1, 3) for power in (11, 30) for add in (-1, 0, 1)]
+    ties += [str(2 * (2**53 + odd) * 2**power + 2**power) for odd in (0, 1) for power in (10, 30)]
+    numbers, unread = readers.read("dollars", [*texts, *ties, f"-${2**64 - 1}", "1" * 32])
+    assert unread.tolist() == [False] * (len(numbers) - 1) + [True]
+    np.testing.assert_array_equal(numbers[:-1], [*map(float, (*texts, *ties)), -float(2**64 - 1)])
+
+
 def test_times(readers):
     texts = [
         "00:01",

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from any_texts import sentences
 from named_pipes import pipe_with
 
 import lamina
 from lamina.files.tensors import load_tensors
 from lamina.runs import streamed
 from lamina.runs.data import Request
+from lamina.runs.run_folder import open_run
 from lamina.runs.streamed import prepare_streamed, why_streamed
 from lamina.table.messages import DataWarning
 from lamina.table.stream import cache, memory
@@ -79,7 +81,20 @@ def test_shares_and_files_of_validation_and_test(folder, cli):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
+    frame, days = pl.read_parquet("rows/*.parquet"), np.datetime64("2020-01-01") + np.arange(N) * 7919 % 700
+    told, shop = sentences(N, 1), np.random.default_rng(1).integers(0, 60, N)
+    level = np.array([text.count("a") for text in told]) + 4 * np.random.default_rng(2).normal(size=60)[shop]
+    frame = frame.with_columns(
+        told=pl.Series(told),
+        day=pl.Series(days).dt.strftime("%d.%m.%Y"),
+        tags=pl.Series(["|".join(rng.choice([*"stuvwxyz"], 1 + i % 4, replace=False)) for i in range(N)]),
+        shop=pl.Series(shop * 7 + 3),
+        y=pl.Series(np.where(level > np.median(level), "yes", "no")),
+    )
+    for i, part in enumerate(frame.iter_slices(700)):
+        part.write_parquet(f"rows/{i}.parquet")
     monkeypatch.setattr(cache, "_WINDOW_BYTES", 1 << 12)
     monkeypatch.setattr(cache, "_GROUP_BYTES", 1 << 10)
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "whole")
@@ -105,6 +120,8 @@ def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     assert any(name.startswith(".lamina-run-") for name in os.listdir("run"))  # the cache
     code, _, err = cli("train", "--resume", "run")
     assert code == 0 and "continues after 1 epoch" in err
+    learned = {one.name: one.type.tag for one in open_run(Path("whole"))[0].schema.columns}
+    assert learned | {"told": "text", "day": "calendar", "tags": "list", "shop": "category"} == learned
     assert same("run", "whole") and sorted(os.listdir("run")) == sorted(os.listdir("whole"))
 
 

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -35,13 +34,13 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import with_target
-from lamina.estimators.text_targets import targets_and_folds, with_text_targets
+from lamina.estimators.text_targets import regression_targets, with_text_targets
 from lamina.estimators.training import EnsembleTraining, Learner, progress
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
-from lamina.table.columns import named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
+from lamina.table.marks import folds_of
 from lamina.table.messages import said_once
 from lamina.table.schema import Schema, Task
 from lamina.table.split import splitter_for
@@ -195,13 +194,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
         known = earlier.encoder.schema if earlier else schema
+        folds = None if groups is None and time is None else folds_of(len(wanted), groups, time)
         if known is None:
-            targets = partial(targets_and_folds, target, wanted, weights, groups, time)
             # Rows of other groups, and of later times, have labels of their own.
-            how: dict[str, Any] = {"labels": groups is None and time is None, "monotone": self.monotone or ()}
-            found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets, **how)
+            how: dict[str, Any] = {"labels": folds is None, "monotone": self.monotone or ()}
+            how["targets"] = lambda: (regression_targets(target, wanted, weights), folds, len(wanted))
+            found = infer(X, kinds=self.column_kinds, dates=self.date_format, **how)
             known = with_target(found, name, target)
-        known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
+        known, given, _ = with_text_targets(known, X, target, wanted, weights, folds)
         chosen = inputs.selection(X, inputs.union([rows for rows, _ in splits]))
         encoder = earlier.encoder if earlier else encoder_of(known, settings)
         encoded = encoder.transform(X, given) if earlier else encoder.fit_transform(X, chosen, given)
@@ -246,8 +246,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         seed = self._drawn_seed(settings)
         how: dict[str, Any] = {"task": self._task, "dates": self.date_format, "seed": seed}
-        marks = {"groups": groups, "time": time}
-        with looked_over(source, y, marks, share, kinds=self.column_kinds, gap=self.time_gap, **how) as table:
+        how |= {"kinds": self.column_kinds, "gap": self.time_gap, "monotone": self.monotone or ()}
+        with looked_over(source, y, {"groups": groups, "time": time}, share, **how) as table:
             return self._fit_streamed(table, eval_set)
 
     def _fit_streamed(self, table: LookedOver, eval_set: Any = None) -> Self:
@@ -265,20 +265,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
         known = dataclasses.replace(survey.schema, target=None) if table.is_apart else survey.schema
-        predictors = division.sample.frame.drop(named(str(survey.statistics.target)))
-        encoder = encoder_of(known, settings).fit_counted(predictors)
         target = streamed.target_of(survey, logarithmic=self.loss == "poisson")
         target = self._completed(target, getattr(target, "values", None))
         rows = division.training + len(division.validation)  # all rows, as for a table in memory
         members = settings.members or presets.enough_members(self.preset, rows, len(survey.schema.columns))
-        encode_target = streamed.target_encoder(survey, target)
-        cache = table.encoded(encoder, encode_target)
-        sample = streamed.data_of(division.sample, survey, encoder, encode_target)
+        encode, sample = streamed.learned(table, known, target, lambda schema: encoder_of(schema, settings))
+        encoder, cache = encode.encoder, table.encoded(encode)
         held_out: list[Data] = []
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         elif len(division.validation):
-            held_out = [streamed.data_of(division.validation, survey, encoder, encode_target)]
+            held_out = [streamed.data_of(division.validation, encode)]
         self._require_held_out(held_out)
         settings = self._settled(settings, rows, encoder.n_numbers, cache.rows)
         with eager():  # so that the bits don't depend on what was computed before

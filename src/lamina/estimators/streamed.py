@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +17,16 @@ from lamina import nd
 from lamina.errors import DataError
 from lamina.estimators.data import Data, Group
 from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
+from lamina.estimators.text_targets import with_text_targets
 from lamina.support.files.staging import scratch
 from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from
-from lamina.table.schema import Target
+from lamina.table.schema import Schema, Target
 from lamina.table.stream.cache import EncodedRows, RowCache
-from lamina.table.stream.sample import MarkKeys
+from lamina.table.stream.sample import MarkKeys, folds_by
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import (
     Division,
@@ -135,11 +136,8 @@ class LookedOver(ABC):
     is_apart: bool
 
     @abstractmethod
-    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
-        """The encoded training rows.
-
-        `encode_target` converts the target column to float32, as in `encode_rows`.
-        """
+    def encoded(self, rows: RowEncoder) -> EncodedRows:
+        """The training rows, encoded by `rows`."""
 
 
 @dataclass
@@ -154,8 +152,7 @@ class Streamed(LookedOver):
     blocks: Blocks
     folder: Path
 
-    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
-        rows = RowEncoder(str(self.survey.statistics.target), self.division, encoder, encode_target)
+    def encoded(self, rows: RowEncoder) -> RowCache:
         return encode_rows(self.blocks, self.survey, rows, self.folder)
 
 
@@ -168,6 +165,7 @@ def looked_over(
     *,
     kinds: Mapping[Any, Any] | None,
     gap: float,
+    monotone: Iterable[Any] = (),
     **how: Any,
 ) -> Generator[Streamed]:
     """A source of blocks of rows (see `is_source`), after a first pass over it.
@@ -182,13 +180,15 @@ def looked_over(
         share: the share of rows held out for validation.
         kinds: the kinds of columns, by name or position, or None.
         gap: the minimum time between training and validation rows.
+        monotone: see `infer`.
         how: further arguments of `look_over`.
     """
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
     known = kinds_beside(marks, kinds, [*blocks.types], "a streamed table")
-    survey = look_over(blocks, target, kinds=known, **how)
+    judging = {"labels": True, "monotone": monotone, "marks": marks}
+    survey = look_over(blocks, target, judging, kinds=known, **how)
     division = divided(survey, marks, lambda keys: KeyedBlocks(keys, blocks), share, gap=gap)
     with scratch("lamina-rows-") as folder:
         yield Streamed(survey, division, not isinstance(y, str), blocks, folder)
@@ -286,13 +286,33 @@ def target_of(survey: Survey, *, logarithmic: bool) -> AnyTarget:
     )
 
 
-def data_of(
-    rows: Rows, survey: Survey, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]
-) -> Data:
-    """Some rows of the table, encoded."""
-    name = str(survey.statistics.target)
-    numbers = encoder.transform(rows.frame.drop(named(name)))
-    return Data(numbers.numeric, numbers.codes, encode_target(as_column(rows.frame[name], name)))
+def learned(
+    table: LookedOver, schema: Schema, target: AnyTarget, encoder_of: Callable[[Schema], TableEncoder]
+) -> tuple[RowEncoder, Data]:
+    """The encoding of a table's rows, learned from a sample of the training rows; and this sample, encoded.
+
+    `encoder_of` makes an encoder, not fitted yet, of the `schema` with the features that texts learn from the target.
+    """
+    division, name = table.division, str(table.survey.statistics.target)
+    frame, numbers = division.sample.frame, division.sample.numbers
+    predictors, encode_target = frame.drop(named(name)), target_encoder(table.survey, target)
+    folds = folds_by(division.keys, division.seed, frame, numbers)
+    wanted = encode_target(as_column(frame[name], name))
+    schema, given, texts = with_text_targets(schema, predictors, target, wanted, None, folds(frame, numbers))
+
+    def values(block: pl.DataFrame, numbers: np.ndarray) -> Mapping[str, np.ndarray]:
+        return texts.values(block, folds(block, numbers)) if given else given
+
+    encoder = encoder_of(schema).fit_counted(predictors, given)
+    rows = RowEncoder(name, division, encoder, encode_target, values)
+    return rows, data_of(division.sample, rows, given)
+
+
+def data_of(rows: Rows, encode: RowEncoder, given: Mapping[str, np.ndarray] | None = None) -> Data:
+    """Some rows of the table, encoded; `given` has the values of some inputs, see `TableEncoder.fit`."""
+    name = encode.target
+    numbers = encode.encoder.transform(rows.frame.drop(named(name)), given)
+    return Data(numbers.numeric, numbers.codes, encode.encode_target(as_column(rows.frame[name], name)))
 
 
 def blocks_to_predict(source: Any, target: Target | None) -> Generator[Any]:

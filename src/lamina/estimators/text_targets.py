@@ -9,7 +9,7 @@ the n-grams, so it is an additional column of the encoder's weights; files, page
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from lamina.estimators.targets import Classes
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import distinct_values
-from lamina.table.marks import group_codes, times_of
+from lamina.table.marks import folds_of
 from lamina.table.ngram_targets import FOLDS, coefficients, standardized
 from lamina.table.ngrams import LONGEST_TEXT, TextEncoder
 from lamina.table.schema import ColumnSchema, Schema, free_name
@@ -35,31 +35,14 @@ _MOST_ENTRIES = 1 << 26
 """Maximum number of n-grams of all texts, times coefficients per n-gram; with more, the models see fewer texts."""
 
 
-def folds_of(rows: int, groups: Column | None, time: Column | None) -> np.ndarray:
-    """The fold of each row, int64 (rows,).
-
-    Folds are random, but all rows of a group have the same fold. With times, folds are consecutive periods.
-
-    >>> np.bincount(folds_of(10, None, None)).tolist()
-    [2, 2, 2, 2, 2]
-    """
-    if time is not None:
-        ranks = np.empty(rows, np.int64)
-        ranks[np.argsort(times_of(time), kind="stable")] = np.arange(rows)
-        return ranks * FOLDS // max(rows, 1)
-    units = np.arange(rows) if groups is None else group_codes(groups)
-    return (np.random.default_rng(0).permutation(int(units.max(initial=0)) + 1) % FOLDS)[units]
-
-
 def with_text_targets(
     schema: Schema,
     data: Any,
     target: Any,
     wanted: np.ndarray,
     weights: np.ndarray | None = None,
-    groups: Column | None = None,
-    time: Column | None = None,
-) -> tuple[Schema, dict[str, np.ndarray]]:
+    folds: np.ndarray | None = None,
+) -> tuple[Schema, dict[str, np.ndarray], TextTargets]:
     """The schema with target features in its text columns, and the features' values for the training rows.
 
     The features are added to each text column that predicts the target. A schema that already has such features, e.g.
@@ -67,21 +50,22 @@ def with_text_targets(
 
     Args:
         schema: the training table's schema.
-        data: the training table.
+        data: the training table, or a sample of its rows.
         target: the target's encoding, such as `Classes`.
         wanted: the encoded target of each row.
         weights: the weight of each row, (rows,); None: equal.
-        groups, time: the group and the time of each row, see `folds_of`.
+        folds: the fold of each row, see `lamina.table.marks.folds_of`; None: random.
 
     Returns:
-        The schema; and the out-of-fold values of each feature by the name of its numeric part, float64 (rows,), NaN
-        for missing texts.
+        The schema; the out-of-fold values of each feature by the name of its numeric part, float64 (rows,), NaN
+        for missing texts; and the regressions, which give other training rows their values.
     """
     found = list(schema.columns)
     texts = [i for i, column in enumerate(found) if isinstance(column.type, Text)]
+    values, models = dict[str, np.ndarray](), dict[str, tuple[TextEncoder, list[str]]]()
     if not texts:
-        return schema, {}
-    values, table, folds = dict[str, np.ndarray](), as_table(data), folds_of(len(wanted), groups, time)
+        return schema, values, TextTargets(models)
+    table, folds = as_table(data), folds_of(len(wanted), None, None) if folds is None else folds
     is_taught = any(found[i].type.targets for i in texts)
     taken = {*schema.input_names, *(one.name for one in found)}
     targets = regression_targets(target, wanted, weights)
@@ -95,8 +79,9 @@ def with_text_targets(
             continue
         found[i] = column if is_taught else learned.applied_to(column, taken)
         if found[i].type.targets:
-            values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
-    return (schema if is_taught else replace(schema, columns=tuple(found))), values
+            models[name] = learned.by_fold, _names(found[i])
+            values |= zip(models[name][1], learned.out_of_fold.T, strict=True)
+    return (schema if is_taught else replace(schema, columns=tuple(found))), values, TextTargets(models)
 
 
 def regression_targets(target: Any, wanted: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -105,12 +90,23 @@ def regression_targets(target: Any, wanted: np.ndarray, weights: np.ndarray | No
     return standardized(wanted, target.outputs if has_classes else None, weights)
 
 
-def targets_and_folds(
-    target: Any, wanted: np.ndarray, weights: np.ndarray | None, groups: Column | None, time: Column | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The `regression_targets`, and the fold of each row if rows have groups or times; see `with_text_targets`."""
-    folds = None if groups is None and time is None else folds_of(len(wanted), groups, time)
-    return regression_targets(target, wanted, weights), folds
+@dataclass(frozen=True)
+class TextTargets:
+    """Regressions of the target on texts, each fitted without the rows of a fold.
+
+    Attributes:
+        models: by the text column's name, an encoder that returns a prediction per fold and target, and the features'
+            names.
+    """
+
+    models: Mapping[str, tuple[TextEncoder, list[str]]]
+
+    def values(self, data: Any, folds: np.ndarray) -> dict[str, np.ndarray]:
+        """The values of each feature, float64 (rows,), of a table's training rows with these folds."""
+        found = dict[str, np.ndarray]()
+        for name, (encoder, names) in self.models.items():
+            found |= zip(names, _out_of_fold(encoder, as_table(data).column(name), folds).T, strict=True)
+        return found
 
 
 @dataclass(frozen=True)
@@ -120,12 +116,14 @@ class _Learned:
     Attributes:
         encoder: a `TextEncoder` with only the weights of the regressions on all rows; it returns a prediction per
             target.
+        by_fold: a `TextEncoder` with the weights of the regressions fitted without a fold, see `TextTargets`.
         out_of_fold: each training row's predictions by the regressions fitted without the row's fold, (rows, targets);
             NaN for missing texts.
         gain: the fraction of the targets' variance that the regressions predict out of fold.
     """
 
     encoder: TextEncoder
+    by_fold: TextEncoder
     out_of_fold: np.ndarray
     gain: float
 
@@ -184,12 +182,23 @@ def _learned(
     rows = np.bincount(by_fold, weights[seen], size).reshape(-1, FOLDS)
     found, gain = coefficients(encoder.matrix(named[::step]), rows, sums)
     scaled = (encoder.idf[:, None, None] * found).astype(np.float16)
-    out_of_fold = np.empty((len(positions), count))
     each = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1))
+    return _Learned(replace(encoder, weights=scaled[:, FOLDS]), each, _out_of_fold(each, texts, folds), gain)
+
+
+def _out_of_fold(encoder: TextEncoder, texts: Column, folds: np.ndarray) -> np.ndarray:
+    """Each row's predictions by the regressions without its fold, (rows, targets); NaN for missing texts.
+
+    `encoder` returns a prediction per fold and target.
+    """
+    values, positions = distinct_values(texts)
+    named = ["" if value is None else value_name(value) for value in values]
+    found = np.empty((len(positions), encoder.weights.shape[1] // FOLDS))
     order = np.argsort(positions, kind="stable")
     for first in range(0, len(named), _BLOCK):  # all texts at once may need more memory than the table
         begin, end = np.searchsorted(positions, [first, first + _BLOCK], sorter=order)
-        own, of_block = each.encode(named[first : first + _BLOCK]), order[begin:end]
-        out_of_fold[of_block] = own.reshape(-1, FOLDS, count)[positions[of_block] - first, folds[of_block]]
-    out_of_fold[np.array([value is None for value in values])[positions]] = np.nan
-    return _Learned(replace(encoder, weights=scaled[:, FOLDS]), out_of_fold, gain)
+        own, of_block = encoder.encode(named[first : first + _BLOCK]), order[begin:end]
+        of_folds = own.reshape(len(own), FOLDS, -1)
+        found[of_block] = of_folds[positions[of_block] - first, folds[of_block]]
+    found[np.array([value is None for value in values])[positions]] = np.nan
+    return found

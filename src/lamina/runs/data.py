@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import partial
@@ -16,19 +16,18 @@ from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators.option_values import number
 from lamina.estimators.settings import OPTIONS
-from lamina.estimators.text_targets import folds_of
 from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Column, as_column, named
 from lamina.table.findings.left_out import rows_to_learn
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
-from lamina.table.kinds import infer
-from lamina.table.marks import times_of, warn_if_sequential
+from lamina.table.kinds import infer, judged
+from lamina.table.marks import folds_of, times_of, warn_if_sequential
 from lamina.table.messages import as_kind, closest, counted, listed, rows_numbered, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions, read_in_shares
-from lamina.table.schema import Schema, Target, Task
+from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.split import splitter_for
 from lamina.table.target import infer_target, target_values
 from lamina.table.types import Choice
@@ -191,15 +190,16 @@ def prepare(request: Request) -> Prepared:
         is_marked = request.group is not None or request.time is not None
         how: dict[str, Any] = {"kinds": kinds, "dates": request.date_format}
         how |= {"labels": request.has_additions and not is_marked, "monotone": request.monotone or ()}
-        if request.group is not None:
-            how["folds"] = folds_of(len(frame), as_column(frame[request.group], request.group), None)
+        times = [] if request.time is None else [as_column(frame[request.time], request.time)]
+        known = [judged(one, kinds.get(one.name), True, request.date_format) for one in times]
+        groups, time = marks_of(frame, known, request.group, request.time)
+        how["folds"] = folds_of(len(frame), groups, time) if is_marked else None
         found = infer(frame, target, task=request.task, **how)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = Part(frame, target_of(frame, schema.target), places, numbers)
         shares = shares_of(request, len(whole))
         classes = whole.target if schema.target.task == "classification" else None
-        groups, time = marks_of(frame, schema, request.group, request.time)
         splitter = splitter_for(len(whole), classes, groups, time, request.time_gap)
         rows = splitter.split(**shares, seed=request.seed)
     if groups is None and time is None and (any(shares.values()) or request.searches):
@@ -254,13 +254,13 @@ def prepared(
 
 
 def marks_of(
-    frame: pl.DataFrame, schema: Schema, group: str | None, time: str | None
+    frame: pl.DataFrame, columns: Iterable[ColumnSchema], group: str | None, time: str | None
 ) -> tuple[Column | None, Column | None]:
-    """The group column and the time column of a table, or None; times are converted to numbers."""
+    """The group column and the time column of a table, or None; times are converted to numbers, as in `columns`."""
     groups = None if group is None else as_column(frame[group], group)
     if time is None:
         return groups, None
-    known = next(column for column in schema.columns if column.name == time)
+    known = next(column for column in columns if column.name == time)
     return groups, ArrayColumn(time, times_of(as_column(frame[time], time), known))
 
 

@@ -82,14 +82,15 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target, kinds = target_and_kinds(request, blocks.types)
         blocks.leave_out(target)
+        marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
-        survey = look_over(blocks, target, **how, seed=request.seed)
+        judging = {"labels": request.has_additions, "monotone": request.monotone or (), "marks": marks}
+        survey = look_over(blocks, target, judging, **how, seed=request.seed)
         if not request.has_additions:
             survey = replace(survey, schema=replace(survey.schema, intervals=()))
         schema = survey.schema
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)
-        marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
         of_keys = partial(KeyedBlocks, blocks=blocks)
         division = divided(survey, marks, of_keys, *shares.values(), gap=request.time_gap)
         said = next((_DIVIDED[mark] for mark, name in marks.items() if name is not None), "at random")

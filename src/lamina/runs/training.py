@@ -180,7 +180,7 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
     # Warnings about the whole table were given already.
     with warnings.catch_warnings(action="ignore", category=DataWarning):
         schema = relearned(prepared.schema, table)
-        groups, time = marks_of(table, prepared.schema, prepared.group, prepared.time)
+        groups, time = marks_of(table, prepared.schema.columns, prepared.group, prepared.time)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation, groups, time)
 
 

@@ -274,14 +274,15 @@ class TableEncoder:
         table = check(self.schema, data).with_columns(given or {})
         return self._fit(table, rows)._transformed(table)
 
-    def fit_counted(self, sample: Any) -> TableEncoder:
+    def fit_counted(self, sample: Any, given: Mapping[str, np.ndarray] | None = None) -> TableEncoder:
         """Learn medians and scales of a table too large for memory; return the encoder itself.
 
         Args:
             sample: random rows, from which quartiles are estimated; minima, maxima and frequencies come from the
                 schema.
+            given: see `fit`.
         """
-        table = check(self.schema, sample)
+        table = check(self.schema, sample).with_columns(given or {})
         found = [quartiles(table.column(one.name).numbers(), one.low, one.high) for one in self._numbers]
         summaries = np.array(found, np.float64).reshape(-1, 5).T
         centers, factors = center_and_factor(summaries)

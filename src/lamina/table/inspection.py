@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
-from lamina.table.kinds import choices_of, judged, targets_of, with_labels, with_one_sign
+from lamina.table.kinds import choices_of, judged, judged_together, targets_of, with_labels
 from lamina.table.messages import closest, counted, listed
 from lamina.table.places import Places
 from lamina.table.read import Where, iter_batches
@@ -30,6 +30,7 @@ from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.tables import Table, as_table
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
+from lamina.table.types.base import Targets
 from lamina.table.types.unused import Unused
 from lamina.table.written_numbers import Form, number_in_form
 
@@ -223,21 +224,15 @@ class Look:
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
         self.target_column = column_of_target(table, target)
-        self.target: Target | None = None
         names = [name for name in table.names if name != self.target_name]
         self.refused: dict[str, str] = {}
 
-        def judge(name: str | None) -> Any:
-            if name is not None:
-                return self._judged(name)
-            self.target = self._understood_target(task)
-            return self.target
-
-        _, *found = with_one_sign(judge, [None, *names])
+        self.target, found, targets = judged_together(
+            partial(self._understood_target, task), self._judged, names
+        )
         self.schemas: dict[str, ColumnSchema | None] = dict(zip(names, found, strict=True))
-        if self.target is not None and self.target_column is not None:
-            targets = cache(partial(targets_of, self.target, self.target_column))
-            known = with_labels(table, [*filter(None, found)], targets, {*names} - {*self.choices})
+        if targets is not None:
+            known = with_labels(table, [*filter(None, found)], targets, self.choices)
             self.schemas |= {one.name: one for one in known}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
@@ -246,20 +241,18 @@ class Look:
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
-    def _understood_target(self, task: Task | None) -> Target | None:
+    def _understood_target(self, task: Task | None) -> tuple[Target | None, Targets | None]:
         if self.target_column is None:
-            return None
+            return None, None
         try:
-            return infer_target(self.target_column, task)
+            target = infer_target(self.target_column, task)
+            return target, partial(targets_of, target, self.target_column)
         except DataError as error:
             said = f"training would refuse the table: {error}"
             self._find("target", "warning", [self.target_column.name], said)
-            return None
+            return None, None
 
-    def _judged(self, name: str) -> ColumnSchema | None:
-        targets = None
-        if self.target is not None and self.target_column is not None:
-            targets = partial(targets_of, self.target, self.target_column)
+    def _judged(self, name: str, targets: Targets | None) -> ColumnSchema | None:
         try:
             return judged(
                 self.table.column(name), self.choices.get(name), self.table.named, self.dates, targets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, TypeVar, cast
@@ -44,6 +44,7 @@ _MOST_LABELS = 30
 """Maximum number of columns of repeated whole numbers; of more, such as pixels and counts, none are labels."""
 
 _KeyT = TypeVar("_KeyT", bound=Hashable)
+_SchemaT = TypeVar("_SchemaT")
 
 
 def infer(
@@ -110,32 +111,34 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
         return schema_of(columns, table.rows, named=table.named, target=found)
     names = [name for name in table.names if name != own]
-    targets = targets and cache(targets)
+    places = {name: place for place, name in enumerate(names)}
 
-    def judge(place: int) -> Any:
-        nonlocal targets
-        if place < 0:
-            if column is None:
-                return None
-            found = infer_target(column, task)
-            targets = cache(partial(targets_of, found, column, folds))
-            return found
-        doing(f"recognizing columns: {place} of {len(names)}")
-        return judged(table.column(names[place]), choices.get(names[place]), table.named, dates, targets)
+    def understood() -> tuple[Target | None, Targets | None]:
+        if column is None:
+            return None, targets
+        found = infer_target(column, task)
+        return found, partial(targets_of, found, column, folds)
 
-    found, *columns = with_one_sign(judge, range(-1, len(names)))
+    def judge(name: str, known: Targets | None) -> ColumnSchema:
+        doing(f"recognizing columns: {places[name]} of {len(names)}")
+        return judged(table.column(name), choices.get(name), table.named, dates, known)
+
+    found, columns, targets = judged_together(understood, judge, names)
     if labels and targets:
-        fixed = {*choices, *(name_of(key, table.names) for key in monotone)}
-        columns = with_labels(table, columns, targets, {*names} - fixed)
+        columns = with_labels(table, columns, targets, (*choices, *monotone))
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
 def with_labels(
-    table: Table, columns: Sequence[ColumnSchema], targets: Targets, names: Set[str]
+    table: Table, columns: Sequence[ColumnSchema], targets: Targets, fixed: Iterable[Any]
 ) -> list[ColumnSchema]:
-    """The schemas of a table's columns, of categories where those of `names` are numbers that name things."""
+    """The schemas of a table's columns, of categories where these are numbers that name things.
+
+    `fixed` has the names or positions of columns that stay as they are.
+    """
     values = {one.name: partial(_numbers, one, table) for one in columns if type(one.type) is Number}
-    able = [name for name in names & values.keys() if may_be_labels(values[name]())]
+    others = {name_of(key, [one.name for one in columns]) for key in fixed}
+    able = [name for name in values if name not in others and may_be_labels(values[name]())]
     if not 0 < len(able) <= _MOST_LABELS:
         return [*columns]
     few = [one for one in columns if isinstance(one.type, Nominal) and len(one.categories) <= _FEW]
@@ -154,10 +157,37 @@ def _numbers(known: ColumnSchema, table: Table) -> np.ndarray:
 
 
 def targets_of(
-    target: Target, column: Column, folds: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The target of each row as regressions need it, see `standardized`, and its fold."""
-    return standardized(target_values(target, column), len(target.classes) or None), folds
+    target: Target, column: Column, folds: np.ndarray | None = None, rows: int = 0
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """The target of each row as regressions need it, see `standardized`, its fold, and the number of all rows."""
+    classes = len(target.classes) or None
+    return standardized(target_values(target, column), classes), folds, rows or len(column)
+
+
+def judged_together(
+    understood: Callable[[], tuple[Target | None, Targets | None]],
+    judge: Callable[[str, Targets | None], _SchemaT],
+    names: Iterable[str],
+) -> tuple[Target | None, list[_SchemaT], Targets | None]:
+    """A table's target, the schemas of its columns, and the target of each row, by which codes are judged.
+
+    Args:
+        understood: infers the target, with a function that returns it for each row, if there is one.
+        judge: infers a column's schema by its name; see also `with_one_sign`.
+        names: the names of the columns.
+    """
+    targets: Targets | None = None
+
+    def one(name: str | None) -> Any:
+        nonlocal targets
+        if name is not None:
+            return judge(name, targets)
+        target, found = understood()
+        targets = found and cache(found)
+        return target
+
+    target, *columns = with_one_sign(one, [None, *names])
+    return target, columns, targets
 
 
 def with_one_sign(judge: Callable[[_KeyT], Any], keys: Iterable[_KeyT]) -> list[Any]:
@@ -293,10 +323,12 @@ def judged(
     named: bool,
     dates: str | None = None,
     targets: Targets | None = None,
+    rows: Column | None = None,
 ) -> ColumnSchema:
     """The schema of a column.
 
-    `choice` and `dates` are the kind and the date format that the user chose, or None; for `targets` see `infer`.
+    `choice` and `dates` are the kind and the date format that the user chose, or None; for `targets` and `rows` see
+    `Candidate`.
     """
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
@@ -311,7 +343,7 @@ def judged(
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
-    candidate = Candidate(column, choice, named, dates, targets)
+    candidate = Candidate(column, choice, named, dates, targets, rows)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 
 

@@ -13,6 +13,7 @@ from lamina.table.columns import Column, as_column, value_name
 from lamina.table.dates import is_date
 from lamina.table.kinds import judged
 from lamina.table.messages import format_number, is_on_command_line, row, shown, warn
+from lamina.table.ngram_targets import FOLDS
 from lamina.table.types import Composite, Quantity
 from lamina.table.types.unused import may_count_rows
 from lamina.table.values import number_in
@@ -113,6 +114,22 @@ def _first_odd(column: Column) -> tuple[int, object] | None:
     holds = max(kinds, key=lambda kind: sum(rows for text, rows in counts if kind(text)))
     odd = column.first_where(lambda value: not holds(value_name(value)))
     return odd or column.first_where(lambda _: True)
+
+
+def folds_of(rows: int, groups: Column | None, time: Column | None) -> np.ndarray:
+    """The fold of each row, int64 (rows,).
+
+    Folds are random, but all rows of a group have the same fold. With times, folds are consecutive periods.
+
+    >>> np.bincount(folds_of(10, None, None)).tolist()
+    [2, 2, 2, 2, 2]
+    """
+    if time is not None:
+        ranks = np.empty(rows, np.int64)
+        ranks[np.argsort(times_of(time), kind="stable")] = np.arange(rows)
+        return ranks * FOLDS // max(rows, 1)
+    units = np.arange(rows) if groups is None else group_codes(groups)
+    return (np.random.default_rng(0).permutation(int(units.max(initial=0)) + 1) % FOLDS)[units]
 
 
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:

@@ -59,7 +59,7 @@ def _codes(classes: int) -> np.ndarray:
     return np.random.default_rng(0).choice([-1.0, 1.0], (classes, _MOST_TARGETS))
 
 
-def codes_tell(column: Column, targets: np.ndarray, folds: np.ndarray | None = None) -> bool:
+def codes_tell(column: Column, targets: np.ndarray, folds: np.ndarray | None = None, rows: int = 0) -> bool:
     """Whether the n-grams of codes, which hardly repeat, predict the target.
 
     Codes that only count rows, as S0001, S0002, …, don't: they tell the table's order, which may be the target's.
@@ -68,17 +68,18 @@ def codes_tell(column: Column, targets: np.ndarray, folds: np.ndarray | None = N
         column: the codes.
         targets: the target of each row, see `standardized`.
         folds: the fold of each row, below `FOLDS`; None: random.
+        rows: the number of rows of the table, of which these may be a sample; 0: these are all.
     """
     values, positions = distinct_values(column)
-    rows = np.array([value is not None for value in values])[positions].nonzero()[0]
-    rows = rows[:: -(-len(rows) // _ROWS)]
-    texts = [value_name(values[i]) for i in positions[rows]]
-    if _count_rows(texts, len(column)):
+    some = np.array([value is not None for value in values])[positions].nonzero()[0]
+    some = some[:: -(-len(some) // _ROWS)]
+    texts = [value_name(values[i]) for i in positions[some]]
+    if _count_rows(texts, rows or len(column)):
         return False
-    at_random = np.random.default_rng(0).permutation(len(rows)) % FOLDS
-    by_fold = np.eye(FOLDS)[at_random if folds is None else folds[rows]]
+    at_random = np.random.default_rng(0).permutation(len(some)) % FOLDS
+    by_fold = np.eye(FOLDS)[at_random if folds is None else folds[some]]
     matrix = TextEncoder.learned(dict.fromkeys(texts, 1), 1).matrix(texts)
-    _, gain = coefficients(matrix, by_fold, by_fold[:, :, None] * targets[rows, None])
+    _, gain = coefficients(matrix, by_fold, by_fold[:, :, None] * targets[some, None])
     return gain >= _TELLING
 
 

@@ -34,7 +34,7 @@ def rows_of(layout):
 
 
 def written(writer, arrays, keys=None):
-    keys = row_keys(0, ROWS, 0) if keys is None else keys
+    keys = row_keys(np.arange(ROWS), 0) if keys is None else keys
     with writer:
         for begin in range(0, ROWS, 37):
             writer.append(*(x[begin : begin + 37] for x in (*arrays, keys)))
@@ -64,7 +64,7 @@ def test_shuffled_on_disk_they_are_the_same_rows_in_another_order(layout, tmp_pa
         folder.mkdir()
         writer = ShuffledWriter(folder, layout, division)
         with writer:
-            keys = row_keys(0, ROWS, 0)
+            keys = row_keys(np.arange(ROWS), 0)
             for begin in range(0, ROWS, 100 * cut):
                 writer.append(*(x[begin : begin + 100 * cut] for x in (*arrays, keys)))
             found = writer.finish()

@@ -216,3 +216,63 @@ def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, k
     odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))
     with pytest.warns(DataWarning, match="'soon' in row"):
         assert type(of_parts(odd, cuts, "class").schema()["at"].type) is kind
+
+
+CODES = pl.DataFrame(
+    {
+        "tail": [f"N{100 + 7 * i}{['AB', 'CD', 'EF', 'GH'][i * i % 11 % 4]}" for i in range(600)],
+        "count": [f"S-{i:05}" for i in range(600)],
+        "who": [f"g{i % 40}" for i in range(600)],
+        "day": range(600),
+        "subject": [3 * (i * 37 % 80) + 7 for i in range(600)],
+        "y": [i * i % 11 % 4 + 5.0 * (i * 37 % 80 * 29 % 17) for i in range(600)],
+    }
+)
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+@pytest.mark.parametrize("cuts", [[], [3, 7, 400], [*range(50, 600, 50)]])
+def test_codes_and_labels_are_those_of_the_whole_table(cuts):
+    frame, how = CODES.drop("who", "day"), {"y": pl.col("y") + pl.col("tail").str.ends_with("AB") * 40}
+    for columns in (how, {"y": pl.col("y")}):
+        frame = frame.with_columns(**columns)
+        expected = infer(frame, "y", labels=True)
+        found = of_parts(frame, cuts, "y").schema(labels=True)
+        assert [one.type.tag for one in found.columns] == [one.type.tag for one in expected.columns]
+        assert found["tail"].reason == expected["tail"].reason
+        assert found["subject"].categories == expected["subject"].categories
+        assert found["subject"].counts == expected["subject"].counts
+    assert found["subject"].type.tag == "category" and found["count"].type.tag == "identifier"
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+def test_labels_are_no_groups_and_not_what_rises():
+    assert of_parts(CODES, [], "y").schema()["subject"].type.tag == "number"
+    for how in ({"monotone": ["subject"]}, {"marks": {"groups": "who"}}, {"marks": {"time": "day"}}):
+        assert of_parts(CODES, [], "y").schema(labels=True, **how)["subject"].type.tag == "number"
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+def test_codes_of_a_period_tell_nothing_of_another():
+    y = np.repeat(np.random.default_rng(1).normal(size=20), 30)
+    frame = pl.DataFrame(
+        {
+            "code": [f"{chr(65 + i // 30)}K{i * 7919 % 997}{chr(65 + i % 7)}" for i in range(600)],
+            "day": range(600),
+            "y": y,
+        }
+    )
+    parts = of_parts(frame, [100], "y")
+    assert parts.schema()["code"].type.tag == "text"
+    assert parts.schema(marks={"time": "day", "groups": None})["code"].type.tag != "text"
+    with_group = frame.with_columns(day=pl.col("day") // 30)
+    assert of_parts(with_group, [100], "y").schema(marks={"groups": "day"})["code"].type.tag != "text"
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+def test_codes_that_count_rows_are_known_by_a_sample(monkeypatch):
+    monkeypatch.setattr(statistics, "_SAMPLE_ROWS", 150)
+    frame = pl.DataFrame(
+        {"code": [f"S{i:06}" for i in range(2000)], "y": np.arange(2000.0), "x": [1.5, 2.5] * 1000}
+    )
+    assert of_parts(frame, [700], "y").schema()["code"].type.tag == "identifier"

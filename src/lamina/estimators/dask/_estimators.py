@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,12 +17,11 @@ from lamina.errors import DataError
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.streamed import LookedOver, divided, kinds_beside
 from lamina.support.lazily import pl
-from lamina.table.encode import TableEncoder
 from lamina.table.messages import counted, listed, rows_from
 from lamina.table.schema import free_name
 from lamina.table.stream.cache import EncodedRows, Layout
 from lamina.table.stream.sample import MarkKeys, RowSample
-from lamina.table.stream.sources import frame_of
+from lamina.table.stream.sources import frame_of, in_types, wider
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.stream.survey import KeyedRows, RowEncoder, Rows, Survey
 
@@ -92,7 +91,10 @@ class Partitions:
         kept = [i for i, (rows, _) in enumerate(described) if rows] or [0]
         self.parts = [frames[i] for i in kept]
         self.starts: list[int] = np.cumsum([0, *(described[i][0] for i in kept)])[:-1].tolist()
-        self.types = _common_types([described[i][1] for i in kept])
+        types = [described[i][1] for i in kept]
+        if any(one.keys() != types[0].keys() for one in types):
+            raise DataError("partitions differ in their columns; give all partitions the same columns")
+        self.types = reduce(wider, types)
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
@@ -134,18 +136,6 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
     )
 
 
-def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
-    try:
-        return dict(pl.concat(empties, how="vertical_relaxed").schema)
-    except pl.exceptions.PolarsError as error:
-        kinds = {name: {str(frame.schema.get(name)) for frame in empties} for name in empties[0].columns}
-        differing = [name for name, types in kinds.items() if len(types) > 1]
-        raise DataError(
-            f"partitions differ in {listed(differing) or 'their columns'}; give all partitions the same columns, "
-            "each of one type"
-        ) from error
-
-
 # --- functions that workers run ---------------------------------------------------------------------------------------
 
 
@@ -173,8 +163,8 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
     return frame.cast(dict.fromkeys(texts, pl.String()))  # pyright: ignore[reportArgumentType]
 
 
-def _size_and_types(frame: pl.DataFrame) -> tuple[int, pl.DataFrame]:
-    return len(frame), frame.clear()
+def _size_and_types(frame: pl.DataFrame) -> tuple[int, dict[str, pl.DataType]]:
+    return len(frame), dict(frame.schema)
 
 
 def _looked_over(
@@ -186,7 +176,7 @@ def _looked_over(
     settings: Mapping[str, Any],
 ) -> TableStatistics:
     statistics = TableStatistics(types, target, first=first, **settings)
-    statistics.update(frame.cast(dict(types)))  # pyright: ignore[reportArgumentType]
+    statistics.update(in_types(frame, types))
     return statistics
 
 
@@ -271,7 +261,7 @@ class _OnWorkers(BaseMLP):
         kinds = kinds_beside(marks, self.column_kinds, [*partitions.types], "a collection of Dask")
         seed = int(check_random_state(self.random_state).randint(2**31))
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
-        survey = Survey(statistics, statistics.schema(), seed)
+        survey = Survey(statistics, statistics.schema(True, self.monotone or (), marks), seed)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
         of_keys = partial(KeyedPartitions, partitions=partitions)
         division = divided(survey, marks, of_keys, share, gap=self.time_gap)
@@ -414,18 +404,18 @@ class PartitionedTable(LookedOver):
 
     partitions: Partitions
 
-    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
+    def encoded(self, rows: RowEncoder) -> WorkersRows:
         """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
         # Workers find the training rows by their keys, so held-out rows need not be sent.
         none = Rows(self.division.sample.frame.clear(), self.division.sample.numbers[:0])
         division = replace(self.division, validation=none, test=none, sample=none)
-        rows = client.scatter(RowEncoder(own.target, division, encoder, encode_target), hash=False)
-        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=rows, pure=False)
+        encode = client.scatter(replace(rows, division=division), hash=False)
+        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=encode, pure=False)
         own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
         lengths, (outputs, *_), digests = zip(*described, strict=True)
-        layout = Layout(len(encoder.numeric_names), len(encoder.code_names), outputs)
+        layout = Layout(len(rows.encoder.numeric_names), len(rows.encoder.code_names), outputs)
         digest = hashlib.sha256("".join(digests).encode()).hexdigest()
         return WorkersRows(client, parts, lengths, layout, digest)
 
@@ -499,7 +489,7 @@ class WorkersRows(EncodedRows):
 
 
 def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most: int) -> RowSample:
-    found, block = RowSample(most, keys.seed), frame.cast(types)
+    found, block = RowSample(most, keys.seed), in_types(frame, types)
     with rows_from(start):
         found.update(block, start, keys.of(block))
     return found
@@ -507,11 +497,11 @@ def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most
 
 def _count(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, above: int) -> int:
     with rows_from(start):
-        return int((keys.of(frame.cast(types)) > np.uint64(above)).sum())
+        return int((keys.of(in_types(frame, types)) > np.uint64(above)).sum())
 
 
 def _encoded(frame: pl.DataFrame, start: int, *, types: Any, rows: RowEncoder) -> _Encoded:
-    numbers, codes, target, _ = rows.encoded(frame.cast(types), start)
+    numbers, codes, target, _ = rows.encoded(in_types(frame, types), start)
     return numbers, codes, target
 
 

@@ -124,27 +124,31 @@ def _emit_decimal(module: Module[Any]) -> None:
 def _decimal(b: OneThread) -> None:
     """Emit the body of `decimal`: a number from its digits, those after its decimal sign, and a power of ten.
 
-    Numbers whose rounding would take more than one step can't be read: those beyond int64, and with a decimal sign most
-    of more than 15 digits.
+    Numbers whose rounding would take more than one step can't be read: with a decimal sign most of more than 15 digits,
+    and those of more than 30 digits.
     """
     number, scratch = _places(b)
     text = text_of(b, scratch)
-    whole, is_long = b.variable(b.const(0)), b.variable(b.const(False, BOOL))
+    # The digits are the sum of two numbers, exact up to 100 bits: the nearest float64, and what it lacks.
+    whole, rest = (b.variable(b.const(0.0, FLOAT64)) for _ in range(2))
     for first, last in (("begin", "end"), ("first", "last")):
         with b.loop(b.argument(first), b.argument(last)) as i:
             digit = byte_of(b, text, i) - 48
             is_digit = b.logical_and(b.greater_equal(digit, 0), b.less(digit, 10))  # or a separator
-            fits = b.less_equal(whole.get(), (2**63 - 1) // 10 - 1)
-            following = whole.get() * 10 + digit
-            whole.set(b.where(b.logical_and(is_digit, fits), following, whole.get()))
-            is_long.set(b.logical_or(is_long.get(), b.logical_and(is_digit, b.logical_not(fits))))
+            with b.if_(is_digit):
+                eight, two = b.mul(whole.get(), 8.0), b.mul(whole.get(), 2.0)
+                ten = b.add(eight, two)
+                lacking = b.add(b.mul(rest.get(), 10.0), b.sub(two, b.sub(ten, eight)))
+                lacking = b.add(lacking, b.cast(digit, FLOAT64))
+                whole.set(b.add(ten, lacking))
+                rest.set(b.sub(lacking, b.sub(whole.get(), ten)))
     power = b.argument("power") - (b.argument("last") - b.argument("first"))
     size = b.maximum(power, b.const(0) - power)
     factor = b.load(Pointer("@powers"), FLOAT64, b.minimum(size, _POWERS))
-    value = b.cast(whole.get(), FLOAT64)
+    value = whole.get()
     b.store(number, b.where(b.less(power, 0), b.div(value, factor), b.mul(value, factor)))
-    is_exact = b.logical_and(b.less_equal(whole.get(), 2**53), b.less_equal(size, _POWERS))
-    is_exact = b.logical_and(b.logical_or(b.equal(power, 0), is_exact), b.logical_not(is_long.get()))
+    is_exact = b.logical_and(b.equal(rest.get(), 0.0), b.less_equal(size, _POWERS))
+    is_exact = b.logical_and(b.logical_or(b.equal(power, 0), is_exact), b.less(value, 2.0**100))
     b.store(scratch, b.cast(b.logical_not(is_exact), INDEX))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from lamina.support.lazily import pl
 from lamina.table.columns import as_column
 from lamina.table.marks import groups_named, times_of
+from lamina.table.ngram_targets import FOLDS
 from lamina.table.schema import ColumnSchema
 
 # --- row keys, which determine the part of the table (training, validation or test) to which each row belongs ---------
@@ -23,18 +24,17 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _BITS = (1 << 64) - 1
 
 
-def row_keys(first: int, count: int, seed: int) -> np.ndarray:
-    """The keys (uint64) of `count` rows starting at row number `first`; all keys are distinct.
+def row_keys(numbers: np.ndarray, seed: int) -> np.ndarray:
+    """The keys (uint64) of the rows with these numbers; all keys are distinct.
 
     The keys are computed by SplitMix64 (Steele, Lea and Flood, 2014), whose output is a permutation of its counter.
 
-    >>> keys = row_keys(0, 1000, seed=3)
-    >>> bool((keys[500:] == row_keys(500, 500, seed=3)).all()), len(set(keys.tolist()))
+    >>> keys = row_keys(np.arange(1000), seed=3)
+    >>> bool((keys[500:] == row_keys(np.arange(500, 1000), seed=3)).all()), len(set(keys.tolist()))
     (True, 1000)
     """
     (start,) = mixed(np.array([(seed + 1) * _GOLDEN & _BITS], np.uint64))
-    counter = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(_GOLDEN)
-    return mixed(counter + start)
+    return mixed((numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN) + start)
 
 
 def mixed(bits: np.ndarray) -> np.ndarray:
@@ -90,6 +90,23 @@ class MarkKeys:
         return np.where(bits & sign, bits, ~(bits | sign))
 
 
+def folds_by(
+    keys: MarkKeys | None, seed: int, frame: pl.DataFrame, numbers: np.ndarray
+) -> Callable[[pl.DataFrame, np.ndarray], np.ndarray]:
+    """A function from rows, a frame and the row numbers, to their folds, int64.
+
+    Folds are ranges of keys, into which a sample of the rows, `frame` and `numbers`, is divided evenly. With the keys
+    of groups or times, a group or a time is in one fold; if `keys` is None, folds are random.
+    """
+
+    def keys_in(block: pl.DataFrame, numbers: np.ndarray) -> np.ndarray:
+        return row_keys(numbers, seed + 1) if keys is None else keys.of(block)
+
+    ordered = np.sort(keys_in(frame, numbers))
+    bounds = ordered[len(ordered) * np.arange(1, FOLDS) // FOLDS]
+    return lambda block, numbers: np.searchsorted(bounds, keys_in(block, numbers), side="right")
+
+
 _TEXT_BYTES = 24
 """Approximate bytes of a text in a column."""
 
@@ -128,7 +145,7 @@ class RowSample:
     """
 
     def __init__(self, most: int, seed: int) -> None:
-        self._most, self._seed = most, seed
+        self._most, self.seed = most, seed
         self._frames: list[pl.DataFrame] = []
         self._keys = np.empty(0, np.uint64)
         self._numbers = np.empty(0, np.int64)
@@ -139,7 +156,7 @@ class RowSample:
 
         `keys`: the rows' keys, uint64; None: keys from the row numbers (see `row_keys`).
         """
-        keys = row_keys(first, len(block), self._seed) if keys is None else keys
+        keys = row_keys(first + np.arange(len(block)), self.seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
             self._frames = self._frames or [block[:0]]  # keeps the columns and types
@@ -172,7 +189,8 @@ class RowSample:
 
     def _compact(self) -> None:
         """Discard all rows but the `most` rows with the lowest keys."""
-        if not self._frames:
+        is_sorted = bool((self._keys[1:] >= self._keys[:-1]).all())
+        if not self._frames or (len(self._frames) == 1 and len(self._keys) <= self._most and is_sorted):
             return
         order = np.argsort(self._keys)[: self._most]
         self._frames = [pl.concat(self._frames, rechunk=False)[order]]  # a single copy

@@ -13,9 +13,12 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
+from lamina.table.columns import Column, as_column, value_name
+from lamina.table.distinct import distinct_values
 from lamina.table.findings.left_out import MOST_ROWS, has_value, target_missing, total_left_out
 from lamina.table.formats import FORMATS, Reader, end_reading
-from lamina.table.messages import counted, listed, rows_called, warn
+from lamina.table.formats.textual import common_type
+from lamina.table.messages import counted, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import batches_of, common_types, require_polars
 from lamina.table.schema import free_name
@@ -31,7 +34,7 @@ class Blocks(ABC):
     """A table that can be read in blocks, from the first row to the last, repeatedly.
 
     Attributes:
-        types: the columns in order, with their types.
+        types: the columns in order, with their types, which a pass may change, see `_SequenceBlocks`.
         named: whether columns are matched by name; see `Schema`.
         places: the file and line of every row read in the latest pass; None for tables without files.
     """
@@ -229,7 +232,10 @@ class _LazyBlocks(Blocks):
 
 
 class _SequenceBlocks(Blocks):
-    """The rows of an object whose slices are arrays (rows, columns) or data frames."""
+    """The rows of an object whose slices are arrays (rows, columns) or data frames.
+
+    The types become wider where a slice has values that they can't represent.
+    """
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
@@ -249,7 +255,8 @@ class _SequenceBlocks(Blocks):
                     f"{wanted.start} to {wanted.stop - 1}; give all of these rows, with the same "
                     f"{counted(len(self.types), 'column')} as in the first rows"
                 )
-            yield _in_types(block, self.types, wanted.start)
+            self.types = wider(self.types, block.schema)
+            yield in_types(block, self.types)
 
 
 def frame_of(block: Any) -> tuple[pl.DataFrame, bool]:
@@ -257,7 +264,8 @@ def frame_of(block: Any) -> tuple[pl.DataFrame, bool]:
     import narwhals
 
     if hasattr(block, "columns") or hasattr(block, "column_names"):
-        return narwhals.from_native(block, eager_only=True).to_polars(), True
+        frame = narwhals.from_native(block, eager_only=True)
+        return pl.DataFrame([*map(_series, frame.iter_columns())]), True
     array = np.asarray(block)
     if array.ndim != 2:
         raise DataError(
@@ -266,14 +274,30 @@ def frame_of(block: Any) -> tuple[pl.DataFrame, bool]:
     return pl.DataFrame(np.ascontiguousarray(array), schema=[f"x{i}" for i in range(array.shape[1])]), False
 
 
-def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int) -> pl.DataFrame:
+def _series(column: Any) -> pl.Series:
     try:
-        return block.select([*types]).cast(cast(Any, types))
-    except pl.exceptions.PolarsError as error:
-        differing = [name for name in types if block[name].dtype != types[name]]
-        raise DataError(
-            f"the sequence's columns {listed(differing)} have another type from row {first} on; give them one type"
-        ) from error
+        return column.to_polars()
+    except (TypeError, ValueError):  # Arrow has no columns of several types
+        return _texts(as_column(column.to_native(), column.name))
+
+
+def _texts(column: Column) -> pl.Series:
+    """A column's values by their names."""
+    values, positions = distinct_values(column)
+    names = [value if value is None else value_name(value) for value in values]
+    return pl.Series(column.name, names, pl.String).gather(positions)
+
+
+def wider(types: Mapping[str, pl.DataType], others: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    """The types of the columns of two parts of a table together; columns of different kinds become texts."""
+    return {name: common_type(kind, others[name], text=True) or pl.String() for name, kind in types.items()}
+
+
+def in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """A part of a table, in types that `wider` found."""
+    texts = (name for name, kind in types.items() if kind == pl.String() != block[name].dtype)
+    block = block.with_columns([_texts(as_column(block[name], name)) for name in texts])
+    return block.select([*types]).cast(cast(Any, types))
 
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
@@ -296,6 +320,7 @@ class _Joined(Blocks):
         for block in self._blocks.blocks():
             values = self._values[start : start + len(block)]
             start += len(block)
+            self.types = {**self._blocks.types, values.name: values.dtype}
             if len(values) < len(block):
                 break
             yield block.with_columns(values)

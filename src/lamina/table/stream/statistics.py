@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
+from lamina.table import kinds as recognition
 from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
 from lamina.table.distinct import distinct_values
-from lamina.table.kinds import judged, kind_of_no_column, schema_of, with_one_sign
+from lamina.table.kinds import judged
 from lamina.table.messages import as_kind, listed, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.stream.sample import RowSample, row_bytes
+from lamina.table.stream.sample import MarkKeys, RowSample, folds_by, row_bytes
+from lamina.table.tables import as_table
 from lamina.table.target import infer_target, infinite_target, no_target_error
-from lamina.table.types import TYPES, Choice, Composite, Number, Quantity, Uncounted
+from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
+from lamina.table.types.base import Targets
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
 from lamina.table.written_numbers import Form, number_in_form
@@ -81,11 +86,6 @@ class Moments:
         self.squares += other.squares + distance * distance * share * self.count
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.count = count
-
-    def extremes(self, missing: bool) -> np.ndarray:
-        """The minimum and maximum, followed by NaN if values are missing."""
-        known = [self.low, self.high] if self.count else []
-        return np.array([*known, math.nan], np.float64) if missing else np.array(known)
 
 
 class Counted:
@@ -198,7 +198,6 @@ class SummaryColumn(Column):
         self._is_temporal = is_temporal(kind)
         self.is_number = kind.is_numeric() or self._is_temporal
         self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
-        self._written = {kind: Moments() for kind in _written_types()} if kind == pl.String() else {}
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -220,9 +219,6 @@ class SummaryColumn(Column):
         self._starts = {start for start in self._starts if np.array_equal(series.to_numpy(), start + rows)}
         if self.is_number:
             self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
-        self._written = {
-            kind: seen for kind, seen in self._written.items() if _saw_all(seen, series, first, kind.read)
-        }
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
                 texts = [] if self.counts.counts else [str(series.drop_nulls()[0])]
@@ -249,9 +245,6 @@ class SummaryColumn(Column):
         self._first_missing = min(firsts, default=None)
         self._starts &= other._starts
         self.moments.merge(other.moments)
-        self._written = {kind: seen for kind, seen in self._written.items() if kind in other._written}
-        for kind, seen in self._written.items():
-            seen.merge(other._written[kind])
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
@@ -271,10 +264,6 @@ class SummaryColumn(Column):
             if number is not None:
                 found.merge(Moments(count, number, number, number))
         return found
-
-    def written(self) -> tuple[Quantity, Moments] | None:
-        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does."""
-        return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
 
@@ -300,8 +289,9 @@ class SummaryColumn(Column):
             return self.mapped(
                 lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
             )
-        extremes = self.moments.extremes(bool(self._missing))
-        return extremes.astype(np.float64) if self._is_float else extremes
+        extremes = [self.moments.low, self.moments.high] if self.moments.count else []
+        extremes += [math.nan] * bool(self._missing)
+        return np.array(extremes, np.float64 if self._is_float or self._missing else None)
 
     def counts_rows(self) -> bool:
         return bool(self._starts)
@@ -327,30 +317,6 @@ class SummaryColumn(Column):
 def is_temporal(kind: pl.DataType) -> bool:
     """Whether a type's values are times of day, durations or dates, which are converted to seconds or days."""
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
-
-
-def _written_types() -> list[Quantity]:
-    """The types of numbers that texts can represent, except for plain numbers.
-
-    Plain numbers are left out: `number_moments` reads them, and rejects more than `MOST_VALUES` different texts.
-    """
-    kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
-    return [kind for kind in kinds if kind.plural]
-
-
-def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
-    """Add the next texts, parsed by `read`, to `seen`; return whether all are numbers.
-
-    The texts begin in row `first`.
-    """
-    texts = as_column(series, series.name)
-    # For most text columns, the first text already decides.
-    if texts.head(1).parsed(read)[1] is not None:
-        return False
-    numbers, wrong = texts.parsed(read)
-    if wrong is None:
-        seen.update(pl.Series(numbers, nan_to_null=True), first)
-    return wrong is None
 
 
 def _in_numbers(series: pl.Series) -> pl.Series:
@@ -426,7 +392,7 @@ class TableStatistics:
             raise no_target_error(self.target, names)
         for name, kind in self.kinds.items():
             if name not in self.types:
-                raise kind_of_no_column(name, kind, names)
+                raise recognition.kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
         """Whether to count how often each value of a column occurs, as for texts and labels."""
@@ -470,11 +436,20 @@ class TableStatistics:
 
     # --- results -------------------------------------------------------------------------------------------------
 
-    def schema(self) -> Schema:
+    def schema(
+        self,
+        labels: bool = False,
+        monotone: Iterable[Any] = (),
+        marks: Mapping[Any, str | None] | None = None,
+    ) -> Schema:
         """The schema that `infer` would find for the whole table.
 
-        A text column with more than 65,536 distinct values, which are too many to count, is ignored with a warning.
-        Columns of dates, or of times of day, are not ignored.
+        Codes and labels are judged by the sample. A text column with more than 65,536 distinct values, which are too
+        many to count, is ignored with a warning. Columns of dates, or of times of day, are not ignored.
+
+        Args:
+            labels, monotone: see `infer`; there are no labels if rows have groups or times.
+            marks: the names of the columns for "groups" and "time", or None.
 
         Raises:
             DataError: the table is invalid, as in `infer`.
@@ -482,12 +457,30 @@ class TableStatistics:
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
             raise DataError(f"the table has {rows}; training needs at least 2")
-        target, *columns = with_one_sign(
-            lambda name: self._target() if name == self.target else self._judged(str(name)),
-            dict.fromkeys([self.target, *self.types]),
-        )
+        marks = marks or {}
+        names = [name for name in self.types if name != self.target]
+        understood = partial(self._understood, marks)
+        target, columns, targets = recognition.judged_together(understood, self._judged, names)
         self._form = target and target.form
-        return schema_of(columns, self.rows, named=self.named, target=target)
+        is_array = not self.named and all(self.types[name].is_numeric() for name in names)
+        if labels and targets and not is_array and not any(marks.values()):
+            rows, fixed = as_table(self.sample.rows()[0]), (*self.kinds, *monotone)
+            found = recognition.with_labels(rows, columns, targets, fixed)
+            columns = [new if new in columns else self._of_sample(new) for new in found]
+        return recognition.schema_of(columns, self.rows, named=self.named, target=target)
+
+    def _understood(self, marks: Mapping[Any, str | None]) -> tuple[Target | None, Targets | None]:
+        """The target, and a function that returns that of each row of the sample, with folds by the marks."""
+        target, folds = self._target(), None
+        if target is None:
+            return None, None
+        frame, numbers, _ = self.sample.rows()
+        for mark, name in marks.items():
+            with suppress(DataError):  # the division of all rows refuses such groups and times
+                if name is not None:
+                    keys = MarkKeys(mark, self._judged(name, None), self.sample.seed)
+                    folds = folds_by(keys, 0, frame, numbers)(frame, numbers)
+        return target, partial(recognition.targets_of, target, self._sampled(target.name), folds, self.rows)
 
     def moments(self) -> Moments:
         """The range, mean and spread of a numeric target, after `schema`."""
@@ -502,16 +495,12 @@ class TableStatistics:
         likeness, error = self._order.likeness(self._columns[self.target])
         return likeness > _IN_RUNS + 3 * error
 
-    def _judged(self, name: str) -> ColumnSchema:
+    def _judged(self, name: str, targets: Targets | None) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
         if choice == "text":
             return self._of_sample(judged(self._sampled(name), choice, self.named))
         if column.counts is not None and column.counts.overflowed and choice != "drop":
-            if choice != "categorical" and (written := column.written()) is not None:
-                kind, seen = written
-                learned = kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named)
-                return self._exact(learned, seen)
-            if (composite := self._composite(name)) is not None:
+            if (composite := self._composite(name, targets)) is not None:
                 return composite
             if choice is not None:
                 raise DataError(
@@ -522,10 +511,10 @@ class TableStatistics:
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
         if column.storage in ("number", "date") and choice not in ("categorical", "drop"):
-            composite = self._composite(name)  # for all rows, only the extremes are known
+            composite = self._composite(name, targets)  # for all rows, only the extremes are known
             if composite is not None:
                 return self._with_range(composite) if column.storage == "date" else composite
-        found = judged(column, choice, self.named, self.dates)
+        found = judged(column, choice, self.named, self.dates, targets, self._sampled(name))
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
             return replace(learned, reason=found.reason)
@@ -534,11 +523,11 @@ class TableStatistics:
             return found
         return self._exact(found, column.number_moments(kind.read))
 
-    def _composite(self, name: str) -> ColumnSchema | None:
+    def _composite(self, name: str, targets: Targets | None) -> ColumnSchema | None:
         """The schema of a column that is composite in the sample, or has formatted numbers; otherwise None."""
         try:
             with rows_numbered(self.sample.rows()[1]):
-                found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
+                found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates, targets)
         except DataError:
             return None
         is_read = isinstance(found.type, Composite | Quantity) and not isinstance(found.type, Number)

@@ -6,7 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,13 @@ from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import times_of
 from lamina.table.messages import counted, rows_from, warn
-from lamina.table.schema import Schema, Task
+from lamina.table.schema import Schema
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
 from lamina.table.stream.memory import release_memory
 from lamina.table.stream.sample import MarkKeys, RowSample, row_keys
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
-from lamina.table.types import Choice
 
 MOST_HELD = 1 << 16
 """Maximum number of validation rows, and of test rows, in memory; scores are then accurate to a fraction of 1 %."""
@@ -168,7 +167,7 @@ class Survey:
         """
         require_shares(validation, test)
         if not validation and not test:
-            return self.divided(0.0)
+            return replace(self.divided(0.0), keys=keyed.keys)
         rows, held = self.statistics.rows, {"test": test, "validation": validation}
         counts = {name: min(max(round(share * rows), 1), MOST_HELD) for name, share in held.items() if share}
         keys = keyed.keys
@@ -232,26 +231,30 @@ def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray
 
 
 def look_over(
-    blocks: Blocks,
-    target: str | None,
-    *,
-    task: Task | None = None,
-    kinds: Mapping[str, Choice] | None = None,
-    dates: str | None = None,
-    seed: int = 0,
+    blocks: Blocks, target: str | None, judging: Mapping[str, Any] | None = None, *, seed: int = 0, **how: Any
 ) -> Survey:
     """Collect the statistics of a table in a first pass.
+
+    Args:
+        blocks: the table.
+        target: the name of the target column, or None.
+        judging: arguments of `TableStatistics.schema`.
+        seed: the seed of the sample and the division.
+        how: further arguments of `TableStatistics`.
 
     Raises:
         DataError: the table is invalid, as in `lamina.table.kinds.infer`.
     """
-    statistics = TableStatistics(
-        blocks.types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
-    )
-    for block in blocks.blocks():
-        statistics.update(block)
+    while True:
+        types = blocks.types
+        statistics = TableStatistics(types, target, named=blocks.named, seed=seed, **how)
+        for block in blocks.blocks():
+            if blocks.types == types:
+                statistics.update(block)
+        if blocks.types == types:  # otherwise the first rows seemed to be of other types
+            break
     with _named(blocks):
-        found = Survey(statistics, statistics.schema(), seed)
+        found = Survey(statistics, statistics.schema(**judging or {}), seed)
     release_memory()
     return found
 
@@ -269,12 +272,14 @@ class RowEncoder:
         division: the division of the table.
         encoder: the fitted encoder.
         encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
+        given: returns the values of some inputs for training rows and their numbers, see `TableEncoder.fit`.
     """
 
     target: str
     division: Division
     encoder: TableEncoder
     encode_target: Callable[[Any], np.ndarray]
+    given: Callable[[pl.DataFrame, np.ndarray], Mapping[str, np.ndarray]]
 
     def encoded(
         self, block: pl.DataFrame, start: int
@@ -284,13 +289,14 @@ class RowEncoder:
         The block's first row has the number `start`.
         """
         division, name = self.division, self.target
-        keys = row_keys(start, len(block), division.seed)
+        numbers = start + np.arange(len(block))
+        keys = row_keys(numbers, division.seed)
         trains = np.ones(len(block), bool)
         with rows_from(start):
             if division.above >= 0:
                 divides = keys if division.keys is None else division.keys.of(block)
                 trains = divides > np.uint64(division.above)
-            encoded = self.encoder.transform(block.drop(named(name)))
+            encoded = self.encoder.transform(block.drop(named(name)), self.given(block, numbers))
             target = self.encode_target(as_column(block[name], name))
         return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
 

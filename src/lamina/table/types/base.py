@@ -375,8 +375,11 @@ def else_categories(column: Column) -> str:
     return f"({as_kind(column.name, 'categorical')} would make all values categories)"
 
 
-Targets = Callable[[], tuple[np.ndarray, np.ndarray | None]]
-"""A function that returns the target of each row, and its fold, or None; see `lamina.table.ngram_targets`."""
+Targets = Callable[[], tuple[np.ndarray, np.ndarray | None, int]]
+"""A function that returns the target of each row, and its fold, or None; see `lamina.table.ngram_targets`.
+
+The third result is the number of rows of the table, of which these may be a sample.
+"""
 
 
 @dataclass(eq=False)
@@ -389,6 +392,7 @@ class Candidate:
         named: whether the table has column names.
         dates: the date format that the user chose, see `lamina.table.dates.requested_form`; None: detected.
         targets: a function that returns the target and the fold of each row; or None.
+        rows: the rows to which `targets` belong, if the column itself has counts only; None: the column's.
     """
 
     column: Column
@@ -396,6 +400,7 @@ class Candidate:
     named: bool
     dates: str | None = None
     targets: Targets | None = None
+    rows: Column | None = None
 
     @property
     def is_text(self) -> bool:
