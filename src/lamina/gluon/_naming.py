@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from lamina.gluon.name import NameManager, numbered
+from lamina.gluon.name import NameManager
 from lamina.gluon.parameter_dict import ParameterDict
 
 
@@ -53,7 +53,11 @@ def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> t
     """
     scope = _current.scopes[-1]
     if prefix is None:
-        name = NameManager.current.get(None, hint) if scope is None else numbered(hint, scope.counts)
+        name = (
+            NameManager.current.get(None, hint)
+            if scope is None
+            else NameManager._numbered(hint, scope.counts)
+        )
         prefix = name + "_"
     if params is not None:
         own = ParameterDict(params.prefix, params)

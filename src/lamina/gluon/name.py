@@ -24,13 +24,6 @@ class _Current(threading.local):
 _counting = free_in_children(threading.RLock())
 
 
-def numbered(hint: str, counts: Counter[str]) -> str:
-    """`hint` with its next number; threads that count by the same `counts` get different numbers."""
-    with _counting:
-        counts[hint] += 1
-        return f"{hint}{counts[hint] - 1}"
-
-
 class _WithCurrent(type):
     @property
     def current(cls) -> NameManager:
@@ -53,7 +46,14 @@ class NameManager(metaclass=_WithCurrent):
 
     def get(self, name: str | None, hint: str) -> str:
         """`name` itself, or for None `hint` with the next number."""
-        return name or numbered(hint, self._counter)
+        return name or self._numbered(hint, self._counter)
+
+    @staticmethod
+    def _numbered(hint: str, counts: Counter[str]) -> str:
+        """`hint` with its next number; threads that count by the same `counts` get different numbers."""
+        with _counting:
+            counts[hint] += 1
+            return f"{hint}{counts[hint] - 1}"
 
     def __enter__(self) -> NameManager:
         _current.managers.append(self)
