@@ -70,6 +70,8 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
     """Make a primitive that reduces axes by `ufunc`; `empty` is the result for no elements, None if undefined."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
+        if not axis:  # as in compiled code; NumPy adds 0, which changes -0.0
+            return x.copy().reshape(_reduced_shape(x.shape, axis, keepdims))
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
         if isinstance(out, np.ndarray) and out.ndim:
             return out
