@@ -136,7 +136,6 @@ def test_denormals(count: int, dtype: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.few(64)
 @DTYPES
 @pytest.mark.parametrize("name", COMPILED)
 def test_examples_with_denormals(name: str, dtype: Any) -> None:
