@@ -102,17 +102,18 @@ def set_eager_products(by: str) -> None:
 
 
 @lru_cache(4096)
-def _shape_of_lamina(a: Shape, b: Shape, transpose_a: bool, transpose_b: bool) -> Shape | None:
+def _shape_of_lamina(left: Shape, right: Shape) -> Shape | None:
     """The shape of a product that lamina's code computes.
 
     None for the others: empty ones, wrong shapes, and those for which a BLAS is preferable, since it is faster (by
     threads) or more accurate (for long sums).
     """
-    rows, terms = (a[-1], a[-2]) if transpose_a else (a[-2], a[-1])
-    columns = b[-2 if transpose_b else -1]
+    (rows, terms), columns = left[-2:], right[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
     is_large = terms > LONGEST_CHAIN or rows * terms * columns > most
-    return None if a[:-2] != b[:-2] or is_large or not math.prod((*a, *b)) else (*a[:-2], rows, columns)
+    if left[:-2] != right[:-2] or is_large or not math.prod((*left, *right)):
+        return None
+    return (*left[:-1], columns)
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
@@ -124,11 +125,11 @@ def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
         return None
 
     def compute(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
-        shape = _shape_of_lamina(a.shape, b.shape, transpose_a, transpose_b)
-        if shape is None or _eager == "blas":
-            return matmul.eval(a, b, transpose_a, transpose_b)
         left = a.swapaxes(-1, -2) if transpose_a else a
         right = b.swapaxes(-1, -2) if transpose_b else b
+        shape = _shape_of_lamina(left.shape, right.shape)
+        if shape is None or _eager == "blas":
+            return blas.matmul(left, right)
         out = np.empty(shape, dtype)
         if shape[-1] != 1:
             return product(left, right, out)
