@@ -111,9 +111,8 @@ def _shape_of_lamina(left: Shape, right: Shape) -> Shape | None:
     (rows, terms), columns = left[-2:], right[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
     is_large = terms > LONGEST_CHAIN or rows * terms * columns > most
-    if left[:-2] != right[:-2] or is_large or not math.prod((*left, *right)):
-        return None
-    return (*left[:-1], columns)
+    is_usual = left[:-2] == right[:-2] and math.prod((*left, *right)) > 0
+    return (*left[:-1], columns) if is_usual and not is_large else None
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
