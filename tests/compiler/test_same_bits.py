@@ -112,6 +112,50 @@ def test_special_values(count: int, dtype: Any) -> None:
     assert_same_bits(in_three_ways(lambda *xs: [bind(REGISTRY[n], *xs) for n in names], *inputs), names)
 
 
+def denormals(dtype: Any) -> np.ndarray:
+    """Denormals of both signs, and numbers that make them."""
+    tiny, smallest = np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal
+    positive = [smallest, tiny / 4, tiny * 0.75, tiny, tiny * 1.5, tiny * 3, 0, 0.5, 1, 2, np.inf]
+    return np.array([*positive, *(-np.array(positive)), np.nan], dtype)
+
+
+@DTYPES
+def test_a_remainder_of_denormals(dtype: Any) -> None:
+    """C's `fmod` keeps them, and what follows it counts them as zero."""
+    inputs = [nd.array(x.ravel(), dtype=dtype) for x in np.meshgrid(*[denormals(dtype)] * 2)]
+    assert_same_bits(in_three_ways(lambda x, y: [x % y, x % 2, 1 % y, x], *inputs), ["%", "% 2", "1 %", "x"])
+
+
+@pytest.mark.slow
+@DTYPES
+@pytest.mark.parametrize("count", [1, 2])
+def test_denormals(count: int, dtype: Any) -> None:
+    names = [n for n in ELEMENTWISE if ELEMENTWISE[n] == count]
+    inputs = [nd.array(x.ravel(), dtype=dtype) for x in np.meshgrid(*[denormals(dtype)] * count)]
+    assert_same_bits(in_three_ways(lambda *xs: [bind(REGISTRY[n], *xs) for n in names], *inputs), names)
+
+
+@pytest.mark.slow
+@DTYPES
+@pytest.mark.parametrize("name", COMPILED)
+def test_examples_with_denormals(name: str, dtype: Any) -> None:
+    """More than half of the numbers are denormals, infinities or near them, in every float input."""
+    random = np.random.default_rng(0)
+    examples = [e for e in EXAMPLES[name] if e.float_places]
+    inputs = [arguments(e, dtype) for e in examples]
+    for xs in inputs:
+        for x in xs:
+            if isinstance(x, nd.NDArray) and x.dtype == dtype:
+                chosen = random.choice(denormals(dtype), x.shape)
+                x[:] = nd.array(np.where(random.random(x.shape) < 0.6, chosen, x.asnumpy()), dtype=dtype)
+
+    def every(inputs: Any) -> list[Any]:
+        return [bind(REGISTRY[name], *xs, **e.params) for xs, e in zip(inputs, examples, strict=True)]
+
+    if examples:
+        assert_same_bits(in_three_ways(every, inputs), [f"{name} {e.label}" for e in examples])
+
+
 @pytest.mark.slow
 @DTYPES
 @pytest.mark.parametrize("count", [1, 2])
@@ -140,6 +184,21 @@ def test_reductions(name: str, dtype: Any) -> None:
         return [bind(REGISTRY[name], x, axis=a, keepdims=False) for x, a in zip(inputs, axes, strict=True)]
 
     assert_same_bits(in_three_ways(every, inputs), [f"{name} {case}" for case in FOLDED])
+
+
+@DTYPES
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
+def test_reductions_over_no_axes(name: str, dtype: Any) -> None:
+    """They change nothing, not even the sign of a zero."""
+    x = nd.array([[-0.0, 0.0, 1.5], [-1.0, np.inf, -0.0]], dtype=dtype)
+
+    def every(x: Any) -> list[Any]:
+        keeping = [bind(REGISTRY[name], x, axis=(), keepdims=keepdims) for keepdims in (False, True)]
+        return [*keeping, getattr(nd, name)(x, axis=(0, 1), exclude=True)]
+
+    found = in_three_ways(every, x)
+    assert_same_bits(found, ["dropping", "keeping", "exclude"])
+    assert same_bits(found["eager"][0], x.asnumpy()).all()
 
 
 @DTYPES

@@ -2,9 +2,14 @@
 gets a new thread and starts from 0."""
 
 import threading
+import time
+from collections import Counter
 from functools import wraps
 
+import pytest
+
 from lamina import gluon
+from lamina import mxnet as mx
 from lamina.gluon import nn
 
 
@@ -101,3 +106,61 @@ def test_sharing_goes_down_to_the_children():
     first = Net(prefix="net_")
     second = Net(prefix="net_", params=first.collect_params())
     assert second.dense.weight is first.dense.weight
+
+
+def dense() -> str:
+    return nn.Dense(1).prefix
+
+
+def group() -> str | None:
+    return mx.sym.var("x").attr("group")
+
+
+@pytest.mark.parametrize(
+    ("shared", "other", "look"),
+    [
+        (gluon.Block(prefix="shared_").name_scope(), gluon.Block(prefix="other_").name_scope(), dense),
+        (mx.name.Prefix("shared_"), mx.name.Prefix("other_"), dense),
+        (mx.AttrScope(group="shared"), mx.AttrScope(group="other"), group),
+    ],
+    ids=["NameScope", "NameManager", "AttrScope"],
+)
+def test_threads_that_share_a_scope_leave_it_for_their_own(shared, other, look):
+    entered, left, found = threading.Event(), threading.Event(), []
+
+    def second():
+        with other:
+            with shared:
+                entered.set()
+                left.wait(10)
+                found.append(look())
+            found.append(look())
+
+    thread = threading.Thread(target=second)
+    before = look()
+    with shared:
+        thread.start()
+        entered.wait(10)
+    after = look()
+    left.set()
+    thread.join()
+    assert not any(name and name.startswith(("shared", "other")) for name in (before, after))
+    assert found[0].startswith("shared") and found[1].startswith("other")
+
+
+def test_threads_that_share_a_scope_get_different_numbers():
+    class Slow(Counter[str]):
+        def __getitem__(self, key: str) -> int:
+            found = super().__getitem__(key)
+            time.sleep(0.01)
+            return found
+
+    names: list[str] = []
+    manager = mx.name.NameManager()
+    manager._counter = Slow()
+    threads = [threading.Thread(target=lambda: names.append(manager.get(None, "dense"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(names) == [f"dense{i}" for i in range(4)]

@@ -59,7 +59,7 @@ def numbers(shape: tuple[int, ...], low: float = -2.0, high: float = 2.0) -> np.
 
 
 def special_values(dtype: Any) -> np.ndarray:
-    """What float code gets wrong: NaN, infinities, both zeros, denormals, the largest and halfway values."""
+    """What float code gets wrong: NaN, infinities, both zeros, the smallest normal, the largest and halfway values."""
     info = np.finfo(dtype)
     values = [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 1.0, -1.0, 100.0, -100.0]
     return np.array([*values, info.max, info.min, info.tiny, -info.tiny, info.eps], dtype)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, UserArray
-from lamina.core.primitive import ForEachInput, Immediate, Primitive, apply
+from lamina.core.primitive import Immediate, Primitive, apply
 from lamina.core.state import Queue, flush_pending, state
 from lamina.core.tape import TapeNode
 from lamina.errors import AnomalyError
@@ -47,14 +47,10 @@ class Watch(Immediate):
             _require_finite(f"the gradient of {primitive.name}", found, args, args[2:], lambda: line)
             return found
 
-        vjp: Any = primitive.vjp
-        if vjp is None:
+        if primitive.vjp is None or node.inputs is None:
             return
-        if isinstance(vjp, ForEachInput):
-            of_each = vjp
-            vjp = ForEachInput(lambda i, *args, **params: checked(of_each[i], *args, **params))
-        else:
-            vjp = tuple(None if one is None else partial(checked, one) for one in vjp)
+        of_each = zip(node.inputs, primitive.vjp, strict=False)
+        vjp = tuple(None if one is None else partial(checked, one) for _, one in of_each)
         node.primitive = Primitive(
             primitive.name, primitive.eval, primitive.infer, vjp, primitive.lowering, primitive.same_dtype
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count, repeat
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +93,8 @@ class ForEachInput:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
 
-    def __getitem__(self, i: int) -> Callable[..., Any]:
-        return lambda g, out, *inputs, **params: self._function(i, g, out, *inputs, **params)
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return map(partial, repeat(self._function), count())
 
 
 class Primitive:
@@ -218,10 +220,10 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
                     f"{primitive.name}: functions of nd take NDArrays, not np.ndarray; pass x.as_nd_ndarray(), "
                     "or use np's and npx's functions"
                 )
-            buffers += [x]
+            buffers.append(x)
             continue
         data = x._data
-        buffers += [data]
+        buffers.append(data)
         if context is None:
             context, dtype = x._context, data.dtype
         elif x._context is not context:

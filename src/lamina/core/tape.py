@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lamina.device.context import Context
 
 _order = itertools.count()
-_writes_of, _count_of = attrgetter("_writes"), itemgetter(0)
+_count_of = itemgetter(0)
 
 
 class Leaf:
@@ -66,8 +66,7 @@ class TapeNode:
         self.outputs: list[Value] = [y._data for y in outputs]  # pending outputs become arrays
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
-        arrays = [*outputs, *[x for x in inputs if isinstance(x, Array)]]
-        self.written: list[list[int]] = list(map(_writes_of, arrays))
+        self.written = [x._writes for x in (*outputs, *inputs) if isinstance(x, Array)]
         self.counts = self.writes_now()
 
     def writes_now(self) -> list[int]:
@@ -165,14 +164,14 @@ def gradients(
             )
         walk.add(head, grad)
     visited: list[TapeNode] = []
-    while walk.pending:
-        node = walk.pop_latest()
+    while walk.latest:
+        node, slots = walk.pop_latest()
         visited.append(node)
         for x in inner:
-            grad = walk.cotangents[node.order][x._index] if x._node is node else None
+            grad = slots[x._index] if x._node is node else None
             if grad is not None:
                 found[id(x)] = grad
-        _propagate(node, walk)
+        _propagate(node, slots, walk)
     if used_up is not None:
         used_up += visited
     elif not retain_graph:
@@ -224,9 +223,8 @@ class _Walk:
     """The state of a backward pass: the gradients of leaves, and of nodes not visited yet."""
 
     def __init__(self) -> None:
-        self.pending: dict[int, TapeNode] = {}
         self.latest: list[int] = []
-        self.cotangents: dict[int, list[UserArray | None]] = {}
+        self.nodes: dict[int, tuple[TapeNode, list[UserArray | None]]] = {}
         self.leaves: dict[int, tuple[UserArray, UserArray | None]] = {}
 
     def add(self, x: Array, grad: UserArray | None, used_by: int = 0) -> None:
@@ -244,16 +242,15 @@ class _Walk:
                 "backward: this part of the graph was already used and freed. "
                 "Pass retain_graph=True to the first backward, or record again."
             )
-        slots = self.cotangents.get(node.order)
-        if slots is None:
-            slots = self.cotangents[node.order] = [None] * len(node.outputs)
-            self.pending[node.order] = node
-            heapq.heappush(self.latest, -node.order)
-        before = slots[x._index]
-        slots[x._index] = grad if before is None else _sum(before, grad)
+        order, i = node.order, x._index
+        if order not in self.nodes:
+            self.nodes[order] = node, [None] * len(node.outputs)
+            heapq.heappush(self.latest, -order)
+        slots = self.nodes[order][1]
+        slots[i] = _sum(slots[i], grad)
 
-    def pop_latest(self) -> TapeNode:
-        return self.pending.pop(-heapq.heappop(self.latest))
+    def pop_latest(self) -> tuple[TapeNode, list[UserArray | None]]:
+        return self.nodes.pop(-heapq.heappop(self.latest))
 
 
 def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
@@ -261,9 +258,8 @@ def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
     return b if a is None else a if b is None else a + b
 
 
-def _propagate(node: TapeNode, walk: _Walk) -> None:
-    """Compute the gradients of a node's inputs from the gradients of its outputs, and add them to `walk`."""
-    slots = walk.cotangents.pop(node.order)
+def _propagate(node: TapeNode, slots: list[UserArray | None], walk: _Walk) -> None:
+    """Compute the gradients of a node's inputs from those of its outputs, `slots`, and add them to `walk`."""
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
     if primitive.vjp is None or (slots[0] is None and all(s is None for s in slots)):
@@ -278,11 +274,9 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     else:
         out = [node.output(i) for i in range(len(slots))]
         g = [y.zeros_like() if s is None else s for s, y in zip(slots, out, strict=True)]
-    vjps = primitive.vjp
     # No gradient flows to inputs beyond the functions.
-    for i, x in enumerate(inputs[: len(vjps)] if isinstance(vjps, tuple) else inputs):
+    for x, vjp in zip(inputs, primitive.vjp, strict=False):
         if isinstance(x, Array) and (x._node is not None or x._leaf is not None):
-            vjp = vjps[i]
             walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
 
 

@@ -10,12 +10,13 @@ from lamina.gluon.parameter_dict import ParameterDict
 
 
 class _Current(threading.local):
-    """The innermost open `NameScope` of this thread.
+    """The open scopes of this thread, the innermost last.
 
-    Outside any scope, `NameManager` names new blocks.
+    Outside any scope (None), `NameManager` names new blocks.
     """
 
-    scope: NameScope | None = None
+    def __init__(self) -> None:
+        self.scopes: list[NameScope | None] = [None]
 
 
 _current = _Current()
@@ -32,16 +33,14 @@ class NameScope:
         self.prefix, self.params = prefix, params
         self.counts: Counter[str] = Counter()
         self._transparent = transparent
-        self._outer: list[NameScope | None] = []
 
     def __enter__(self) -> NameScope:
-        self._outer.append(_current.scope)
-        if not self._transparent:
-            _current.scope = self
+        scopes = _current.scopes
+        scopes.append(scopes[-1] if self._transparent else self)
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        _current.scope = self._outer.pop()
+        _current.scopes.pop()
 
 
 def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
@@ -52,13 +51,14 @@ def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> t
         params: a dictionary to share parameters with; its prefix is then the prefix of the parameters' names.
         hint: the base name of numbered blocks, such as ``dense``.
     """
-    scope = _current.scope
+    scope = _current.scopes[-1]
     if prefix is None:
-        if scope is None:
-            prefix = NameManager.current.get(None, hint) + "_"
-        else:
-            prefix = f"{hint}{scope.counts[hint]}_"
-            scope.counts[hint] += 1
+        name = (
+            NameManager.current.get(None, hint)
+            if scope is None
+            else NameManager._numbered(hint, scope.counts)
+        )
+        prefix = name + "_"
     if params is not None:
         own = ParameterDict(params.prefix, params)
     elif scope is None:

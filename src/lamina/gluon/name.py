@@ -9,23 +9,26 @@ import threading
 from collections import Counter
 from typing import Any, ClassVar
 
+from lamina.core.interrupts import free_in_children
+
 __all__ = ["NameManager", "Prefix"]
 
 
 class _Current(threading.local):
-    manager: NameManager | None = None
+    """This thread's managers: the default, and those of the open ``with`` statements."""
+
+    def __init__(self) -> None:
+        self.managers = [NameManager()]
 
 
-_current = _Current()
+_counting = free_in_children(threading.RLock())
 
 
 class _WithCurrent(type):
     @property
     def current(cls) -> NameManager:
         """This thread's manager, from the innermost ``with`` statement or the default."""
-        if _current.manager is None:
-            _current.manager = NameManager()
-        return _current.manager
+        return _current.managers[-1]
 
 
 class NameManager(metaclass=_WithCurrent):
@@ -40,23 +43,24 @@ class NameManager(metaclass=_WithCurrent):
 
     def __init__(self) -> None:
         self._counter: Counter[str] = Counter()
-        self._outer: list[NameManager] = []
 
     def get(self, name: str | None, hint: str) -> str:
         """`name` itself, or for None `hint` with the next number."""
-        if name:
-            return name
-        number = self._counter[hint]
-        self._counter[hint] += 1
-        return f"{hint}{number}"
+        return name or self._numbered(hint, self._counter)
+
+    @staticmethod
+    def _numbered(hint: str, counts: Counter[str]) -> str:
+        """`hint` with its next number; threads that count by the same `counts` get different numbers."""
+        with _counting:
+            counts[hint] += 1
+            return f"{hint}{counts[hint] - 1}"
 
     def __enter__(self) -> NameManager:
-        self._outer.append(NameManager.current)
-        _current.manager = self
+        _current.managers.append(self)
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        _current.manager = self._outer.pop()
+        _current.managers.pop()
 
 
 class Prefix(NameManager):
@@ -72,3 +76,6 @@ class Prefix(NameManager):
 
     def get(self, name: str | None, hint: str) -> str:
         return self._prefix + super().get(name, hint)
+
+
+_current = _Current()

@@ -13,19 +13,17 @@ __all__ = ["AttrScope"]
 
 
 class _Current(threading.local):
-    scope: AttrScope | None = None
+    """This thread's open scopes, each with the attributes of those around it."""
 
-
-_current = _Current()
+    def __init__(self) -> None:
+        self.scopes = [AttrScope()]
 
 
 class _WithCurrent(type):
     @property
     def current(cls) -> AttrScope:
         """The innermost active scope of this thread."""
-        if _current.scope is None:
-            _current.scope = AttrScope()
-        return _current.scope
+        return _current.scopes[-1]
 
 
 class AttrScope(metaclass=_WithCurrent):
@@ -44,18 +42,18 @@ class AttrScope(metaclass=_WithCurrent):
             if not isinstance(value, str):
                 raise ValueError(f"AttrScope: attributes are strings, not {name}={value!r}")
         self._attr = attributes
-        self._outer: list[tuple[AttrScope, dict[str, str]]] = []
 
     def get(self, attr: dict[str, str] | None) -> dict[str, str]:
         """The attributes of the scope, with `attr` taking precedence."""
         return {**self._attr, **(attr or {})}
 
     def __enter__(self) -> AttrScope:
-        outer = AttrScope.current
-        self._outer.append((outer, self._attr))
-        self._attr = {**outer._attr, **self._attr}
-        _current.scope = self
-        return self
+        inner = AttrScope(**AttrScope.current.get(self._attr))
+        _current.scopes.append(inner)
+        return inner
 
     def __exit__(self, *_exception: object) -> None:
-        _current.scope, self._attr = self._outer.pop()
+        _current.scopes.pop()
+
+
+_current = _Current()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from lamina.core import blas
 from lamina.core.lowering import Contraction
 from lamina.core.primitive import bind, by_dtype, kernel, primitive
 from lamina.errors import ParameterError, ShapeError
-from lamina.primitives.reduce import LONGEST_CHAIN
+from lamina.primitives.reduce import LONGEST_CHAIN, Shape
 from lamina.primitives.typing import Type, dtype_of
 from lamina.support.messages import unknown
 
@@ -99,11 +101,18 @@ def set_eager_products(by: str) -> None:
     _eager = by
 
 
-def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
-    """Whether a BLAS is preferable, since it is faster (by threads) or more accurate (for long sums)."""
-    (rows, terms), columns = left.shape[-2:], right.shape[-1]
+@lru_cache(4096)
+def _shape_of_lamina(left: Shape, right: Shape) -> Shape | None:
+    """The shape of a product that lamina's code computes.
+
+    None for the others: empty ones, wrong shapes, and those for which a BLAS is preferable, since it is faster (by
+    threads) or more accurate (for long sums).
+    """
+    (rows, terms), columns = left[-2:], right[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
-    return terms > LONGEST_CHAIN or rows * terms * columns > most
+    is_large = terms > LONGEST_CHAIN or rows * terms * columns > most
+    is_usual = left[:-2] == right[:-2] and math.prod((*left, *right)) > 0
+    return (*left[:-1], columns) if is_usual and not is_large else None
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
@@ -115,14 +124,13 @@ def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
         return None
 
     def compute(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
-        if _eager == "blas" or not a.size or not b.size:
-            return matmul.eval(a, b, transpose_a, transpose_b)
         left = a.swapaxes(-1, -2) if transpose_a else a
         right = b.swapaxes(-1, -2) if transpose_b else b
-        if left.shape[:-2] != right.shape[:-2] or _is_large(left, right):
-            return matmul.eval(a, b, transpose_a, transpose_b)
-        out = np.empty((*left.shape[:-1], right.shape[-1]), dtype)
-        if right.shape[-1] != 1:
+        shape = _shape_of_lamina(left.shape, right.shape)
+        if shape is None or _eager == "blas":
+            return blas.matmul(left, right)
+        out = np.empty(shape, dtype)
+        if shape[-1] != 1:
             return product(left, right, out)
         # A column is computed as a row: vectors lie along rows.
         product(right.swapaxes(-1, -2), left.swapaxes(-1, -2), out.swapaxes(-1, -2))

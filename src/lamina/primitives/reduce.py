@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ reshape = primitive(
 # --- reductions --------------------------------------------------------------------------------------------------
 
 
+@lru_cache(4096)  # as of the two functions below: looking up takes a fifth of computing
 def _reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
     """The shape after reducing the axes `axis`, which for all axes is (1,), as in MXNet."""
     if keepdims:
@@ -68,6 +70,8 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
     """Make a primitive that reduces axes by `ufunc`; `empty` is the result for no elements, None if undefined."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
+        if not axis:  # as in compiled code; NumPy adds 0, which changes -0.0
+            return x.copy().reshape(_reduced_shape(x.shape, axis, keepdims))
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
         if isinstance(out, np.ndarray) and out.ndim:
             return out
@@ -88,11 +92,12 @@ LONGEST_CHAIN = 1 << 12
 computed by NumPy, whose pairwise sums are faster and more accurate."""
 
 
-def _longest_chain(x: np.ndarray, axis: Axes) -> int:
+@lru_cache(4096)
+def _longest_chain(shape: Shape, itemsize: int, axis: Axes) -> int:
     """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
-    folded = math.prod([x.shape[a] for a in axis])
-    length = x.shape[-1]
-    return folded // length * -(-length * x.itemsize // 64) if x.ndim - 1 in axis else folded
+    folded = math.prod([shape[a] for a in axis])
+    length = shape[-1]
+    return folded // length * -(-length * itemsize // 64) if len(shape) - 1 in axis else folded
 
 
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
@@ -106,7 +111,7 @@ def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray
         return None if dtype.char in "fd" else reduction.eval
 
     def compute(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
-        if not axis or not x.size or _longest_chain(x, axis) > LONGEST_CHAIN:
+        if not axis or not x.size or _longest_chain(x.shape, x.itemsize, axis) > LONGEST_CHAIN:
             return reduction.eval(x, axis, keepdims)
         return fold(x, axis).reshape(_reduced_shape(x.shape, axis, keepdims))
 
@@ -150,12 +155,18 @@ argmin = _arg_reduction("argmin", np.argmin, ArgReduction(lambda b, x, best: b.l
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes along which `shape` was broadcast to `x.shape`, the gradient of broadcasting."""
-    if x.shape == tuple(shape):
+    if x.shape == shape:
         return x
-    missing = len(x.shape) - len(shape)
-    axis = tuple(i for i, n in enumerate(x.shape) if i < missing or (shape[i - missing] == 1 and n != 1))
+    axis = _broadcast_axes(x.shape, shape)
     summed = bind(reduce_sum, x, axis=axis, keepdims=False) if axis else x
     return summed if summed.shape == shape else bind(reshape, summed, shape=shape)
+
+
+@lru_cache(4096)
+def _broadcast_axes(shape: Shape, before: Shape) -> Axes:
+    """The axes along which `before` was broadcast to `shape`."""
+    missing = len(shape) - len(before)
+    return tuple([i for i, n in enumerate(shape) if i < missing or (before[i - missing] == 1 and n != 1)])
 
 
 # --- broadcast, the opposite of a sum ---------------------------------------------------------------------------

@@ -117,9 +117,10 @@ class Arithmetic(Positions):
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
             remainder, wrong_sign = self._float_remainder(x, y)
-            nonzero = self.not_equal(remainder, 0)
             shifted = self.where(wrong_sign, self.add(remainder, y), remainder)
-            return self.where(nonzero, shifted, self.copysign(remainder, y))
+            # `fmod` keeps denormals; they count as zero in comparisons, as in NumPy's while denormals are flushed.
+            found = self.where(self.not_equal(remainder, 0), shifted, self.copysign(0.0, y))
+            return self.where(self.equal(y, 0), remainder, found)
         zero, divisor = self._safe_divisor(y)
         remainder = self.result(f"{_signed(x, 'srem', 'urem')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
         if x.dtype.kind == "i":
