@@ -417,8 +417,29 @@ def _product_of_constants(e: Emission, node: Node) -> str | None:
     return e.add("Mul", e.tensor(x), e.constant(factors[0] * factors[1], node.dtype))
 
 
+def _sum_of_products(e: Emission, node: Node) -> str | None:
+    """Emit A · x + row + B · y of stacks, with constants A, row and B, as [A B] · [x; y] + row."""
+    if not node.is_op("add") or len(node.shape) != 3 or not node.inputs[0].is_op("add"):
+        return None
+    (first, row), second = node.inputs[0].inputs, node.inputs[1]
+    matrices: list[np.ndarray] = []
+    for product in first, second:
+        known = (
+            e.known(product.inputs[0])
+            if product.is_op("matmul") and not product.params["transpose_b"]
+            else None
+        )
+        if known is None or known.ndim != 3 or e.known(row) is None:
+            return None
+        matrices.append(known.swapaxes(1, 2) if product.params["transpose_a"] else known)
+    parts = e.add("Concat", *(e.tensor(product.inputs[1]) for product in (first, second)), axis=1)
+    whole = e.constant(np.concatenate(matrices, axis=2), node.dtype)
+    return e.add("Add", e.add("MatMul", whole, parts), e.tensor(row))
+
+
 PATTERNS: list[Pattern] = [
     linear_map,
+    _sum_of_products,
     _part,
     _split,
     _without_effect,
