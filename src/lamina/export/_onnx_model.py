@@ -40,7 +40,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     graph = OnnxGraph(names)
     own = WholeInputs(graph, inputs) if inputs.form.whole else TableInputs(graph, inputs)
     # Probabilities are computed in float32, the type of the file's output.
-    predict = prediction_of(replace(prediction, network=beside_each_other(prediction.network)), np.float32)
+    predict = prediction_of(replace(prediction, network=_in_lockstep(prediction.network)), np.float32)
     found = traced(predict, own.rows)
     emission = Emission(graph, found, own.tensors, EMITTERS, PATTERNS, codes=own.codes)
     first, *others = map(emission.tensor, emission.traced.results)
@@ -63,7 +63,7 @@ _LEAST = 1e-15
 """The least learned factor of an activation by which float32 numbers can be divided without overflow."""
 
 
-def beside_each_other(network: Networks) -> Any:
+def _in_lockstep(network: Networks) -> Any:
     """An `Ensemble` as a function that computes networks of one architecture together; others unchanged.
 
     Numbers are embedded by the same nodes for all networks; so are activations of several nodes. Products are faster

@@ -74,9 +74,9 @@ def linear_map(e: Emission, node: Node) -> str | None:
 def _united(parts: Sequence[_Part]) -> list[_Part]:
     """One product for each input; the products of all slices of a matrix become a product of the matrix."""
     matrices: dict[Node, np.ndarray] = {}
-    sliced = Counter(part.x.inputs[0] for part in parts if entry_of_split(part.x) is not None)
+    sliced = Counter(part.x.inputs[0] for part in parts if _entry_of_split(part.x) is not None)
     for part in parts:
-        x, matrix, entry = part.x, part.matrix, entry_of_split(part.x)
+        x, matrix, entry = part.x, part.matrix, _entry_of_split(part.x)
         if entry is not None and sliced[x.inputs[0]] == x.inputs[0].shape[1] // x.shape[1]:
             before = entry * len(matrix)
             x = x.inputs[0]
@@ -226,7 +226,7 @@ def part_of_concatenation(node: Node) -> Node | None:
     return None
 
 
-def entry_of_split(node: Node) -> int | None:
+def _entry_of_split(node: Node) -> int | None:
     """The position of a node among slices that divide a matrix into equally wide ones; None for other nodes."""
     if not node.is_op("slice", "slice_copy") or len(node.shape) != 2 or node.params["step"] != (1, 1):
         return None
@@ -378,7 +378,7 @@ def _part(e: Emission, node: Node) -> str | None:
 
 def _split(e: Emission, node: Node) -> str | None:
     """Emit Split for slices that divide a matrix; None for other nodes."""
-    entry, width = entry_of_split(node), node.shape[-1] if node.shape else 0
+    entry, width = _entry_of_split(node), node.shape[-1] if node.shape else 0
     count = node.inputs[0].shape[1] // width if entry is not None else 0
     if entry is None or e.readers[node.inputs[0]] < count:
         return None
