@@ -76,7 +76,7 @@ def _in_lockstep(network: Networks) -> Any:
         return network
     alike: dict[Any, list[int]] = {}
     for i, one in enumerate(network.members):
-        alike.setdefault(one.architecture, []).append(i)
+        alike.setdefault(replace(one.architecture, dropout=0.0), []).append(i)
 
     def outputs(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         found: dict[int, NDArray] = {}
