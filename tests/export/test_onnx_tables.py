@@ -37,11 +37,15 @@ import lamina
 from lamina import MLPClassifier, from_sklearn, nd
 from lamina.datasets import mnist
 from lamina.errors import LaminaError
-from lamina.export import describe
+from lamina.export import Classes, Prediction, Table, describe
 from lamina.export._onnx_model import onnx_model
 from lamina.nd.activation import ACTIVATIONS
 from lamina.recipes.run import network_of_run
+from lamina.runs.recipes import ChapterNetwork
 from lamina.runs.run_folder import open_run
+from lamina.table.encode import TableEncoder
+from lamina.table.schema import Schema
+from lamina.table.types.pixel import pixel_columns
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:left out 1 column with the same value"),
@@ -178,15 +182,42 @@ def test_an_activation_that_onnx_cannot_compute_is_named(monkeypatch, tmp_path):
 
 
 def test_several_networks_share_what_they_can():
-    """Numbers are scaled and embedded once, what is linear is one product, all lookups of a network are one."""
+    """Numbers are scaled and embedded once, what is linear is one product, all lookups of a network are one.
+
+    The mean of the networks is one product of all their last hidden units.
+    """
     model = classifier(linear_path=False)
     members = len(model.fitted_.network.members)
     counts = Counter(node.op_type for node in onnx_model(describe(model)).graph.node)
     assert members > 1
-    assert [counts[op] for op in ("IsNaN", "Cos", "MatMul", "Softmax")] == [1, 1, 3, 1]
-    assert counts["Gemm"] == 3 * members
-    assert counts["Gather"] == 2 * members + 2  # a network's codes and embedded numbers; the flag, the label
-    assert not {"Slice", "Split", "Shape", "Expand"} & counts.keys()
+    assert [counts[op] for op in ("IsNaN", "Cos", "MatMul", "Softmax")] == [1, 1, 2, 1]
+    assert counts["Gemm"] == 2 * members + 1
+    assert counts["Gather"] == members + 2  # a network's codes; the flag, the label
+    assert counts["Split"] == 1  # the embedded numbers
+    assert not {"Slice", "Shape", "Expand"} & counts.keys()
+
+
+def test_activations_of_several_nodes_are_computed_for_all_networks_at_once():
+    model = classifier(members=3, activation="mish", learned_activation=True, linear_path=False)
+    counts = Counter(node.op_type for node in onnx_model(describe(model)).graph.node)
+    layers = len(model.fitted_.layers) - 2
+    assert [counts[op] for op in ("Softplus", "Tanh", "Split")] == [layers] * 3
+    assert_same(model)
+
+
+def test_learned_activations_with_a_factor_of_zero():
+    """z + a · (f − z) is not divided by a = 0."""
+    model = classifier(members=2, learned_activation=True)
+    model.fitted_.network.members[1]["alpha0"][0] = 0.0
+    assert_same(model)
+
+
+def test_a_network_for_digits_is_products_and_relus():
+    drawing = Table((), 784, False, TableEncoder(Schema(pixel_columns(), 0, False)))
+    network = ChapterNetwork((784, 16, 16, 10))
+    graph = onnx_model(Prediction(drawing, network, Classes(np.arange(10)), "0")).graph
+    products = ["Gemm", "Relu", "Gemm", "Relu", "Gemm"]
+    assert [node.op_type for node in graph.node] == ["Cast", *products, "Softmax", "ArgMax"]
 
 
 @pytest.mark.slow

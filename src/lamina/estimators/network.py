@@ -156,7 +156,10 @@ class Network:
         `dropout` is a factor on every layer's dropout rate, for schedules; dropout is active in training mode only.
         `rises` is the result of `kept_rises`; None: it is computed with the batch.
         """
-        x = self.hidden(numeric, codes, dropout, rises)
+        return self.output(self.hidden(numeric, codes, dropout, rises), numeric, codes)
+
+    def output(self, x: NDArray, numeric: NDArray, codes: NDArray | None) -> NDArray:
+        """The outputs for the last hidden layer's activations of a batch."""
         if self.architecture.skip:
             x = nd.concat(x, *path_inputs(numeric), dim=1)
         z = self.linear(len(self.architecture.hidden), x)
@@ -177,15 +180,22 @@ class Network:
                 x = dropped(x, dropout * rate, x.shape)
         return x
 
-    def embed(self, numeric: NDArray, codes: NDArray | None, rises: NDArray | None = None) -> NDArray:
+    def embed(
+        self,
+        numeric: NDArray,
+        codes: NDArray | None,
+        rises: NDArray | None = None,
+        embedded: NDArray | None = None,
+    ) -> NDArray:
         """The first layer's input: scaled numeric inputs, one-hot columns and embeddings.
 
         If the architecture has trees or stored training rows, they compute the first layer's input from these values.
+        `embedded` is this network's part of `embedded_numbers`; None: it is computed.
         """
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
-            features.append(self._embed_numbers(numeric, rises))
+            features.append(embedded_numbers([self], numeric, rises) if embedded is None else embedded)
         for j in range(len(parts.cardinalities)):
             assert codes is not None
             features.append(nd.take(self[f"embedding{j}"], codes[:, j]))
@@ -208,34 +218,6 @@ class Network:
             value = bind(take_along, x, nd.take(feature, node), axis=1, mode="clip")
             node = nd.where(value <= nd.take(bound, node), node + 1, nd.take(right, node))
         return nd.sum(nd.take(self.running["said"], node).reshape((x.shape[0], rounds, each)), axis=1)
-
-    def _embed_numbers(self, numeric: NDArray, rises: NDArray | None) -> NDArray:
-        """The embedding of raw numeric inputs, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
-
-        PBLD is a linear map of cos(2πwx + b). In columns with exact values, a value's own parameter is added to its
-        rows. The last axis of intermediate arrays is the rows, since embeddings are
-        narrow; for a single row, the last axis is the cosines.
-        """
-        count, rows = self.architecture.numbers, numeric.shape[0]
-        is_single = rows == 1
-
-        def placed(x: NDArray) -> NDArray:
-            return x if is_single else x.reshape((count, x.shape[2], 1))
-
-        def mapped(by: NDArray, x: NDArray) -> NDArray:
-            return nd.batch_dot(x, by) if is_single else nd.batch_dot(by, x, transpose_a=True)
-
-        x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, 1, rows))
-        waves = nd.cos(x * placed(self["frequency"]) * (2 * math.pi) + placed(self["phase"]))
-        found = mapped(self["number"], waves) + placed(self["number_bias"])
-        if self.architecture.has_pieces:
-            knot, slope = placed(self.running["knot"]), placed(self.running["slope"])
-            along = (x - knot) * slope
-            passed = nd.clip(along, 0.0, 1.0)
-            if self.architecture.exact:
-                passed = nd.where(placed(self.running["is_value"]), nd.abs(along) <= 1.0, passed)
-            found = found + mapped(self.rises() if rises is None else rises, passed)
-        return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
         """The change of each piecewise linear function over each of its pieces: (numbers, pieces, 3).
@@ -305,6 +287,46 @@ class Network:
         """Update a running statistic to 0.9 · old value + 0.1 · the batch's value (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
+
+
+def embedded_numbers(members: Sequence[Network], numeric: NDArray, rises: NDArray | None = None) -> NDArray:
+    """The embeddings of raw numeric inputs, (rows, networks · 3 · numbers): PBLD plus the piecewise linear functions.
+
+    PBLD is a linear map of cos(2πwx + b). In columns with exact values, a value's own parameter is added to its
+    rows. The last axis of intermediate arrays is the rows, since embeddings are
+    narrow; for a single row, the last axis is the cosines. The networks have the same architecture; `rises` is the
+    result of `kept_rises` of a single one.
+    """
+    parts = members[0].architecture
+    count, rows = len(members) * parts.numbers, numeric.shape[0]
+    is_single = rows == 1
+
+    def joined(arrays: Sequence[NDArray]) -> NDArray:
+        return arrays[0] if len(arrays) == 1 else nd.concat(*arrays, dim=0)
+
+    def learned(name: str) -> NDArray:
+        return placed(joined([one[name] for one in members]))
+
+    def fixed(name: str) -> NDArray:
+        return placed(joined([one.running[name] for one in members]))
+
+    def placed(x: NDArray) -> NDArray:
+        return x if is_single else x.reshape((count, x.shape[2], 1))
+
+    def mapped(by: NDArray, x: NDArray) -> NDArray:
+        return nd.batch_dot(x, by) if is_single else nd.batch_dot(by, x, transpose_a=True)
+
+    x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=parts.numbers))
+    x = joined([x] * len(members)).reshape((count, 1, rows))
+    waves = nd.cos(x * learned("frequency") * (2 * math.pi) + learned("phase"))
+    found = mapped(joined([one["number"] for one in members]), waves) + learned("number_bias")
+    if parts.has_pieces:
+        along = (x - fixed("knot")) * fixed("slope")
+        passed = nd.clip(along, 0.0, 1.0)
+        if parts.exact:
+            passed = nd.where(fixed("is_value"), nd.abs(along) <= 1.0, passed)
+        found = found + mapped(joined([one.rises() for one in members]) if rises is None else rises, passed)
+    return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
 
 _LARGEST = 2.99985  # the largest clipped number, 300 before clipping

@@ -235,7 +235,7 @@ class Emission:
         self._inputs, self._emitters, self._patterns = list(inputs), emitters, patterns
         self._tensors: dict[Node, str] = {}
         self._rows: str | None = None
-        self._readers = Counter(x for node in topological(traced.results) for x in set(node.inputs))
+        self.readers = Counter(x for node in topological(traced.results) for x in set(node.inputs))
 
     def tensor(self, node: Node) -> str:
         """The tensor of a node, emitted on first use."""
@@ -272,7 +272,7 @@ class Emission:
 
     def is_shared(self, node: Node) -> bool:
         """Whether several nodes or the caller read the node, so that it can't be merged into another node."""
-        return self._readers[node] > 1 or node in self.traced.results
+        return self.readers[node] > 1 or node in self.traced.results
 
     def params(self, node: Node) -> dict[str, Any]:
         """The parameters of a node; sizes that depend on the number of rows are `Rows`."""

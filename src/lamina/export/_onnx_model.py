@@ -6,27 +6,24 @@ class labels, and the file's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from lamina import autograd
-from lamina.compiler.passes.graph import Constant, Input, Node, topological
-from lamina.core.lowering import Elementwise
-from lamina.core.primitive import Primitive
+from lamina import autograd, nd
 from lamina.errors import LaminaError
+from lamina.estimators.network import Ensemble, Network, embedded_numbers, mean_by_shares
 from lamina.export._onnx_graph import ML, ROWS, Codes, Emission, OnnxGraph, joined
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._prediction import Classes, Column, Prediction, Table
-from lamina.export.traced import Rows, Size, Traced, examples_of, prediction_of, traced
+from lamina.export._prediction import Classes, Column, Networks, Prediction, Table
+from lamina.export.traced import Rows, examples_of, prediction_of, traced
 from lamina.gluon.block import Block
 from lamina.gluon.call_checks import inputs_of
 from lamina.nd.ndarray import NDArray
-from lamina.primitives.indexing import take
 from lamina.table.types.pixel import pixel_names
 
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
@@ -43,7 +40,8 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     graph = OnnxGraph(names)
     own = WholeInputs(graph, inputs) if inputs.form.whole else TableInputs(graph, inputs)
     # Probabilities are computed in float32, the type of the file's output.
-    found = side_by_side(traced(prediction_of(prediction, np.float32), own.rows))
+    predict = prediction_of(replace(prediction, network=_in_lockstep(prediction.network)), np.float32)
+    found = traced(predict, own.rows)
     emission = Emission(graph, found, own.tensors, EMITTERS, PATTERNS, codes=own.codes)
     first, *others = map(emission.tensor, emission.traced.results)
     outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
@@ -53,6 +51,66 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
         shape = [ROWS, len(prediction.output.scale)]
         graph.output(first, outputs_named[VARIABLE], np.float64, shape)
     return graph.model(prediction.target or "prediction", _metadata(prediction))
+
+
+# --- networks ----------------------------------------------------------------------------------------------------
+
+_SINGLE = nd.relu, nd.selu, nd.elu, nd.tanh, nd.sigmoid
+"""Activations that are a single ONNX node, which saves less for several networks than two nodes around it cost."""
+
+
+_LEAST = 1e-15
+"""The least learned factor of an activation by which float32 numbers can be divided without overflow."""
+
+
+def _in_lockstep(network: Networks) -> Any:
+    """An `Ensemble` as a function that computes networks of one architecture together; others unchanged.
+
+    Numbers are embedded by the same nodes for all networks; so are activations of several nodes. Products are faster
+    one by one, since ONNX Runtime prepacks constant matrices, but not stacks of them.
+    """
+    if not isinstance(network, Ensemble):
+        return network
+    alphas = [w.array.asnumpy() for name, w in network.weights.items() if ".alpha" in name]
+    if any(np.any(np.abs(row) < _LEAST) for row in alphas):
+        return network
+    alike: dict[Any, list[int]] = {}
+    for i, one in enumerate(network.members):
+        alike.setdefault(replace(one.architecture, dropout=0.0), []).append(i)
+
+    def outputs(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        found: dict[int, NDArray] = {}
+        for group in alike.values():
+            own = _group_outputs([network.members[i] for i in group], numeric, codes)
+            found |= zip(group, own, strict=True)
+        return mean_by_shares([found[i] for i in range(len(found))], network.shares)
+
+    return outputs
+
+
+def _split(x: NDArray, count: int) -> list[NDArray]:
+    return [x] if count == 1 else [*nd.split(x, count, axis=1)]
+
+
+def _group_outputs(members: Sequence[Network], numeric: NDArray, codes: NDArray | None) -> list[NDArray]:
+    """The outputs of networks of one architecture."""
+    parts, count = members[0].architecture, len(members)
+    embedded: Sequence[NDArray | None] = [None] * count
+    if parts.embeds_numbers:
+        embedded = _split(embedded_numbers(members, numeric), count)
+    xs = [one.embed(numeric, codes, embedded=own) for one, own in zip(members, embedded, strict=True)]
+    for i, function in enumerate(parts.activations()):
+        zs = [one.linear(i, x) for one, x in zip(members, xs, strict=True)]
+        if parts.learned_activation:
+            # z + a · (f − z) as (f + z · (1/a − 1)) · a, whose factor a the next product contains
+            rows, z = [one[f"alpha{i}"] for one in members], nd.concat(*zs, dim=1)
+            blended = _split(function(z) + z * nd.concat(*(1 / row - 1 for row in rows), dim=0), count)
+            xs = [x * row for x, row in zip(blended, rows, strict=True)]
+        elif function in _SINGLE:
+            xs = [*map(function, zs)]
+        else:
+            xs = _split(function(nd.concat(*zs, dim=1)), count)
+    return [one.output(x, numeric, codes) for one, x in zip(members, xs, strict=True)]
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
@@ -235,147 +293,6 @@ def _codes_of_values(
     if any(begins):
         code = graph.add("Add", code, graph.constant(begins, np.float32))
     return graph.cast(code, np.float32, np.int64)
-
-
-# --- A graph pass that merges equal nodes, and stacks computations of the same form along a new first axis -----------
-#
-# The numeric embeddings of several networks apply the same operators to the same inputs, with different constants;
-# stacked, they need one node instead of one per network. Only nodes with three axes are stacked: matrix products are
-# faster separately, since ONNX Runtime prepacks constant matrices, but not stacks of matrices.
-
-
-def side_by_side(traced: Traced) -> Traced:
-    """Stack siblings in a graph, i.e. nodes that differ only in constants, into single nodes."""
-    return _Joining(traced).joined()
-
-
-class _Joining:
-    def __init__(self, traced: Traced) -> None:
-        self._old = traced
-        self._out = replace(
-            traced, contents={**traced.contents}, shapes={**traced.shapes}, params={**traced.params}
-        )
-        self._numbers: dict[Hashable, int] = {}
-        self._value: dict[Node, int] = {}
-        self._form: dict[Node, int] = {}
-        self._siblings: dict[int, list[Node]] = {}
-        self._together: dict[int, Node | None] = {}
-        self._new: dict[int, Node] = {}  # new nodes by the key of their value
-
-    def joined(self) -> Traced:
-        nodes = topological(self._old.results)
-        for node in nodes:
-            self._value[node] = self._number(self._computed(node))
-            self._form[node] = self._number(self._formed(node))
-            self._siblings.setdefault(self._form[node], []).append(node)
-        for node in nodes:
-            if self._value[node] not in self._new:
-                self._new[self._value[node]] = self._rewritten(node)
-        self._out.results = [self._new[self._value[node]] for node in self._old.results]
-        return self._out
-
-    # --- keys of equal and of similar nodes ----------------------------------------------------------------------
-
-    def _number(self, key: Hashable) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
-
-    def _computed(self, node: Node) -> Hashable:
-        """A key that is equal for nodes that compute the same value."""
-        known = self._old.known(node)
-        if known is not None:
-            return node.dtype, known.shape, known.tobytes()
-        return node.op, self._fixed(node), tuple(self._value[x] for x in node.inputs)
-
-    def _formed(self, node: Node) -> Hashable:
-        """A key that is equal for nodes that can be stacked."""
-        if self._old.known(node) is not None:
-            return node.dtype, node.shape
-        if not _can_join(node):
-            return self._value[node]
-        return "form", node.op, self._fixed(node), tuple(self._form[x] for x in node.inputs)
-
-    def _fixed(self, node: Node) -> Hashable:
-        return tuple(sorted(self._params(node).items()))
-
-    def _params(self, node: Node) -> dict[str, Any]:
-        return self._old.params.get(node, node.params)
-
-    # --- the new graph -------------------------------------------------------------------------------------------
-
-    def _rewritten(self, node: Node) -> Node:
-        """Rewrite a node of the old graph as a copy, or as an entry of a stacked node."""
-        if self._old.known(node) is not None:
-            return node
-        shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
-        together = self._join(form) if _can_join(node) else None
-        if together is None:
-            inputs = [self._new[self._value[x]] for x in node.inputs]
-            return self._noted(node.with_inputs(inputs), shape, params)
-        place = Node(Constant(self._siblings[form].index(node)), (), {}, (), np.dtype(np.int64))
-        params = {"axis": 0, "mode": "clip"}
-        return self._noted(Node(take, (together, place), params, node.shape, node.dtype), shape, params)
-
-    def _noted(self, new: Node, shape: tuple[Size, ...], params: dict[str, Any]) -> Node:
-        self._out.shapes[new], self._out.params[new] = shape, params
-        return new
-
-    def _join(self, form: int) -> Node | None:
-        """Stack all nodes of a form into one node; None if they are equal or can't be stacked."""
-        if form not in self._together:
-            siblings = self._siblings[form]
-            differ = len({self._value[node] for node in siblings}) > 1
-            self._together[form] = self._joined_siblings(siblings) if differ else None
-        return self._together[form]
-
-    def _joined_siblings(self, siblings: Sequence[Node]) -> Node | None:
-        first, count, inputs = siblings[0], len(siblings), list[Node]()
-        for column in zip(*(node.inputs for node in siblings), strict=True):
-            joined = self._joined_input(len(first.shape), column)
-            if joined is None:
-                return None
-            inputs.append(joined)
-        params = {**self._params(first)}
-        if first.is_op("transpose"):
-            params["axes"] = (0, *(axis + 1 for axis in params["axes"]))
-        elif first.is_op(*_RESHAPES):
-            params["shape"] = (count, *params["shape"])
-        shape = count, *self._old.shapes.get(first, first.shape)
-        return self._noted(Node(first.op, inputs, params, (count, *first.shape), first.dtype), shape, params)
-
-    def _joined_input(self, axes: int, column: Sequence[Node]) -> Node | None:
-        """Combine an input of all siblings into a shared node, a stack of constants, or stacked siblings."""
-        if len({self._value[x] for x in column}) == 1:
-            return self._new[self._value[column[0]]]
-        values = [self._old.known(x) for x in column]
-        if all(value is not None for value in values):
-            return self._constant(np.stack([_with_axes(value, axes) for value in values]))
-        form = self._form[column[0]]
-        return self._join(form) if self._siblings[form] == list(column) else None
-
-    def _constant(self, value: np.ndarray) -> Node:
-        slots = [node.op.slot for node in self._value if isinstance(node.op, Input)]
-        slot = 1 + max(*slots, *self._out.contents)
-        self._out.contents[slot] = value
-        return Node(Input(slot), (), {}, value.shape, value.dtype)
-
-
-_RESHAPES = ("reshape", "reshape_copy")
-
-
-def _can_join(node: Node) -> bool:
-    """Whether ONNX can stack a node.
-
-    The node's result, or for a reshape its input, must have at least three axes.
-    """
-    if not isinstance(node.op, Primitive):
-        return False
-    axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)
-    is_stackable = isinstance(node.lowering, Elementwise) or node.is_op("matmul", "transpose", *_RESHAPES)
-    return axes >= 3 and is_stackable
-
-
-def _with_axes(value: Any, axes: int) -> np.ndarray:
-    return np.reshape(value, (*[1] * (axes - np.ndim(value)), *np.shape(value)))
 
 
 # --- Gluon blocks with any `forward` ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ numbers instead of the function's settings (`_Example`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -41,25 +42,21 @@ class _Part:
 
 @dataclass
 class _Linear:
-    """A linear map: a sum of products, and an optional bias, (outputs,).
+    """A linear map: a sum of products, and an optional bias, (outputs,)."""
 
-    Each list in `products` is the product of a concatenation with a matrix, divided into a `_Part` for each
-    concatenated input.
-    """
-
-    products: list[list[_Part]]
+    parts: list[_Part]
     bias: np.ndarray | None = None
 
     def plus(self, other: np.ndarray | None) -> _Linear:
         """The map with a constant row, if not None, added to its output."""
         if other is None or self.bias is None:
-            return _Linear(self.products, self.bias if other is None else other)
-        return _Linear(self.products, self.bias + other)
+            return _Linear(self.parts, self.bias if other is None else other)
+        return _Linear(self.parts, self.bias + other)
 
     def times(self, row: np.ndarray) -> _Linear:
         """The map with its output multiplied elementwise by a constant row."""
-        products = [[_Part(part.x, part.matrix * row) for part in parts] for parts in self.products]
-        return _Linear(products, None if self.bias is None else self.bias * row)
+        parts = [_Part(part.x, part.matrix * row) for part in self.parts]
+        return _Linear(parts, None if self.bias is None else self.bias * row)
 
 
 def linear_map(e: Emission, node: Node) -> str | None:
@@ -67,13 +64,25 @@ def linear_map(e: Emission, node: Node) -> str | None:
     found = _linear(e, node) if node.dtype.kind == "f" and len(node.shape) == 2 else None
     if found is None:
         return None
-    bias = None if found.bias is None else np.broadcast_to(found.bias, node.shape[1:])
-    sum_ = None if bias is None else e.constant(bias, node.dtype)
-    for parts in found.products:
-        x, matrix = _beside_each_other(e, parts)
-        factors = x, e.constant(matrix, node.dtype)
-        sum_ = e.add("MatMul", *factors) if sum_ is None else e.add("Gemm", *factors, sum_)
-    return sum_
+    x, matrix = _beside_each_other(e, _united(found.parts))
+    factors = x, e.constant(matrix, node.dtype)
+    if found.bias is None:
+        return e.add("MatMul", *factors)
+    return e.add("Gemm", *factors, e.constant(np.broadcast_to(found.bias, node.shape[1:]), node.dtype))
+
+
+def _united(parts: Sequence[_Part]) -> list[_Part]:
+    """One product for each input; the products of all slices of a matrix become a product of the matrix."""
+    matrices: dict[Node, np.ndarray] = {}
+    sliced = Counter(part.x.inputs[0] for part in parts if _entry_of_split(part.x) is not None)
+    for part in parts:
+        x, matrix, entry = part.x, part.matrix, _entry_of_split(part.x)
+        if entry is not None and sliced[x.inputs[0]] == x.inputs[0].shape[1] // x.shape[1]:
+            before = entry * len(matrix)
+            x = x.inputs[0]
+            matrix = np.pad(matrix, ((before, x.shape[1] - before - len(matrix)), (0, 0)))
+        matrices[x] = matrices[x] + matrix if x in matrices else matrix
+    return [_Part(x, matrix) for x, matrix in matrices.items()]
 
 
 def _linear(e: Emission, node: Node) -> _Linear | None:
@@ -83,7 +92,7 @@ def _linear(e: Emission, node: Node) -> _Linear | None:
         if weight is None:
             return None
         matrix = (weight.T if node.params["transpose_b"] else weight).astype(np.float64)
-        return _Linear([_parts(e, node.inputs[0], matrix)])
+        return _Linear(_parts(e, node.inputs[0], matrix))
     if not node.is_op("add", "subtract", "multiply", "divide"):
         return None
     first, second = node.inputs
@@ -97,7 +106,7 @@ def _linear(e: Emission, node: Node) -> _Linear | None:
         other = _linear(e, second) if node.is_op("add") and not e.is_shared(second) else None
         if other is None or first.shape != second.shape:
             return None
-        return _Linear(found.products + other.products, found.bias).plus(other.bias)
+        return _Linear(found.parts + other.parts, found.bias).plus(other.bias)
     if node.is_op("add", "subtract"):
         return found.plus(row if node.is_op("add") else -row)
     return found.times(row if node.is_op("multiply") else 1 / row)
@@ -215,6 +224,15 @@ def part_of_concatenation(node: Node) -> Node | None:
             return part
         begin += part.shape[axis]
     return None
+
+
+def _entry_of_split(node: Node) -> int | None:
+    """The position of a node among slices that divide a matrix into equally wide ones; None for other nodes."""
+    if not node.is_op("slice", "slice_copy") or len(node.shape) != 2 or node.params["step"] != (1, 1):
+        return None
+    (x,), width, begin = node.inputs, node.shape[1], node.params["begin"][1]
+    is_whole = x.shape[0] == node.shape[0] and width and x.shape[1] % width == begin % width == 0
+    return begin // width if is_whole else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -358,6 +376,16 @@ def _part(e: Emission, node: Node) -> str | None:
     return None if part is None else e.tensor(part)
 
 
+def _split(e: Emission, node: Node) -> str | None:
+    """Emit Split for slices that divide a matrix; None for other nodes."""
+    entry, width = _entry_of_split(node), node.shape[-1] if node.shape else 0
+    count = node.inputs[0].shape[1] // width if entry is not None else 0
+    if entry is None or e.readers[node.inputs[0]] < count:
+        return None
+    sizes = e.integers(*[width] * count)
+    return e.graph.add_several("Split", e.tensor(node.inputs[0]), sizes, results=count, axis=1)[entry]
+
+
 def _clip(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     x = arrays[0]
     return e.add("Clip", e.tensor(x), *(e.constant(setting, x.dtype) for setting in settings))
@@ -389,9 +417,31 @@ def _product_of_constants(e: Emission, node: Node) -> str | None:
     return e.add("Mul", e.tensor(x), e.constant(factors[0] * factors[1], node.dtype))
 
 
+def _sum_of_products(e: Emission, node: Node) -> str | None:
+    """Emit A · x + row + B · y of stacks, with constants A, row and B, as [A B] · [x; y] + row."""
+    if not node.is_op("add") or len(node.shape) != 3 or not node.inputs[0].is_op("add"):
+        return None
+    (first, row), second = node.inputs[0].inputs, node.inputs[1]
+    matrices: list[np.ndarray] = []
+    for product in first, second:
+        known = (
+            e.known(product.inputs[0])
+            if product.is_op("matmul") and not product.params["transpose_b"]
+            else None
+        )
+        if known is None or known.ndim != 3 or e.known(row) is None:
+            return None
+        matrices.append(known.swapaxes(1, 2) if product.params["transpose_a"] else known)
+    parts = e.add("Concat", *(e.tensor(product.inputs[1]) for product in (first, second)), axis=1)
+    whole = e.constant(np.concatenate(matrices, axis=2), node.dtype)
+    return e.add("Add", e.add("MatMul", whole, parts), e.tensor(row))
+
+
 PATTERNS: list[Pattern] = [
     linear_map,
+    _sum_of_products,
     _part,
+    _split,
     _without_effect,
     _product_of_constants,
     _Example(nd.selu, _one("Selu")),
@@ -400,6 +450,16 @@ PATTERNS: list[Pattern] = [
         nd.mish,
         lambda e, x, _: e.add("Mul", e.tensor(x[0]), e.add("Tanh", e.add("Softplus", e.tensor(x[0])))),
     ),
+    _Example(
+        lambda x, row: nd.mish(x) + x * row,
+        lambda e, x, _: e.add(
+            "Mul",
+            e.tensor(x[0]),
+            e.add("Add", e.add("Tanh", e.add("Softplus", e.tensor(x[0]))), e.tensor(x[1])),
+        ),
+        others=lambda shape: [shape[-1:]],
+    ),
+    _Example(lambda x: nd.maximum(x, nd.zeros_like(x)), _one("Relu"), of_doubles=True),
     _Example(nd.hard_sigmoid, _one("HardSigmoid", "alpha", "beta"), 2),
     _Example(nd.leaky_relu, _one("LeakyRelu", "alpha"), 1, of_doubles=True),
     _Example(nd.elu, _one("Elu", "alpha"), 1),
