@@ -450,7 +450,7 @@ def test_a_word_among_many_times_is_missing_and_the_column_is_not_of_ids(at, tim
     texts = MINUTES * times
     texts[at] = "unknown"
     frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
-    said = f"'when' holds times of day, but 'unknown' in row {at} .*; such values count as missing"
+    said = f"'when' holds times of day, but 'unknown' in row {at} .*; it counts as missing"
     with pytest.warns(DataWarning, match=said):
         found = infer(frame)["when"]
     assert found.missing == 1 and found.type.tag == "time"

@@ -37,6 +37,7 @@ _LINES = [line.split("|") for line in _FILE.read_text("utf-8").splitlines()]
 _CURRENCY = {text: sign for kind, sign, *texts in _LINES if kind == "currency" for text in texts}
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _SCALE_WORDS = {word: int(power) for kind, power, *words in _LINES if kind == "power" for word in words}
+"""The power of ten that each word means, some of them only beside a currency, as l for lakh beside ₹."""
 
 _PREFIXES = {
     "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
@@ -260,8 +261,8 @@ def _atom(text: str) -> Atom | None:
     if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
         return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
-    power, currency, unit = _suffix(after.strip(), bool(before))
     sign = _CURRENCY.get(before.lower(), "")  # in any case, ſ is an s
+    power, currency, unit = _suffix(after.strip(), sign)
     if len(signs) > 1 or (sign and currency and sign != currency):
         return None
     tight = bool(after) and not found["gap"]
@@ -271,8 +272,8 @@ def _atom(text: str) -> Atom | None:
 
 
 @lru_cache(4096)
-def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
-    """The power of ten, the currency and the unit that the text after a number specifies."""
+def _suffix(text: str, sign: str) -> tuple[int, str, str]:
+    """The power of ten, the currency and the unit that the text after a number specifies; `sign` is before it."""
     if not text:
         return 0, "", ""
     if text.lower() in _CURRENCY:
@@ -280,9 +281,10 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
     head, _, tail = text.partition(" ")
     if _is_credit(text):
         return 0, "", text
-    word = _SCALE_WORDS.get(head.lower().rstrip("."))
+    plain = head.lower().rstrip(".")
+    word = _SCALE_WORDS.get(plain, _SCALE_WORDS.get(f"{sign} {plain}"))
     if word is None and (not tail or tail.strip().lower() in _CURRENCY):
-        letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if is_money or tail else {})
+        letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if sign or tail else {})
         word = letters.get(head)
     if word is not None:
         tail = tail.strip()
@@ -290,9 +292,9 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
         return word, currency, "" if currency else tail
     if text[0] in _SCALES and text[1:].lower() in _CURRENCY and text not in _UNITS:  # k€
         return _SCALES[text[0]], _CURRENCY[text[1:].lower()], ""
-    for sign in (head.lower(), text[:1]):  # $/month; € per night
-        if sign in _CURRENCY and len(text) > len(sign):
-            return 0, _CURRENCY[sign], text[len(sign) :].strip()
+    for start in (head.lower(), text[:1]):  # $/month; € per night
+        if start in _CURRENCY and len(text) > len(start):
+            return 0, _CURRENCY[start], text[len(start) :].strip()
     return 0, "", text
 
 
@@ -330,7 +332,7 @@ def _closed_range(text: str) -> Written | None:
         if not found.start():
             continue
         low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
-        if low is None or high is None or low.negative or high.negative:
+        if low is None or high is None or (found[0] == "-" and (low.negative or high.negative)):
             continue
         has_words = any((low.unit, high.unit, low.currency, high.currency, high.power))
         bare = not has_words and not found[0].strip().isalpha()
@@ -421,7 +423,8 @@ class Form:
         """The power of ten that each text after a number means, for texts that always mean the same."""
         own = _UNITS.get(self.measure, ("",))[0]
         units = (unit for unit, (base, _) in _UNITS.items() if base == own)
-        words = [*_SCALES, *_SCALE_WORDS, *units, self.measure, "%" if self.shares else ""]
+        names = (word.removeprefix(f"{self.currency} ") for word in _SCALE_WORDS)
+        words = [*_SCALES, *names, *units, self.measure, "%" if self.shares else ""]
         words = [each + end for word in words for each in (word, word.capitalize()) for end in ("", ".")]
         if self.currency:
             words += [f"{word} {self.currency}" for word in words]

@@ -358,7 +358,7 @@ def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
 def test_values_of_another_form_count_as_missing():
     values = [*URLS, "unknown"]
     with pytest.warns(
-        DataWarning, match=rf"'x' holds URLs, but 'unknown' in row {N} .*; such values count as missing"
+        DataWarning, match=rf"'x' holds URLs, but 'unknown' in row {N} .*; it counts as missing"
     ):
         schema = infer(pl.DataFrame({"x": values}))
     encoder = TableEncoder(schema).fit(pl.DataFrame({"x": URLS}))
@@ -375,7 +375,7 @@ def test_a_text_of_another_form_is_named_once_though_the_whole_text_is_a_categor
     assert len(encoder.schema["x"].parts) == 2
     with pytest.warns(
         DataWarning,
-        match="1 value that could not be read as a text such as pH 4, .*missing: '7'; '7' in row 0",
+        match="1 value that could not be read as a text such as pH 4, .*missing: '7' in row 0",
     ):
         encoder.transform(pl.DataFrame({"x": ["7"]}))
     with pytest.warns(

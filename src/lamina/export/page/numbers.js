@@ -10,19 +10,20 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
 
   const isCredit = unit => /^cr\.*$/i.test(unit);
 
-  function suffixOf(text, isMoney) {
+  function suffixOf(text, sign) {
     if (!text) return [0, "", ""];
     if (currencyOf(text)) return [0, currencyOf(text), ""];
     const space = text.indexOf(" "), head = space < 0 ? text : text.slice(0, space);
     const tail = space < 0 ? "" : text.slice(space + 1).trim(), hasTail = space >= 0 && space + 1 < text.length;
-    let power = powers.get(head.toLowerCase().replace(/\.+$/, ""));
+    const plain = head.toLowerCase().replace(/\.+$/, "");
+    let power = powers.get(plain) ?? powers.get(`${sign} ${plain}`);
     if (isCredit(text)) return [0, "", text];
     if (power === undefined && (!hasTail || currencyOf(tail)) && /^[kKMBmbTt]$/.test(head))
-      power = { ...scales, ...(isMoney || hasTail ? { m: 6, b: 9, T: 12, t: 12 } : {}) }[head];
+      power = { ...scales, ...(sign || hasTail ? { m: 6, b: 9, T: 12, t: 12 } : {}) }[head];
     if (power !== undefined) return [power, currencyOf(tail) ?? "", currencyOf(tail) ? "" : tail];
     if (scales[text[0]] && currencyOf(text.slice(1))) return [scales[text[0]], currencyOf(text.slice(1)), ""];
-    for (const sign of [head.toLowerCase(), text[0]])
-      if (moneys.has(sign) && text.length > sign.length) return [0, moneys.get(sign), text.slice(sign.length).trim()];
+    for (const start of [head.toLowerCase(), text[0]])
+      if (moneys.has(start) && text.length > start.length) return [0, moneys.get(start), text.slice(start.length).trim()];
     return [0, "", text];
   }
 
@@ -33,7 +34,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     if (fraction === undefined && minus === "+" && number.includes(" ")) return null;
     const isName = before.length === 2 && before === before.toUpperCase() && before !== before.toLowerCase();
     if (isName && /\d/.test(text[found.indices.groups.before[1]] ?? "")) return null;
-    const [power, currency, unit] = suffixOf(after.trim(), before !== ""), sign = before ? currencyOf(before) : "";
+    const sign = before ? currencyOf(before) : "", [power, currency, unit] = suffixOf(after.trim(), sign);
     const negatives = [minus, minus2, minus3].filter(one => one === "-").length;
     if (negatives > 1 || sign && currency && sign !== currency) return null;
     return { digits: fraction ?? number, negative: negatives > 0, exponent, currency: sign || currency, power, unit };
@@ -64,7 +65,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     for (const found of text.matchAll(compiled.dash)) {
       if (!found.index) continue;
       let low = atomOf(text.slice(0, found.index).trim()), high = atomOf(text.slice(found.index + found[0].length).trim());
-      if (!low || !high || low.negative || high.negative) continue;
+      if (!low || !high || found[0] === "-" && (low.negative || high.negative)) continue;
       if (!low.power && !low.unit) low = { ...low, power: high.power, unit: high.unit };
       if (!high.currency) high = { ...high, currency: low.currency };
       else if (!low.currency) low = { ...low, currency: high.currency };

@@ -345,12 +345,12 @@ def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str],
     """
     texts = as_column(series, series.name)
     # For most text columns, the first text already decides.
-    if texts.head(1).parsed(read)[1] is not None:
+    if texts.head(1).parsed(read)[1]:
         return False
     numbers, wrong = texts.parsed(read)
-    if wrong is None:
+    if not wrong:
         seen.update(pl.Series(numbers, nan_to_null=True), first)
-    return wrong is None
+    return not wrong
 
 
 def _in_numbers(series: pl.Series) -> pl.Series:

@@ -140,7 +140,8 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
 def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     """Whether numbers, by their places in the texts, have leading zeros, or each as many digits in all texts.
 
-    Between words or units, as many digits are no sign of a code, nor are two or less (the score 28:31).
+    Between words or units, as many digits are no sign of a code, nor are two or less (the score 28:31), nor leading
+    zeros of two digits with a colon (07:30-17:15).
 
     >>> _are_codes([("1201", "1313"), ("7", "2")]), _are_codes([("120", "95"), ("80", "60")])
     (True, False)
@@ -150,7 +151,7 @@ def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     (False, False)
     """
     for place, texts in enumerate(numbers):
-        if any(len(text) > 2 * min(place, 1) and re.match("0[0-9]", text) for text in texts):
+        if any(len(text) > 2 * (place > 0 or ":" in words) and re.match("0[0-9]", text) for text in texts):
             return True
     each = [text for texts in numbers for text in texts]
     year = _YEAR if len(numbers) > 1 else _RECENT
