@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from lamina.table.categories import note_unknown, require_texts
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import listed, warn
-from lamina.table.types.base import Candidate, ColumnSchema, but_holds, else_categories
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
@@ -35,7 +36,7 @@ _CODE = lazily(r"[\w.:/-]+")
 """An identifier, if it has digits; numbers in other forms have spaces, quotes, commas or other signs."""
 
 _SLIPS = 0.03
-"""Maximum share of rows with slips of typing among measurements, which have a unit or fractions, and mostly differ."""
+"""Maximum share of rows with slips of typing among measurements, see `_are_measured`."""
 
 _OTHER_FORMS = 0.1
 """Maximum share of rows with numbers in other forms, which are rare words."""
@@ -176,10 +177,12 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
 
 
 def _are_measured(numbers: Mapping[str, int], form: Form | None) -> bool:
-    """Whether numbers are measurements: they have a unit, or most have fractions, and most rows differ."""
+    """Whether numbers are measurements: they have a unit, fractions, or several lengths, and most rows differ."""
     fractions = sum("." in text or "," in text for text in numbers)
+    lengths = Counter(map(len, numbers)).most_common(1)[0][1]
     has_unit = form is not None and bool(form.measure or form.currency)
-    return (has_unit or 2 * fractions > len(numbers)) and 2 * len(numbers) > sum(numbers.values())
+    is_such = has_unit or 2 * fractions > len(numbers) or lengths < MOSTLY * len(numbers)
+    return is_such and 2 * len(numbers) > sum(numbers.values())
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
