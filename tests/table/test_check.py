@@ -99,7 +99,7 @@ WRITTEN = {
     "time": lambda i: f"{i % 24}:{i % 60:02}",
     "calendar": lambda i: f"{1 + i % 28}/{1 + i % 12}/2019",
     "boolean": lambda i: ["yes", "no"][i % 2].replace("yes", "true").replace("no", "false"),
-    "pattern": lambda i: f"{90 + i}/{50 + 7 * i % 40}",
+    "pattern": lambda i: f"{90 + 7 * i % 83}/{50 + 7 * i % 40}",
     "vector": lambda i: f"{i / 7:.3f}, {i / 3:.2f}",
     "period": lambda i: f"2019-03-{1 + i % 28:02} to 2020-04-{1 + i % 27:02}",
     "email": lambda i: f"a{i}@b{i % 9}.org",

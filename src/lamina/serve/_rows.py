@@ -182,10 +182,8 @@ class TableRows:
     ) -> list[str]:
         with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
-                try:
+                with _refused():
                     self._split(column, given[column.name], numbers, codes)
-                except DataError as error:
-                    raise self._not_split(column, given[column.name]) from error
         return [_unknown(one, one.values[0]) for one in unknown]
 
     def _split(
@@ -202,16 +200,6 @@ class TableRows:
                 numbers[part.name] = part.type.fitted(part.name, one).numbers()
             elif isinstance(part.type, Nominal):
                 codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
-
-    def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
-        """The error that names each composite value that can't be split."""
-        problems: list[Problem] = []
-        for i, value in enumerate(values):
-            try:
-                self._split(column, [value], {}, {})
-            except DataError as error:
-                problems.append(Problem(i, column.name, excerpt(error, 1000).replace(" in row 0 ", " ")))
-        return RequestError.of_values(problems)
 
     # --- from file formats ---------------------------------------------------------------------------------------
 

@@ -154,7 +154,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
         known = by_column.setdefault(name, replace(one, column=name))
         if others := dict.fromkeys(one.values).keys() - {*known.values}:
             wanted = known.wanted if known.wanted == one.wanted else ""
-            values, rows = [*known.values, *sorted(others)], known.rows + one.rows
+            values, rows = [*known.values, *sorted(others)], max(known.rows, one.rows)
             by_column[name] = replace(known, values=values, wanted=wanted, rows=rows)
     found[:] = by_column.values()
 

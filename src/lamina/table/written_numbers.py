@@ -117,7 +117,10 @@ _ATOM = _in_any_case(
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
     rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?"
 )
+_HOURS = lazily(r"\d+h\d\d")
+"""Hours and minutes, which beside 9:30 are a time of day."""
 _COUNTED = lazily(r"[kKM] [a-z]{2,}")
+"""A power of ten and what is counted, as in 1.2K views."""
 _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = _in_any_case(
@@ -662,6 +665,8 @@ SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
     pairs = [(text, rows) for text, rows in counts if text != "24:00"]
+    if any(_HOURS.fullmatch(text) for text, _ in pairs) and any(":" in text for text, _ in pairs):
+        return True
     others: list[tuple[str, int]] = []
     for text, rows in pairs:
         if time_in(text) is None and may_be_number(text):

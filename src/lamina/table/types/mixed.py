@@ -166,7 +166,8 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = {text: count for text, count in words.items() if any(map(str.isdigit, text))}
     codes = [count for text, count in with_digits.items() if _CODE.fullmatch(text)]
-    share = _SLIPS if _are_measured(numbers, form) else _RARE
+    are_named = 2 * sum(text[0].isalpha() for text in with_digits) > len(with_digits)  # V57 beside 250
+    share = _SLIPS if _are_measured(numbers, form) and not are_named else _RARE
     is_code = len(codes) > 1 + share * len(numbers) or sum(codes) > max(1, share * rows)
     are_many = sum(with_digits.values()) > max(1, _OTHER_FORMS * rows)
     if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:

@@ -17,7 +17,7 @@
       return start > end && isNaN(starts[0]) ? valuesOf(start - 365, end - start + 365) : valuesOf(start, end - start);
     }
     const [, since, until, other] = ofYears.exec(given) ?? [];
-    if (since && (until || isOpen.test(other))) {
+    if (since && (until ? until >= since : isOpen.test(other))) {
       const start = dayOf(`${since}-01-01`);
       return valuesOf(start, until ? dayOf(`${until}-01-01`) - start : NaN);
     }

@@ -102,7 +102,8 @@ def _dates(text: str) -> tuple[str, str] | None:
     if (span := _between(shape_of(text))) is not None:
         first, last, year = span
         return text[:first] + text[len(text) - year :], text[last:]
-    if (years := _YEARS.fullmatch(text)) and (years[2] or _OPEN.fullmatch(years[3])):
+    years = _YEARS.fullmatch(text)
+    if years and (years[2] >= years[1] if years[2] else _OPEN.fullmatch(years[3])):
         return f"{years[1]}-01-01", f"{years[2]}-01-01" if years[2] else years[3]
     return (text, text) if is_date(text) else None
 
