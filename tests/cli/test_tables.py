@@ -115,7 +115,7 @@ def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, c
     code, out, err = cli(*train, "-o", tmp_path / "run")
     assert (
         code == 0
-        and "left out 1 column that only counts the rows: 'id' (--kind id=numeric would keep it)" in err
+        and "left out 1 column of row numbers: 'id' (--kind id=numeric would keep it)" in err
     )
     assert re.search(r"id +id +– +left out: row numbers", out)
     assert cli("predict", tmp_path / "run", tmp_path / "people.csv", "-o", tmp_path / "out.csv")[0] == 0

@@ -261,7 +261,7 @@ def test_whole_numbers_that_float64_cannot_tell_apart():
 def test_row_numbers_under_a_name_that_says_so_are_left_out(name, first, make):
     frame = make({name: range(first, first + 100), "good": GOOD[::-1]})
     with pytest.warns(
-        DataWarning, match="left out 1 column that only counts the rows: .*'numeric'.* would keep it"
+        DataWarning, match="left out 1 column of row numbers: .*'numeric'.* would keep it"
     ):
         schema = infer(frame)
     assert [column.type for column in schema.columns] == [RowNumbers(), Number("int64", whole=True)]
