@@ -59,7 +59,7 @@ class TableRows:
         self._known = known | ({schema.target.name} if schema.target else set())
         kinds = [column.type for column in schema.columns]
         alike = not schema.named and isinstance(kinds[0], Quantity) and kinds.count(kinds[0]) == len(kinds)
-        self._alike = kinds[0] if alike else None
+        self._alike = kinds[0] if alike and not kinds[0].example_texts else None  # texts have notes
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
