@@ -100,7 +100,7 @@ def in_python(name, text):
         )
         return float(found.numbers()[0])
     found = kind.parse(text)
-    return np.nan if found is None and getattr(kind, "gaps", False) else found
+    return np.nan if found is None or np.isinf(found) else found  # both are missing in predict
 
 
 def _column(text):
@@ -234,15 +234,7 @@ def test_times(readers):
     compare(readers, "clock_with_gaps", [*texts, *more, None])
     compare(readers, "clock", more)
     assert readers.read("clock_with_gaps", [*texts, *more])[1].sum() <= 4
-    assert readers.read("clock", texts)[1].tolist() == [False] * 5 + [
-        True,
-        True,
-        False,
-        False,
-        True,
-        False,
-        True,
-    ]
+    assert not readers.read("clock", texts)[1].any()
 
 
 def test_columns_that_were_numbers_stay_numbers():

@@ -83,7 +83,7 @@ def test_runs_of_earlier_versions_keep_their_row_numbers(tmp_path, table):
     asked = request.to_dict()
     del asked["keeps_row_numbers"]
     early = Request.from_dict(asked)
-    with pytest.warns(DataWarning, match="only counts the rows: 'id'"):
+    with pytest.warns(DataWarning, match="of row numbers: 'id'"):
         assert [column.name for column in prepare(request).schema.used] == ["x"]
     assert [column.name for column in prepare(early).schema.used] == ["id", "x"]
     with prepare_streamed(early, tmp_path) as prepared:

@@ -206,10 +206,15 @@ def test_times_of_day_are_texts_or_seconds():
         objects = [{"at": value, "x": x} for value, x in zip(at, (1.0, 2.0), strict=True)]
         np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
         np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
-    with pytest.raises(
-        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number of seconds since"
+    odd = ["9:30", "noon", "soon", "NA"]
+    for found in (
+        rows.of_columns({"at": odd, "x": [1.0] * 4}),
+        rows.of_frame(pl.DataFrame({"at": odd, "x": [1.0] * 4})),
     ):
-        rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})
+        np.testing.assert_array_equal(found.arrays[0][:, 0], [34200, np.nan, np.nan, np.nan])
+        assert found.notes == (
+            "row 1, column 'at': 'noon' is not a time of day; it counts as missing (and 1 more)",
+        )
 
 
 def test_dates_are_texts_or_days():

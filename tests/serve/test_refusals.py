@@ -68,10 +68,13 @@ def test_each_wrong_value_is_named(server):
 
 
 def test_text_formats_name_row_and_column_too(server):
-    content = b"x,gap,color,city,member\n1,2,red,city 4,yes\nabc,2,red,city 4,yes\n"
+    content = b"x,gap,color,city,member\n1,2,red,city 4,yes\n" + b"abc,2,red,city 4,yes\n" * 2
     answer = server.predict("prices", content, "text/csv")
+    assert answer.status == 200
+    assert "row 1, column 'x': 'abc' is not a number; it counts as missing (and 1 more)" in str(answer.json)
+    answer = server.predict("prices", content + b"abc,2,red,city 4,yes\n" * 30, "text/csv")
     assert answer.status == 422
-    assert "column 'x': 'abc' in row 1 is not a number" in answer.message
+    assert "column 'x': 32 of 33 values could not be read as a number" in answer.message
 
 
 @pytest.mark.parametrize(

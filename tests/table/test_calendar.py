@@ -116,7 +116,7 @@ def test_what_is_no_date_in_prediction_is_called_so():
     encoder = TableEncoder(infer(frame)).fit(frame)
     odd = frame[:2].with_columns(when=pl.Series(["2024-13-45", "2024-01-01"]))
     with pytest.warns(
-        DataWarning, match="'when' has 1 value that could not be read as a date, .*'2024-13-45'"
+        DataWarning, match="'when' has 1 value that could not be read as a date; .*'2024-13-45'"
     ):
         encoder.transform(odd)
     with pytest.warns(

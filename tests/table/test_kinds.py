@@ -260,9 +260,7 @@ def test_whole_numbers_that_float64_cannot_tell_apart():
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
 def test_row_numbers_under_a_name_that_says_so_are_left_out(name, first, make):
     frame = make({name: range(first, first + 100), "good": GOOD[::-1]})
-    with pytest.warns(
-        DataWarning, match="left out 1 column that only counts the rows: .*'numeric'.* would keep it"
-    ):
+    with pytest.warns(DataWarning, match="left out 1 column of row numbers: .*'numeric'.* would keep it"):
         schema = infer(frame)
     assert [column.type for column in schema.columns] == [RowNumbers(), Number("int64", whole=True)]
     assert kinds_of(frame, kinds={name: "numeric"}) == {name: "numeric", "good": "numeric"}
@@ -450,7 +448,7 @@ def test_a_word_among_many_times_is_missing_and_the_column_is_not_of_ids(at, tim
     texts = MINUTES * times
     texts[at] = "unknown"
     frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
-    said = f"'when' holds times of day, but 'unknown' in row {at} .*; such values count as missing"
+    said = f"'when' holds times of day, but 'unknown' in row {at} .*; it counts as missing"
     with pytest.warns(DataWarning, match=said):
         found = infer(frame)["when"]
     assert found.missing == 1 and found.type.tag == "time"

@@ -14,6 +14,7 @@ from lamina.export import describe
 from lamina.serve._rows import TableRows
 from lamina.table.categories import category_codes
 from lamina.table.check import check
+from lamina.table.columns import as_column
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer, relearned
 from lamina.table.messages import DataWarning
@@ -95,8 +96,26 @@ def test_a_slip_of_typing_is_missing_and_named():
     (part,) = schema["age"].parts
     assert (part.type, part.missing) == (Number("float64", written=True), 1)
     encoder = TableEncoder(schema).fit(pl.DataFrame({"age": texts}))  # without another warning
-    with pytest.warns(DataWarning, match="'age' has 1 value that training did not have, .*'l2' in row 1"):
+    with pytest.warns(
+        DataWarning, match="'age' has 1 value that could not be read as a number; .*'l2' in row 1"
+    ):
         encoder.transform(pl.DataFrame({"age": ["1", "l2"]}))
+
+
+@pytest.mark.parametrize("form", ["{:.5f}", "{:.0f}", "${:.0f}"])
+def test_numbers_with_some_slips_stay_numbers(form):
+    numbers = [17 + (i * 7919) % 60_000 / 7 for i in range(1000)]
+    texts = [form.format(number) for number in numbers]
+    for i in range(0, 1000, 50):
+        texts[i] = texts[i][:2] + ["..", "O", " .", "?"][i // 50 % 4] + texts[i][2:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        found = infer(pl.DataFrame({"x": texts}))["x"]
+    first, *_ = found.type.split(found, as_column(pl.Series("x", texts)))
+    read = first.numbers()
+    assert found.kind == "numeric" and np.isnan(read).sum() <= 20
+    right = np.arange(1000) % 50 > 0
+    np.testing.assert_allclose(read[right], np.array(numbers)[right], atol=0.51)
 
 
 def test_rare_words_are_one_category():
@@ -114,7 +133,7 @@ def test_an_unseen_word_is_a_missing_number_and_an_unknown_category():
         "x": [0.0] * 4,
     }
     with pytest.warns(
-        DataWarning, match="'zip' has 1 value that training did not have, .*'nowhere' in row 1"
+        DataWarning, match="'zip' has 1 value that training did not have; .*'nowhere' in row 1"
     ):
         numeric = encoder.transform(pl.DataFrame(row)).numeric
     np.testing.assert_array_equal(numeric[1], numeric[3])

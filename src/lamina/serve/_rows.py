@@ -6,7 +6,7 @@ In JSON, a number must be a JSON number, rather than a text that looks like one.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -29,6 +29,7 @@ from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Composite, Nominal, Quantity
 from lamina.table.types.base import ColumnType, OfJson
 from lamina.table.types.quantity import infinite_error
+from lamina.table.values import MISSING
 
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
@@ -58,7 +59,7 @@ class TableRows:
         self._known = known | ({schema.target.name} if schema.target else set())
         kinds = [column.type for column in schema.columns]
         alike = not schema.named and isinstance(kinds[0], Quantity) and kinds.count(kinds[0]) == len(kinds)
-        self._alike = kinds[0] if alike else None
+        self._alike = kinds[0] if alike and not kinds[0].example_texts else None  # texts have notes
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
@@ -143,13 +144,13 @@ class TableRows:
             elif not (isinstance(kind, OfJson) and kind.takes(values)):
                 wrong = [_wrong(column, given[column.name]) for column in self._columns]
                 raise RequestError.of_values([*chain.from_iterable(wrong)])
-        notes = _ignored(extra)
+        notes = [*_ignored(extra), *self._unread(given, numbers)]
         codes: dict[str, Any] = {}
         for name, known in self._codes.items():
             codes[name] = found = [*map(known.__getitem__, given[name])]
             if -1 in found:
                 i = found.index(-1)
-                notes.append(_unknown(Unknown(name, (), f"row {i}"), given[name][i], found.count(-1)))
+                notes.append(_unknown(Unknown(name, (), f"row {i}", rows=found.count(-1)), given[name][i]))
         if self._composites:
             notes += self._split_all(given, numbers, codes)
         numbers |= {one.name: one.type.between(numbers.__getitem__) for one in self.schema.intervals}
@@ -158,15 +159,31 @@ class TableRows:
         known = _stacked([codes[column.name] for column in self._others], rows, np.int32)
         return Inputs((found, np.maximum(known, 0)), tuple(notes[:_MOST_NOTES]))
 
+    def _unread(self, given: Mapping[str, Sequence[Any]], numbers: Mapping[str, np.ndarray]) -> Iterator[str]:
+        """The notes on texts that are no numbers in columns of numbers."""
+        for column in self._columns:
+            kind = column.type
+            if not (isinstance(kind, Quantity) and kind.example_texts) or str not in map(
+                type, given[column.name]
+            ):
+                continue
+            pairs = enumerate(zip(given[column.name], np.isnan(numbers[column.name]), strict=True))
+            rows = [
+                i
+                for i, (value, is_nan) in pairs
+                if is_nan and isinstance(value, str) and value.strip() not in MISSING
+            ]
+            if rows:
+                found = Unknown(column.name, (), f"row {rows[0]}", kind.wanted, len(rows))
+                yield _unknown(found, given[column.name][rows[0]])
+
     def _split_all(
         self, given: Mapping[str, Sequence[Any]], numbers: dict[str, Any], codes: dict[str, Any]
     ) -> list[str]:
         with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
-                try:
+                with _refused():
                     self._split(column, given[column.name], numbers, codes)
-                except DataError as error:
-                    raise self._not_split(column, given[column.name]) from error
         return [_unknown(one, one.values[0]) for one in unknown]
 
     def _split(
@@ -183,16 +200,6 @@ class TableRows:
                 numbers[part.name] = part.type.fitted(part.name, one).numbers()
             elif isinstance(part.type, Nominal):
                 codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
-
-    def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
-        """The error that names each composite value that can't be split."""
-        problems: list[Problem] = []
-        for i, value in enumerate(values):
-            try:
-                self._split(column, [value], {}, {})
-            except DataError as error:
-                problems.append(Problem(i, column.name, excerpt(error, 1000).replace(" in row 0 ", " ")))
-        return RequestError.of_values(problems)
 
     # --- from file formats ---------------------------------------------------------------------------------------
 
@@ -290,8 +297,8 @@ def _ignored(names: set[str]) -> list[str]:
     return [f"ignored {counted(len(names), 'column')} that the model was not trained on: {shown}"]
 
 
-def _unknown(found: Unknown, value: object, count: int = 1) -> str:
-    more = f" (and {count - 1} more)" if count > 1 else ""
+def _unknown(found: Unknown, value: object) -> str:
+    more = f" (and {found.rows - 1} more)" if found.rows > 1 else ""
     said = found.said(_shown(value))
     return f"{found.first_row}, column {found.column!r}: {said}; it counts as missing{more}"
 

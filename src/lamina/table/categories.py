@@ -1,8 +1,8 @@
-"""Conversion of categories to codes, and warnings about values unseen in training."""
+"""Conversion of categories to codes, and the treatment of values that training did not have or that can't be read."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.errors import DataError
 from lamina.support.messages import being
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, shown, warn
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5
 """Maximum number of columns in a warning."""
+
+_WRONG, _FEWEST = 0.9, 20
+"""Minimum share and number of rows of unreadable values in a column that is probably not the column of training."""
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
@@ -50,22 +54,54 @@ def code_of_cell(lookup: Mapping[str, int], cell: object) -> int | None:
 _SIMPLE = {str, bool, int, float, type(None), np.bool_, np.int64, np.float64}
 
 
+def numbers_in(name: str, column: Column, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
+    """The numbers that `parse` reads from the values' names, float64; other values are missing, see `note_unknown`.
+
+    Args:
+        name: the column's name in messages.
+        column: the column.
+        parse: converts a text to a number, or returns None.
+        wanted: the type in training, for messages; empty: other values are usual, as in training.
+
+    Raises:
+        DataError: the column has dates, times or other values that have no text to parse, or nearly no value is read.
+    """
+    if column.storage == "empty":
+        return np.full(len(column), np.nan)
+    require_texts(name, column, wanted)
+    values, unread = column.parsed(parse)
+    note_unknown(name, column, unread if wanted else {}, wanted)
+    return values
+
+
+def require_texts(name: str, column: Column, wanted: str) -> None:
+    """Raise `DataError` for a column of dates, times or objects, whose values have no texts that could be `wanted`."""
+    if column.storage in ("date", "time", "duration", "other"):
+        raise DataError(
+            f"column {name!r} has type {column.type_name}; in training, each value was {wanted or 'a text'}"
+        )
+
+
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object], wanted: str = "") -> None:
-    """Report a column's values unseen in training, or of another form than the `wanted` one, if there are any.
+    """Report a column's values unseen in training, or not of the `wanted` type, which count as missing.
 
-    `unknown` maps the values' names to the values.
+    `unknown` maps the values' names to the values. A warning names them; inside an `unknown_values` context, they are
+    added to the context's list instead.
+
+    Raises:
+        DataError: nearly all values are not of the `wanted` type.
     """
-    if unknown:
-        names = sorted(unknown)
-        report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]])), wanted))
-
-
-def report_unknown(found: Unknown) -> None:
-    """Warn about values that count as missing.
-
-    Inside an `unknown_values` context, the values are added to the context's list instead.
-    """
-    together = _unknown_together.get()
+    if not unknown:
+        return
+    names, counts = sorted(unknown), column.value_counts()
+    rows = sum(count for value, count in counts if value_name(value) in unknown)
+    present, first = sum(count for _, count in counts), row(column.row_of(unknown[names[0]]))
+    if wanted and rows >= max(_FEWEST, _WRONG * present):
+        raise DataError(
+            f"column {name!r}: {rows:,} of {counted(present, 'value')} could not be read as {wanted}, as in training, "
+            f"such as {shown(names[0])} in {first}; correct them or make them missing"
+        )
+    found, together = Unknown(name, names, first, wanted, rows), _unknown_together.get()
     warn_of_unknown([found]) if together is None else together.append(found)
 
 
@@ -80,12 +116,14 @@ class Unknown:
         values: the names of the values.
         first_row: the name of the first row with such a value.
         wanted: the expected type, such as "a date"; empty: the categories seen in training.
+        rows: the number of rows with such values.
     """
 
     column: str
     values: Sequence[str]
     first_row: str
     wanted: str = ""
+    rows: int = 1
 
     def said(self, shown: str) -> str:
         """The reason why a value counts as missing, for a message; `shown` is the value's text."""
@@ -93,7 +131,8 @@ class Unknown:
 
     def values_said(self, limit: int) -> str:
         """The first values, and the first row with the first one."""
-        return f"{listed(self.values, limit)}; {shown(self.values[0])} in {self.first_row}"
+        first = f"{shown(self.values[0])} in {self.first_row}"
+        return f"{listed(self.values, limit)}; {first}" if len(self.values) > 1 else first
 
 
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
@@ -101,7 +140,7 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """A context that collects the values reported by `report_unknown` in a list, with an entry per table column.
+    """A context that collects the values reported by `note_unknown` in a list, with an entry per table column.
 
     Args:
         owners: for each part of a composite column, the name of the table column; see `Schema.owners`.
@@ -115,7 +154,8 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
         known = by_column.setdefault(name, replace(one, column=name))
         if others := dict.fromkeys(one.values).keys() - {*known.values}:
             wanted = known.wanted if known.wanted == one.wanted else ""
-            by_column[name] = replace(known, values=[*known.values, *sorted(others)], wanted=wanted)
+            values, rows = [*known.values, *sorted(others)], max(known.rows, one.rows)
+            by_column[name] = replace(known, values=values, wanted=wanted, rows=rows)
     found[:] = by_column.values()
 
 
@@ -127,10 +167,11 @@ def warn_of_unknown(found: Sequence[Unknown]) -> None:
     lacks = f"could not be read as {first.wanted}" if first.wanted else "training did not have"
     if len({one.wanted for one in found}) > 1:
         lacks = "training did not have or that could not be read"
-    what, which = f"column {first.column!r} has {counted(len(first.values), 'value')}", first.values_said(5)
+    count, rows = len(first.values), f", in {first.rows:,} rows," if first.rows > len(first.values) else ""
+    what, which = f"column {first.column!r} has {counted(count, 'value')}{rows}", first.values_said(5)
     if len(found) > 1:
         parts = [f"{one.column!r} ({one.values_said(2)})" for one in found]
         more = f", and {counted(len(parts) - _MOST_NAMED, 'more column')}" if len(parts) > _MOST_NAMED else ""
-        what, which = f"{len(found)} columns have values", ", ".join(parts[:_MOST_NAMED]) + more
-    message = f"{what} that {lacks}, and that count as missing: {which}"
+        what, which, count = f"{len(found)} columns have values", ", ".join(parts[:_MOST_NAMED]) + more, 2
+    message = f"{what} that {lacks}; {'it counts' if count == 1 else 'they count'} as missing: {which}"
     warn(message, subjects=[f"unknown values in {one.column!r}" for one in found])

@@ -25,7 +25,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.lazily import nw, pl
-from lamina.table.messages import listed, row, shown
+from lamina.table.messages import listed
 from lamina.table.values import DAY, EPOCH, MISSING
 
 if TYPE_CHECKING:
@@ -224,50 +224,23 @@ class Column(ABC):
         is_whole = values.dtype.kind in "iu"
         return is_whole and any(np.array_equal(values, np.arange(len(values)) + i) for i in (0, 1))
 
-    def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.
+    def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, dict[str, object]]:
+        """The numbers that `parse` reads from the values' names, and the unreadable values by their names.
 
-        The numbers are float64, NaN where `parse` returns None. If all values are read, the second result is None.
-        Texts for missing values, such as "NA", don't count as unreadable.
+        The numbers are float64, NaN where `parse` returns None. Texts for missing values, such as "NA", don't count as
+        unreadable.
         """
 
-        wrong: set[str] = set()
+        wrong: dict[str, object] = {}
 
         def number(value: object) -> float:
             name = value_name(value)
             found = parse(name)
             if found is None and not is_missing(value) and name.strip() not in MISSING:
-                wrong.add(name)
+                wrong[name] = value
             return math.nan if found is None else found
 
-        numbers = self.mapped(number, np.float64)
-        return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
-
-    def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-        """The numbers that `parse` reads from the values' names, float64; missing values are NaN.
-
-        Args:
-            name: the column's name in error messages.
-            parse: converts a text to a number, or returns None.
-            wanted: the type in training, for error messages.
-
-        Raises:
-            DataError: `parse` returns None for a value (the message names the first affected row), or the column has
-                dates, times or other values that have no text to parse.
-        """
-        if self.storage == "empty":
-            return np.full(len(self), np.nan)
-        if self.storage in ("date", "time", "duration", "other"):
-            raise DataError(
-                f"column {name!r} has type {self.type_name}; in training, each value was {wanted}"
-            )
-        values, wrong = self.parsed(parse)
-        if wrong is not None:
-            raise DataError(
-                f"column {name!r}: {shown(value_name(wrong[1]))} in {row(wrong[0])} is not {wanted}, as in training; "
-                "correct it or make it missing"
-            )
-        return values
+        return self.mapped(number, np.float64), wrong
 
 
 def _number(value: Any) -> float:

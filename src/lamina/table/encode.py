@@ -264,7 +264,10 @@ class TableEncoder:
     def _fit(self, table: Table, rows: np.ndarray | None) -> TableEncoder:
         if not (table.rows if rows is None else len(rows)):
             raise DataError("there are no rows (0 samples) to learn the scaling from; at least 1 is needed")
-        return self._with(*self._statistics(table, rows))
+        with unknown_values(self.schema.owners) as found:
+            statistics = self._statistics(table, rows)
+        warn_of_unknown([one for one in found if not one.wanted])  # others were told as the types were found
+        return self._with(*statistics)
 
     @timed("encoding")
     def fit_transform(

@@ -24,6 +24,7 @@ from lamina.table.types import (
     Boolean,
     Category,
     Composite,
+    Fields,
     Mixed,
     Nominal,
     Number,
@@ -344,7 +345,16 @@ def judged(
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
     candidate = Candidate(column, choice, named, dates, targets, rows)
-    return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
+    try:
+        return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
+    except DataError as error:
+        fields = (kind for kind in TYPES.values() if isinstance(kind, Fields))
+        found = next((kind for kind in fields if candidate.first.are_most(kind.looks_like)), None)
+        if choice is None or found is None:
+            raise
+        said = f"column {column.name!r} holds {found.plural}, which need no kind: leave out"
+        other = as_kind(column.name, "categorical")
+        raise DataError(f"{said} {as_kind(column.name, choice)}, or use {other}") from error
 
 
 def _has_no_value(column: Column) -> bool:

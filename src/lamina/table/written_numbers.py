@@ -37,6 +37,7 @@ _LINES = [line.split("|") for line in _FILE.read_text("utf-8").splitlines()]
 _CURRENCY = {text: sign for kind, sign, *texts in _LINES if kind == "currency" for text in texts}
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _SCALE_WORDS = {word: int(power) for kind, power, *words in _LINES if kind == "power" for word in words}
+"""The power of ten that each word means, some of them only beside a currency, as l for lakh beside ₹."""
 
 _PREFIXES = {
     "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
@@ -89,6 +90,9 @@ _SEVERAL = {
 _FIRST = {found: word for word, found in reversed(_SEVERAL.items())}
 """Units of texts with several, as 1h 46min, 5 ft 3 in, 5'11 and 7 lb 2 oz; and the word for each of them."""
 
+_AFTER = {"h": {"": "min"}, "y": {"m": "mo"}}
+"""Units that mean another one after some units, as in 2h05 and 14y 2m."""
+
 _DIMENSIONS = {
     "in": ("m", 0.0254), "lb": ("g", 453.59237), "ha": ("m²", 1e4), "ft²": ("m²", 0.3048**2), "l": ("m³", 1e-3),
     "gal": ("m³", 3.785411784e-3), "cal": ("J", 4.184), "bar": ("Pa", 1e5),
@@ -98,7 +102,7 @@ _DIMENSIONS = {
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
 
-_BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als)(?= )"
+_BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|within|unter|bis zu|bis|weniger als)(?= )"
 _ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
 _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
@@ -113,6 +117,10 @@ _ATOM = _in_any_case(
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
     rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?"
 )
+_HOURS = lazily(r"\d+h\d\d")
+"""Hours and minutes, which beside 9:30 are a time of day."""
+_COUNTED = lazily(r"[kKM] [a-z]{2,}")
+"""A power of ten and what is counted, as in 1.2K views."""
 _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = _in_any_case(
@@ -122,7 +130,7 @@ _PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$)\d+ ?['a-z].*\d(?: ?['\"a-z]
 """Texts that may have several units, but no square or cubic feet."""
 _PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and)? ?")
 _ANGLE = _in_any_case(
-    r"(?:([NSEW]) ?)?(\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
+    r"(?:([NSEW]) ?)?([+-]?\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
     r"(?:(\d+(?:\.\d+)?) ?' ?)?(?:(\d+(?:\.\d+)?) ?(?:\"|'') ?)?([NSEW])?"
 )
 """Degrees, minutes and seconds."""
@@ -212,15 +220,16 @@ def _in_one_unit(text: str) -> str:
 
     >>> [_in_one_unit(text) for text in ("1h 46min", "PT1H5M", "0 days 00:06:02", "5'11\\"", "59:48", "12 h")]
     ['106 min', '65 min', '362 s', '71 in', '3588 s', '12 h']
-    >>> [_in_one_unit(text) for text in ("7 lb 2 oz", "2 yrs 3 mos", "21st floor", "1998-99", "41°30' S", "5 ft3")]
-    ['114 oz', '27 mo', '21 floor', '1998', '41.5000 °S', '5 ft3']
+    >>> [_in_one_unit(text) for text in ("7 lb 2 oz", "2y 3m", "2h05", "21st floor", "1998-99", "-41°30'", "5 ft3")]
+    ['114 oz', '27 mo', '125 min', '21 floor', '1998', '-41.5000 °', '5 ft3']
     """
     text = _ORDINAL.sub("", text)
     if (season := _SEASON.fullmatch(text)) and (int(season[2]) + 1) % 100 == int(season[3]):
         return season[1]
     if angle := _ANGLE.fullmatch(text):
         before, degrees, minutes, seconds, after = angle.groups(default="")
-        total = float(degrees) + float(minutes or 0) / 60 + float(seconds or 0) / 3600
+        total = abs(float(degrees)) + float(minutes or 0) / 60 + float(seconds or 0) / 3600
+        total = -total if degrees[0] == "-" else total
         return f"{_with_point(total)} °{(before or after).upper()}" if before or after or minutes else text
     iso = _ISO.fullmatch(text)
     if found := iso or _CLOCK.fullmatch(text):
@@ -229,7 +238,9 @@ def _in_one_unit(text: str) -> str:
         given = _PART.findall(text) if _PARTS.fullmatch(text) and not _PART.sub("", text) else []
     if len(given) < (1 if iso else 2):
         return text
-    units = [_SEVERAL.get(unit.lower(), ("", 0.0)) for _, unit in given]
+    names = [unit.lower() for _, unit in given]
+    names = [_AFTER.get(before, {}).get(name, name) for before, name in pairwise(["", *names])]
+    units = [_SEVERAL.get(name, ("", 0.0)) for name in names]
     (base, last), total = units[-1], 0.0
     for i, ((number, _), (other, size)) in enumerate(zip(given, units, strict=True)):
         most = size if base == "s" else float(number) * size  # 1h 90min, but not 5'13
@@ -260,8 +271,8 @@ def _atom(text: str) -> Atom | None:
     if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
         return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
-    power, currency, unit = _suffix(after.strip(), bool(before))
     sign = _CURRENCY.get(before.lower(), "")  # in any case, ſ is an s
+    power, currency, unit = _suffix(after.strip(), sign)
     if len(signs) > 1 or (sign and currency and sign != currency):
         return None
     tight = bool(after) and not found["gap"]
@@ -271,8 +282,8 @@ def _atom(text: str) -> Atom | None:
 
 
 @lru_cache(4096)
-def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
-    """The power of ten, the currency and the unit that the text after a number specifies."""
+def _suffix(text: str, sign: str) -> tuple[int, str, str]:
+    """The power of ten, the currency and the unit that the text after a number specifies; `sign` is before it."""
     if not text:
         return 0, "", ""
     if text.lower() in _CURRENCY:
@@ -280,9 +291,12 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
     head, _, tail = text.partition(" ")
     if _is_credit(text):
         return 0, "", text
-    word = _SCALE_WORDS.get(head.lower().rstrip("."))
+    plain = head.lower().rstrip(".")
+    word = _SCALE_WORDS.get(plain, _SCALE_WORDS.get(f"{sign} {plain}"))
+    if word is None and _COUNTED.fullmatch(text):
+        word = _SCALES[text[0]]  # 1.2K views
     if word is None and (not tail or tail.strip().lower() in _CURRENCY):
-        letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if is_money or tail else {})
+        letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if sign or tail else {})
         word = letters.get(head)
     if word is not None:
         tail = tail.strip()
@@ -290,9 +304,9 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
         return word, currency, "" if currency else tail
     if text[0] in _SCALES and text[1:].lower() in _CURRENCY and text not in _UNITS:  # k€
         return _SCALES[text[0]], _CURRENCY[text[1:].lower()], ""
-    for sign in (head.lower(), text[:1]):  # $/month; € per night
-        if sign in _CURRENCY and len(text) > len(sign):
-            return 0, _CURRENCY[sign], text[len(sign) :].strip()
+    for start in (head.lower(), text[:1]):  # $/month; € per night
+        if start in _CURRENCY and len(text) > len(start):
+            return 0, _CURRENCY[start], text[len(start) :].strip()
     return 0, "", text
 
 
@@ -330,7 +344,7 @@ def _closed_range(text: str) -> Written | None:
         if not found.start():
             continue
         low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
-        if low is None or high is None or low.negative or high.negative:
+        if low is None or high is None or (found[0] == "-" and (low.negative or high.negative)):
             continue
         has_words = any((low.unit, high.unit, low.currency, high.currency, high.power))
         bare = not has_words and not found[0].strip().isalpha()
@@ -421,7 +435,8 @@ class Form:
         """The power of ten that each text after a number means, for texts that always mean the same."""
         own = _UNITS.get(self.measure, ("",))[0]
         units = (unit for unit, (base, _) in _UNITS.items() if base == own)
-        words = [*_SCALES, *_SCALE_WORDS, *units, self.measure, "%" if self.shares else ""]
+        names = (word.removeprefix(f"{self.currency} ") for word in _SCALE_WORDS)
+        words = [*_SCALES, *names, *units, self.measure, "%" if self.shares else ""]
         words = [each + end for word in words for each in (word, word.capitalize()) for end in ("", ".")]
         if self.currency:
             words += [f"{word} {self.currency}" for word in words]
@@ -650,6 +665,8 @@ SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
     pairs = [(text, rows) for text, rows in counts if text != "24:00"]
+    if any(_HOURS.fullmatch(text) for text, _ in pairs) and any(":" in text for text, _ in pairs):
+        return True
     others: list[tuple[str, int]] = []
     for text, rows in pairs:
         if time_in(text) is None and may_be_number(text):
@@ -724,7 +741,9 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     del units[""]
     if ("CR", -1) not in map(_size, units):
         units = Counter({unit: rows for unit, rows in units.items() if not _is_credit(unit)})
-    if len(currencies) > 1 or (scaled and not currencies and units.keys() - {"m"}):
+    if len(currencies) > 1 or (
+        scaled and not currencies and {unit for unit in units if len(unit) == 1} - {"m"}
+    ):
         return None  # 34B, 34C
     form = replace(form, currency=next(iter(currencies), ""))
     if units["m"] and (powers & {3, 9} or form.currency):
@@ -762,8 +781,12 @@ _HEMISPHERES = ({"N", "S"}, {"E", "W"}, {"E"})
 _HAVE_THE_UNIT = 0.1
 """The minimum share of numbers with a unit, if any has one; the rest are typing errors or codes."""
 
-_ONE_UNIT = 0.99
+_ONE_UNIT = 0.97
 """The minimum share of texts with a unit that have the column's unit."""
+
+
+_RANGES = 0.005
+"""The minimum share of ranges with two ends; fewer are slips of typing."""
 
 
 def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
@@ -771,10 +794,11 @@ def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
     trial = replace(form, ranges=True)
     ends: set[tuple[float, float]] = set()
     bare = False
-    for one, _ in written:
-        if one.high is None:
-            continue
-        low, high = _value(one.low, trial), _value(one.high, trial)
+    closed = [(one, one.high, rows) for one, rows in written if one.high is not None]
+    if sum(rows for *_, rows in closed) < _RANGES * sum(rows for _, rows in written):
+        return form  # 54..31992 among latitudes
+    for one, end, _ in closed:
+        low, high = _value(one.low, trial), _value(end, trial)
         if low is None or high is None or high < low:
             return form
         ends.add((low, high))
@@ -822,7 +846,7 @@ def page_words() -> dict[str, Any]:
     """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
     whole |= {"iso": (_ISO, "iu"), "clock": (_CLOCK, "iu"), "parts": (_PARTS, "iu")}
-    whole |= {"season": (_SEASON, "u"), "angle": (_ANGLE, "iu")}
+    whole |= {"counted": (_COUNTED, "u"), "season": (_SEASON, "u"), "angle": (_ANGLE, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
     begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}
@@ -835,7 +859,7 @@ def page_words() -> dict[str, Any]:
     several = {word: [*unit, _FIRST[unit]] for word, unit in _SEVERAL.items()}
     return {
         "signs": signs, "currencies": _CURRENCY, "scales": _SCALES, "scaleWords": _SCALE_WORDS, "patterns": sources,
-        "several": several,
+        "several": several, "after": _AFTER,
     }  # fmt: skip
 
 

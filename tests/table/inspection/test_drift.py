@@ -106,7 +106,7 @@ def test_absent_extra_and_changed_columns():
     said = [one.message for one in inspect(before, None, after).findings if one.kind == "columns"]
     assert said[0] == "the new table lacks 2 columns of training: 'age', 'visits'"
     assert said[1].startswith(
-        "in the new table, column 'member': 'perhaps' in row 0 (counting from 0) is not true"
+        "in the new table, column 'member': 100 of 100 values could not be read as true or false"
     )
     assert said[2] == "the new table has 1 column not in training: 'visit'"
 

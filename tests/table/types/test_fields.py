@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lamina
+from lamina.errors import DataError
 from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
 from lamina.table.columns import as_column
@@ -30,6 +31,7 @@ from lamina.table.types.base import type_from_dict
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.pattern import Pattern
+from lamina.table.types.period import Period
 from lamina.table.types.record import Record
 from lamina.table.types.url import Url
 from lamina.table.types.vector import Vector
@@ -77,7 +79,7 @@ COLUMNS = {
     "torque": ("pattern", many(lambda: f"{R.randrange(100, 400)} Nm @ {R.randrange(1000, 6000)} rpm")),
     "decimals": ("pattern", many(lambda: f"{R.uniform(1, 9):.6f} of {R.randrange(10, 40)}")),  # all different
     "pace": ("pattern", many(lambda: f"{R.randrange(3, 12)}:{R.randrange(60):02}/km")),
-    "years": ("pattern", many(lambda: f"{R.randrange(1950, 1990)}-{R.randrange(1990, 2020)}")),
+    "years": ("period", many(lambda: f"{R.randrange(1950, 1990)}-{R.randrange(1990, 2020)}")),
     "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
     "dict": ("record", many(lambda: repr({"a": R.randrange(99), "ok": R.random() < 0.5, "n": None}))),
 }
@@ -326,6 +328,49 @@ def test_periods_may_be_open():
     assert np.isnan(days.numbers()).tolist() == [i % 3 > 0 for i in range(N)]
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "days"),
+    [
+        ("Sep 15 - Oct 14, 2018", datetime.date(2018, 9, 15), 29),
+        ("15 Sep – 14 Oct 2018", datetime.date(2018, 9, 15), 29),
+        ("15.09. - 14.10.2018", datetime.date(2018, 9, 15), 29),
+        ("Dec 20 - Jan 5, 2019", datetime.date(2018, 12, 20), 16),
+        ("1998–2004", datetime.date(1998, 1, 1), 2191),
+        ("1998 - present", datetime.date(1998, 1, 1), None),
+    ],
+)
+def test_a_date_without_its_year_has_the_second_one_and_years_are_their_first_days(text, start, days):
+    found = Period(order="dmy").read(text)
+    assert (found["start"], found["days"]) == ((start - datetime.date(1970, 1, 1)).days, days)
+
+
+@pytest.mark.parametrize("text", ["15 - 14/10/2018", "1998-soon", "1998-2004-05", "Sep - Oct", "1234-5678"])
+def test_what_is_no_period(text):
+    assert Period(order="dmy").read(text) is None
+
+
+@pytest.mark.parametrize("kind", ["date", "numeric"])
+def test_a_kind_for_a_column_of_fields_is_an_error_that_says_what_it_is(kind):
+    texts = [f"2019-03-{1 + i % 28:02} to 2020-04-{1 + i % 27:02}" for i in range(N)]
+    with pytest.raises(
+        DataError, match=f"'x' holds periods of two dates, .* leave out the kind '{kind}', or use"
+    ):
+        infer(pl.DataFrame({"x": texts}), kinds={"x": kind})
+
+
+def test_hours_of_opening_are_numbers():
+    texts = [f"{6 + i % 7:02}:{15 * (i % 4):02}-{16 + i % 5}:30" for i in range(N)]
+    assert infer(pl.DataFrame({"x": texts}))["x"].type.tag == "pattern"
+
+
+def test_training_tells_other_texts_once():
+    texts = [f"{90 + 7 * i % 83}/{50 + 7 * i % 40}" for i in range(N)]
+    frame = pl.DataFrame({"x": [*texts, "not taken"]})
+    with pytest.warns(DataWarning) as told:
+        TableEncoder(infer(frame)).fit_transform(frame)
+    assert len(told) == 1
+
+
 def test_types_are_pickled_after_use():
     kind = judged(as_column(pl.Series("x", [f"Room {i % 200}" for i in range(N)])), None, True).type
     assert kind.read("Room 7") == {"1": 7.0}
@@ -358,7 +403,7 @@ def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
 def test_values_of_another_form_count_as_missing():
     values = [*URLS, "unknown"]
     with pytest.warns(
-        DataWarning, match=rf"'x' holds URLs, but 'unknown' in row {N} .*; such values count as missing"
+        DataWarning, match=rf"'x' holds URLs, but 'unknown' in row {N} .*; it counts as missing"
     ):
         schema = infer(pl.DataFrame({"x": values}))
     encoder = TableEncoder(schema).fit(pl.DataFrame({"x": URLS}))
@@ -375,11 +420,11 @@ def test_a_text_of_another_form_is_named_once_though_the_whole_text_is_a_categor
     assert len(encoder.schema["x"].parts) == 2
     with pytest.warns(
         DataWarning,
-        match="1 value that could not be read as a text such as pH 4, .*missing: '7'; '7' in row 0",
+        match="1 value that could not be read as a text such as pH 4; .*missing: '7' in row 0",
     ):
         encoder.transform(pl.DataFrame({"x": ["7"]}))
     with pytest.warns(
-        DataWarning, match="2 values that training did not have, .*missing: '7', 'pH 9.9'; '7' in row 1"
+        DataWarning, match="2 values that training did not have; .*missing: '7', 'pH 9.9'; '7' in row 1"
     ):
         encoder.transform(pl.DataFrame({"x": ["pH 9.9", "7"]}))
 
@@ -414,15 +459,16 @@ def test_what_parts_lack_is_said_of_their_column_once():
     assert note.startswith("row 0, column 'ip': training did not have '172") and not others
 
 
-def test_each_wrong_field_is_a_problem_of_a_request():
+def test_wrong_fields_are_notes_of_a_request_and_mostly_wrong_ones_its_problem():
     objects = [{"a": i % 7 + 0.5, "b": "xy"[i % 2]} for i in range(60)]
     rows = TableRows(infer(pl.DataFrame({"at": [json.dumps(one) for one in objects], "y": range(60)})))
     given = [{"at": one, "y": 1} for one in objects]
     given[3]["at"] = {"a": "soon", "b": "x"}
     given[5]["at"] = {"a": "late", "b": "x"}
-    with pytest.raises(RequestError, match=r"row 3, column .at.: .*soon. is not a number") as caught:
-        rows.of_objects(given)
-    assert [(one.row, one.column) for one in caught.value.problems] == [(3, "at"), (5, "at")]
+    note = "row 5, column 'at': 'late' is not a number; it counts as missing (and 1 more)"
+    assert rows.of_objects(given).notes == (note,)
+    with pytest.raises(RequestError, match="60 of 60 values could not be read as a number") as caught:
+        rows.of_objects([{"at": {"a": "soon", "b": "x"}, "y": 1}] * 60)
     assert caught.value.status == 422
 
 

@@ -146,7 +146,7 @@ def test_numbers_in_lists_have_a_mean():
 def test_what_is_no_list_is_told():
     texts = [*WRITTEN["JSON"], "none of them"]
     with pytest.warns(
-        DataWarning, match=rf"'g' holds lists, but 'none of them' in row {N} .* count as missing"
+        DataWarning, match=rf"'g' holds lists, but 'none of them' in row {N} .* it counts as missing"
     ):
         schema = infer(pl.DataFrame({"g": texts}))
     encoder = TableEncoder(schema).fit(pl.DataFrame({"g": WRITTEN["JSON"]}))

@@ -32,7 +32,8 @@ _PLAIN = (
     r"(?:\+|(?P<minus>-))?(?:(?P<digits>[1-9]\d*|0)(?:\.(?P<fraction>\d*))?|\.(?P<fraction2>\d+))"
     r"(?:[eE](?:\+|(?P<down>-))?(?P<exponent>\d{1,3}))?"
 )
-_MISSING = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))})"
+_MISSING = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))}|[ -/:-~]*)"
+"""Matches texts for missing values, and others without a digit, which are no numbers."""
 
 
 def is_read(schema: ColumnSchema[Any]) -> bool:
@@ -65,7 +66,7 @@ def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]
             if is_date:
                 _date(b, name, kind.read_form if isinstance(kind, Calendar) else dates.DateForm())
             elif isinstance(kind, TimeOfDay):
-                _time(b, name, kind)
+                _time(b, name)
             else:
                 is_written = isinstance(kind, WrittenNumber)
                 powers = {word: power + _SHIFT for word, power in kind.powers.items()} if is_written else {}
@@ -155,10 +156,10 @@ def _decimal(b: OneThread) -> None:
 # --- times ------------------------------------------------------------------------------------------------------------
 
 
-def _time(b: OneThread, name: str, kind: TimeOfDay) -> None:
+def _time(b: OneThread, name: str) -> None:
     """Emit the seconds since midnight of a time of day, or of a number of seconds.
 
-    Other texts are missing if training had some, or can't be read.
+    Other texts are missing.
     """
     number, scratch = _places(b)
     program = Program(("hour", "minute", "half", *_NUMBERS)).add(CLOCK, _PLAIN, _MISSING)
@@ -176,11 +177,9 @@ def _time(b: OneThread, name: str, kind: TimeOfDay) -> None:
     low, high = TimeOfDay.limits
     with b.if_(b.logical_or(b.less(found, low), b.greater(found, high))):
         b.store(scratch, b.const(2))
-    if kind.gaps:
-        with b.if_(b.equal(b.load(scratch, INDEX), 2)):
-            b.store(number, b.const(np.nan, FLOAT64))
-            b.store(scratch, b.cast(is_foreign(b, scratch), INDEX))
-    b.store(scratch, b.minimum(b.load(scratch, INDEX), 1))
+    with b.if_(b.equal(b.load(scratch, INDEX), 2)):
+        b.store(number, b.const(np.nan, FLOAT64))
+        b.store(scratch, b.cast(is_foreign(b, scratch), INDEX))
 
 
 def _letter(b: OneThread, program: Program, group: str) -> Value:

@@ -2,7 +2,7 @@
 "use strict";
 
 /** The words and patterns that `lamina.table.written_numbers.page_words` gave; a function of a text and its column's form. */
-function numberReader({ signs, currencies, scales, scaleWords, patterns, several } = {}) {
+function numberReader({ signs, currencies, scales, scaleWords, patterns, several, after: meant } = {}) {
   const compiled = Object.fromEntries(Object.entries(patterns ?? {}).map(([name, [source, flags]]) =>
     [name, new RegExp(source, flags)]));
   const [moneys, powers] = [currencies, scaleWords].map(words => new Map(Object.entries(words ?? {})));
@@ -10,19 +10,21 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
 
   const isCredit = unit => /^cr\.*$/i.test(unit);
 
-  function suffixOf(text, isMoney) {
+  function suffixOf(text, sign) {
     if (!text) return [0, "", ""];
     if (currencyOf(text)) return [0, currencyOf(text), ""];
     const space = text.indexOf(" "), head = space < 0 ? text : text.slice(0, space);
     const tail = space < 0 ? "" : text.slice(space + 1).trim(), hasTail = space >= 0 && space + 1 < text.length;
-    let power = powers.get(head.toLowerCase().replace(/\.+$/, ""));
+    const plain = head.toLowerCase().replace(/\.+$/, "");
+    let power = powers.get(plain) ?? powers.get(`${sign} ${plain}`);
     if (isCredit(text)) return [0, "", text];
+    if (compiled.counted.test(text)) power ??= scales[text[0]];
     if (power === undefined && (!hasTail || currencyOf(tail)) && /^[kKMBmbTt]$/.test(head))
-      power = { ...scales, ...(isMoney || hasTail ? { m: 6, b: 9, T: 12, t: 12 } : {}) }[head];
+      power = { ...scales, ...(sign || hasTail ? { m: 6, b: 9, T: 12, t: 12 } : {}) }[head];
     if (power !== undefined) return [power, currencyOf(tail) ?? "", currencyOf(tail) ? "" : tail];
     if (scales[text[0]] && currencyOf(text.slice(1))) return [scales[text[0]], currencyOf(text.slice(1)), ""];
-    for (const sign of [head.toLowerCase(), text[0]])
-      if (moneys.has(sign) && text.length > sign.length) return [0, moneys.get(sign), text.slice(sign.length).trim()];
+    for (const start of [head.toLowerCase(), text[0]])
+      if (moneys.has(start) && text.length > start.length) return [0, moneys.get(start), text.slice(start.length).trim()];
     return [0, "", text];
   }
 
@@ -33,7 +35,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     if (fraction === undefined && minus === "+" && number.includes(" ")) return null;
     const isName = before.length === 2 && before === before.toUpperCase() && before !== before.toLowerCase();
     if (isName && /\d/.test(text[found.indices.groups.before[1]] ?? "")) return null;
-    const [power, currency, unit] = suffixOf(after.trim(), before !== ""), sign = before ? currencyOf(before) : "";
+    const sign = before ? currencyOf(before) : "", [power, currency, unit] = suffixOf(after.trim(), sign);
     const negatives = [minus, minus2, minus3].filter(one => one === "-").length;
     if (negatives > 1 || sign && currency && sign !== currency) return null;
     return { digits: fraction ?? number, negative: negatives > 0, exponent, currency: sign || currency, power, unit };
@@ -64,7 +66,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     for (const found of text.matchAll(compiled.dash)) {
       if (!found.index) continue;
       let low = atomOf(text.slice(0, found.index).trim()), high = atomOf(text.slice(found.index + found[0].length).trim());
-      if (!low || !high || low.negative || high.negative) continue;
+      if (!low || !high || found[0] === "-" && (low.negative || high.negative)) continue;
       if (!low.power && !low.unit) low = { ...low, power: high.power, unit: high.unit };
       if (!high.currency) high = { ...high, currency: low.currency };
       else if (!low.currency) low = { ...low, currency: high.currency };
@@ -81,14 +83,16 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     const angle = compiled.angle.exec(text);
     if (angle) {
       const [before = "", degrees, minutes, seconds, after = ""] = angle.slice(1), letter = (before || after).toUpperCase();
-      const total = Number(degrees) + Number(minutes ?? 0) / 60 + Number(seconds ?? 0) / 3600;
-      return letter || minutes ? `${withPoint(total)} °${letter}` : text;
+      const total = Math.abs(degrees) + Number(minutes ?? 0) / 60 + Number(seconds ?? 0) / 3600;
+      return letter || minutes ? `${withPoint(degrees.startsWith("-") ? -total : total)} °${letter}` : text;
     }
     const iso = compiled.iso.exec(text), clock = iso ?? compiled.clock.exec(text);
     const given = clock ? ["d", "h", "min", "s"].map((unit, i) => [clock[i + 1], unit]).filter(([number]) => number)
       : compiled.parts.test(text) && !text.replace(compiled.part, "") ? [...text.matchAll(compiled.part)].map(part => part.slice(1)) : [];
     if (given.length < (iso ? 1 : 2)) return text;
-    const units = given.map(([, unit]) => Object.hasOwn(several, unit.toLowerCase()) ? several[unit.toLowerCase()] : ["", 0, ""]);
+    const named = given.map(([, unit]) => unit.toLowerCase()), own = (words, word) => Object.hasOwn(words ?? {}, word);
+    const names = named.map((name, i) => own(meant, named[i - 1]) ? meant[named[i - 1]][name] ?? name : name);
+    const units = names.map(name => own(several, name) ? several[name] : ["", 0, ""]);
     const [base, last, name] = units.at(-1), sizeOf = i => base === "s" ? units[i][1] : given[i][0] * units[i][1];
     if (!base || units.some(([other], i) => other !== base || i && !(sizeOf(i) < units[i - 1][1]))) return text;
     return `${withPoint(given.reduce((sum, [number], i) => sum + number * (units[i][1] / last), 0))} ${name}`;

@@ -11,6 +11,7 @@ from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.duration import Duration
 from lamina.table.types.email import Email
+from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.lists import Lists
 from lamina.table.types.mixed import Mixed
@@ -43,9 +44,9 @@ from lamina.table.types.written_number import WrittenNumber
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
-    "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Identifier", "Interval", "Missing", "Mixed",
-    "Nominal", "Number", "Ordered", "Pixel", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted",
-    "WrittenNumber", "intervals_between", "ordered_by", "register",
+    "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Fields", "Identifier", "Interval", "Missing",
+    "Mixed", "Nominal", "Number", "Ordered", "Pixel", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay",
+    "Uncounted", "WrittenNumber", "intervals_between", "ordered_by", "register",
 ]  # fmt: skip
 
 # The last type is the first to try to recognize a column; columns of no other type are categories.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -16,7 +16,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table.columns import Column, value_name
-from lamina.table.messages import as_kind, row, shown
+from lamina.table.messages import as_kind, counted, row, shown
 from lamina.table.types.early import modern_column
 from lamina.table.values import MISSING
 
@@ -362,12 +362,16 @@ def _column_in_files() -> Any:
     return strict(ColumnSchema, **fields, arrays=Literal[None])
 
 
-def but_holds(column: Column, plural: str, odd: tuple[int, object]) -> str:
-    """The start of a message about a value of another type in a column of dates, numbers, …
+def but_holds(column: Column, what: str, odd: Collection[str], *, gaps: bool = False) -> str:
+    """The start of a message about values of another type in a column that holds dates, numbers, … (`what`).
 
-    `odd` has the value's row and the value.
+    `odd` has the values' names, and `gaps` says that they count as missing.
     """
-    return f"column {column.name!r} holds {plural}, but {shown(value_name(odd[1]))} in {row(odd[0])}"
+    found = column.first_where(lambda value: value_name(value) in odd)
+    assert found is not None
+    more = f" and {counted(len(odd) - 1, 'other value')}" if len(odd) > 1 else ""
+    said = f"column {column.name!r} {what}, but {shown(value_name(found[1]))} in {row(found[0])}{more}"
+    return said + ("; they count as missing" if more else "; it counts as missing") * gaps
 
 
 def else_categories(column: Column) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lamina.table.categories import numbers_in
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn
 from lamina.table.types.base import Candidate, ColumnSchema
@@ -48,7 +49,7 @@ class Boolean(Nominal):
     def fitted(self, name: str, column: Column) -> Column:
         if column.storage in ("boolean", "empty"):
             return column
-        values = column.converted(name, lambda text: _TRUTH.get(text.strip().lower()), self.wanted)
+        values = numbers_in(name, column, lambda text: _TRUTH.get(text.strip().lower()), self.wanted)
         return DistinctColumn(name, ["false", "true", None], np.nan_to_num(values, nan=2.0).astype(np.intp))
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.categories import Unknown, report_unknown
+from lamina.table.categories import note_unknown
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.dates import (
     EPOCHS,
@@ -31,7 +31,7 @@ from lamina.table.dates import (
     requested_form,
     unknown_zone,
 )
-from lamina.table.messages import counted, is_on_command_line, row, shown, warn
+from lamina.table.messages import is_on_command_line, row, shown, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
@@ -188,13 +188,11 @@ class Calendar(Composite):
         values = [value for value, _ in column.value_counts()]
         found = self.read_form.days(self.read_form.texts_of(values))
         days = dict(zip(map(names, values), found.tolist(), strict=True))
-        odd = sorted({value_name(values[i]) for i in np.flatnonzero(np.isnan(found)).tolist()})
-        others = [text for text in odd if not is_blank(text)]
+        odd = {value_name(values[i]): values[i] for i in np.flatnonzero(np.isnan(found)).tolist()}
         if not self.form:
-            days |= {text: day for text in others if (day := Date().parse(text)) is not None}
-            others = [text for text in others if np.isnan(days.get(text, np.nan))]
-        if others and not self.gaps:
-            report_unknown(Unknown(name, others, row(column.row_of(others[0])), self.wanted))
+            days |= {text: day for text in odd if (day := Date().parse(text)) is not None}
+        others = {text: odd[text] for text in odd if not is_blank(text) and np.isnan(days.get(text, np.nan))}
+        note_unknown(name, column, {} if self.gaps else others, self.wanted)
         return column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
@@ -451,10 +449,9 @@ class _Reading:
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     @property
-    def first_other(self) -> tuple[int, object] | None:
-        """The first row, and its value, with a text that is not a date; None if there is none."""
-        others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
-        return self._column.first_where(lambda value: value_name(value) in others) if others else None
+    def others(self) -> set[str]:
+        """The texts that are not dates."""
+        return {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
 
     def warn_of_others(self) -> None:
         """Warn about texts that are not dates, and about unknown time zones."""
@@ -463,11 +460,10 @@ class _Reading:
                 f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "
                 "tzdata has one); its times count as UTC"
             )
-        if (first := self.first_other) is not None:
-            rows = int(self._rows[self._is_other].sum())
-            more = f" and {counted(rows - 1, 'more row')}" if rows > 1 else ""
-            odd = but_holds(self._column, "dates", first)
-            warn(f"{odd}{more}, which counts as missing {else_categories(self._column)}")
+        if others := self.others:
+            warn(
+                f"{but_holds(self._column, 'holds dates', others, gaps=True)} {else_categories(self._column)}"
+            )
 
 
 def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
@@ -476,7 +472,10 @@ def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
     `found`: the values as they are read, if they were.
     """
     column = candidate.column
-    first = found.first_other if found else column.first_where(lambda value: not is_blank(value_name(value)))
+    others = found.others if found else None
+    first = column.first_where(
+        lambda value: not is_blank(value_name(value)) if others is None else value_name(value) in others
+    )
     what = f"the first is {shown(value_name(first[1]))} in {row(first[0])}" if first else "it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(

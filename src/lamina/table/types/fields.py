@@ -99,9 +99,9 @@ class Fields(Composite):
         found = kind.learn(column, candidate.named)
         if not any(part.used for part in found.parts):
             return Identifier().schema_of(column) if candidate.differs else None
-        odd = column.first_where(lambda value: not _is_absent(value) and not kind.is_such(value_name(value)))
-        if odd is not None:
-            warn(f"{but_holds(column, self.plural, odd)}; such values count as missing")
+        names = (value_name(value) for value, _ in candidate.counts)
+        if odd := {name for name in names if name.strip() not in MISSING and not kind.is_such(name)}:
+            warn(but_holds(column, f"holds {self.plural}", odd, gaps=True))
         return found
 
     def is_such(self, text: str) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.errors import DataError
-from lamina.table.categories import Unknown, report_unknown
+from lamina.table.categories import note_unknown, require_texts
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
-from lamina.table.messages import counted, listed, row, warn
-from lamina.table.types.base import Candidate, ColumnSchema, but_holds, else_categories
+from lamina.table.messages import listed, warn
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
@@ -34,6 +34,9 @@ _WORDS_A_NUMBER = 0.2
 _MOST_WORDS = 200
 _CODE = lazily(r"[\w.:/-]+")
 """An identifier, if it has digits; numbers in other forms have spaces, quotes, commas or other signs."""
+
+_SLIPS = 0.03
+"""Maximum share of rows with slips of typing among measurements, see `_are_measured`."""
 
 _OTHER_FORMS = 0.1
 """Maximum share of rows with numbers in other forms, which are rare words."""
@@ -87,7 +90,9 @@ class Mixed(Composite, Form):
             return None
         kind = _with_words(kind, words, sum(numbers.values()))
         if kind.rare and not kind.other:
-            _warn_of_slips(column, kind.rare.split("\n"))
+            names, rare = (value_name(value) for value, _ in candidate.counts), kind.rare.split("\n")
+            slips = {name for name in names if name.strip() in rare}
+            warn(f"{but_holds(column, 'holds numbers', slips, gaps=True)} {else_categories(column)}")
         return kind.learn(column, candidate.named)
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
@@ -105,10 +110,7 @@ class Mixed(Composite, Form):
         names = [part.name for part in schema.parts] or [column.name, f"{column.name}: words"]
         if column.storage in ("number", "boolean"):
             return [column, ArrayColumn(names[-1], np.full(len(column), None, object))][: 1 + self.words]
-        if column.storage in ("date", "time", "duration", "other"):
-            raise DataError(
-                f"column {column.name!r} has type {column.type_name}; in training, each value was {self.wanted}"
-            )
+        require_texts(column.name, column, self.wanted)
         values, positions = distinct_values(column)
         texts = ["" if value is None else value_name(value).strip() for value in values]
         read = [*map(self.number.read, texts)]
@@ -120,16 +122,10 @@ class Mixed(Composite, Form):
             for text, number in zip(texts, read, strict=True)
         ]
         if not self.words:
-            self._warn_of_words(column, sorted({word for word in words if word}))
+            others = {value_name(value): value for value, word in zip(values, words, strict=True) if word}
+            note_unknown(column.name, column, others, self.number.wanted)
             return [numbers]
         return [numbers, DistinctColumn(names[-1], words, positions)]
-
-    def _warn_of_words(self, column: Column, words: Sequence[str]) -> None:
-
-        if words:
-            first = column.first_where(lambda value: value_name(value).strip() == words[0])
-            assert first is not None
-            report_unknown(Unknown(column.name, words, row(first[0])))
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         return {
@@ -170,13 +166,24 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = {text: count for text, count in words.items() if any(map(str.isdigit, text))}
     codes = [count for text, count in with_digits.items() if _CODE.fullmatch(text)]
-    is_code = len(codes) > 1 + _RARE * len(numbers) or sum(codes) > max(1, _RARE * rows)
+    are_named = 2 * sum(text[0].isalpha() for text in with_digits) > len(with_digits)  # V57 beside 250
+    share = _SLIPS if _are_measured(numbers, form) and not are_named else _RARE
+    is_code = len(codes) > 1 + share * len(numbers) or sum(codes) > max(1, share * rows)
     are_many = sum(with_digits.values()) > max(1, _OTHER_FORMS * rows)
     if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
     enough = form is not None or len(numbers) > _FEWEST_NUMBERS
     most = min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
     return enough and len(words) - len(with_digits) <= most
+
+
+def _are_measured(numbers: Mapping[str, int], form: Form | None) -> bool:
+    """Whether numbers are measurements: they have a unit, fractions, or several lengths, and most rows differ."""
+    fractions = sum("." in text or "," in text for text in numbers)
+    lengths = Counter(map(len, numbers)).most_common(1)[0][1]
+    has_unit = form is not None and bool(form.measure or form.currency)
+    is_such = has_unit or 2 * fractions > len(numbers) or lengths < MOSTLY * len(numbers)
+    return is_such and 2 * len(numbers) > sum(numbers.values())
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
@@ -189,11 +196,3 @@ def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
     other = sum(rare.values()) >= least
     listed = sorted(rare, key=lambda text: (-rare[text], text))[:_MOST_WORDS]
     return replace(kind, words=other or len(rare) < len(words), other=other, rare="\n".join(listed))
-
-
-def _warn_of_slips(column: Column, slips: Sequence[str]) -> None:
-    first = column.first_where(lambda value: value_name(value).strip() in slips)
-    assert first is not None
-    more = f", and {counted(len(slips) - 1, 'text')} like it" if len(slips) > 1 else ""
-    odd = but_holds(column, "numbers", first)
-    warn(f"{odd}{more}; it counts as missing {else_categories(column)}")

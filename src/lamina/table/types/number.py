@@ -42,7 +42,7 @@ class Number(Quantity):
         if not candidate.is_text or not is_meant:
             return None
         numbers, wrong = column.parsed(number_in)
-        if wrong is not None:
+        if wrong:
             if choice == "numeric":
                 raise self.odd_error(column, wrong)
             return None

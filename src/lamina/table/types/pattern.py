@@ -94,7 +94,7 @@ class Pattern(Fields):
         if is_single and not is_measured and candidate.column.distinct() < _DIFFERENT * len(candidate.column):
             return None
         is_name = begins_with_letters and not (is_single and is_measured)
-        is_name = is_name or (len(found) > 1 and not all(map(_NAMED.search, found)))  # 86-1B, 77-27S
+        is_name = is_name or (len(found) > 1 and not _are_named(found))  # 86-1B, 77-27S
         differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
         if differs and (is_name or only_joined or any(map(_count, numbers))):
             return None  # INV-17-3; 978-3-16; 1/1, 2/1, …
@@ -122,6 +122,11 @@ def _telling(each: Sequence[Sequence[str]]) -> int | None:
     return next((place for place, texts in enumerate(places) if len(texts) == len(each)), None)
 
 
+def _are_named(found: Sequence[str]) -> bool:
+    """Whether words say what numbers are, but for numbers alone beside others: 1.9, 12.1 *, 2.3 H."""
+    return found != ["\0"] and all(words == "\0" or _NAMED.search(words) for words in found)
+
+
 def _words_of(rows_of: Counter[str]) -> list[str]:
     """The words around the numbers of most texts, from the most frequent ones; [] if they are too many, or names."""
     first = rows_of.most_common(1)[0][0] if rows_of else ""
@@ -132,7 +137,7 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
         found = [first]
     are_most = sum(rows_of[words] for words in found) >= MOSTLY * rows_of.total()
     is_read = not any(_JOINED.search(words) or _NEXT in words for words in found)
-    is_named = count > 1 or all(_NAMED.search(words) for words in found)
+    is_named = count > 1 or _are_named(found)
     is_told = _telling([words.split("\0") for words in found]) is not None
     return found if 1 <= count <= _MOST and are_most and is_read and is_named and is_told else []
 
@@ -140,7 +145,8 @@ def _words_of(rows_of: Counter[str]) -> list[str]:
 def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     """Whether numbers, by their places in the texts, have leading zeros, or each as many digits in all texts.
 
-    Between words or units, as many digits are no sign of a code, nor are two or less (the score 28:31).
+    Between words or units, as many digits are no sign of a code, nor are two or less (the score 28:31), nor leading
+    zeros of two digits with a colon (07:30-17:15).
 
     >>> _are_codes([("1201", "1313"), ("7", "2")]), _are_codes([("120", "95"), ("80", "60")])
     (True, False)
@@ -150,7 +156,7 @@ def _are_codes(numbers: Sequence[Sequence[str]], words: str = "") -> bool:
     (False, False)
     """
     for place, texts in enumerate(numbers):
-        if any(len(text) > 2 * min(place, 1) and re.match("0[0-9]", text) for text in texts):
+        if any(len(text) > 2 * (place > 0 or ":" in words) and re.match("0[0-9]", text) for text in texts):
             return True
     each = [text for texts in numbers for text in texts]
     year = _YEAR if len(numbers) > 1 else _RECENT

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.categories import note_unknown, numbers_in
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
 from lamina.table.messages import as_kind, format_number, row, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType, but_holds, else_categories
@@ -34,6 +35,7 @@ class Quantity(ColumnType):
         limits: the smallest and the largest valid number.
         embedded: whether the number has an embedding in the network.
         mixed_from: the minimum share of texts of this type in a column at which other texts may be typing errors.
+        gaps: whether training had texts of another type, which counted as missing; then others need no warning.
     """
 
     kind = "numeric"
@@ -47,6 +49,7 @@ class Quantity(ColumnType):
     limits: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     embedded: ClassVar[bool] = True
     mixed_from: ClassVar[float] = MOSTLY
+    gaps: ClassVar[bool] = False
 
     # --- values ------------------------------------------------------------------------------------------------------
 
@@ -75,21 +78,21 @@ class Quantity(ColumnType):
         return self.limits == (-np.inf, np.inf)
 
     def fitted(self, name: str, column: Column) -> Column:
-        """The column as numbers, under its name in training.
+        """The column as numbers, under its name in training; values of another type are missing, with a warning.
 
         Raises:
-            DataError: a value is not of this type; the message names the first affected row.
+            DataError: the column, or nearly all its values, are of another type.
         """
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
         if column.storage not in ("number", "boolean"):
-            return ArrayColumn(name, column.converted(name, self.parse, self.wanted))
+            return ArrayColumn(name, numbers_in(name, column, self.parse, "" if self.gaps else self.wanted))
         if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
-            first = int(np.argmax(beyond))
-            raise DataError(
-                f"column {name!r}: {value_name(column.numbers()[first])} in {row(first)} {self._no_such_number}, as in "
-                "training; correct it or make it missing"
+            numbers = column.numbers()
+            note_unknown(
+                name, column, {value_name(one): one for one in numbers[beyond].tolist()}, self.wanted
             )
+            return ArrayColumn(name, np.where(beyond, np.nan, numbers))
         return column
 
     @property
@@ -99,7 +102,7 @@ class Quantity(ColumnType):
     def refusal(self, value: Any) -> str:
         """The reason why a JSON value is invalid; empty if it is valid."""
         if isinstance(value, str) and self.example_texts:
-            return self._no_such_number if self.parse(value) is None else ""
+            return ""  # other texts count as missing, as in files
         if type(value) not in _JSON_NUMBERS:
             return "is not a number"
         try:
@@ -110,8 +113,7 @@ class Quantity(ColumnType):
     def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
         """JSON values, of one or several columns of this type, as numbers; None if a value is invalid."""
         if self.example_texts:
-            read = [self.parse(value) if isinstance(value, str) else None for value in values]
-            values = [given if number is None else number for given, number in zip(values, read, strict=True)]
+            values = [self.parse(value) if isinstance(value, str) else value for value in values]
         try:
             numbers = np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
         except OverflowError:
@@ -131,13 +133,12 @@ class Quantity(ColumnType):
         if not candidate.are_most(self.looks_like):
             return None
         values, unread = column.parsed(self.read)
-        if unread is not None:
+        if unread:
             if candidate.choice == "numeric":
                 raise self.odd_error(column, unread)
             if not candidate.looks_measured(self.looks_like):
                 return None
-            odd = but_holds(column, self.plural, unread)
-            warn(f"{odd}; such values count as missing {else_categories(column)}")
+            warn(f"{but_holds(column, f'holds {self.plural}', unread, gaps=True)} {else_categories(column)}")
             return self.with_gaps().learned(column, values, candidate.named)
         return self.learned(column, values, candidate.named)
 
@@ -145,13 +146,11 @@ class Quantity(ColumnType):
         """The type of a training column whose other texts count as missing."""
         return self
 
-    def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error for a training column with a value of another type.
-
-        `where` has the row and the value.
-        """
-        odd, remedy = but_holds(column, self.plural, where), as_kind(column.name, "categorical")
-        return DataError(f"{odd}; correct it or make it missing, or use {remedy}")
+    def odd_error(self, column: Column, unread: Collection[str]) -> DataError:
+        """The error for a training column that has these values of another type."""
+        odd = but_holds(column, f"was requested as {self.plural}", unread)
+        them, remedy = "it" if len(unread) == 1 else "them", as_kind(column.name, "categorical")
+        return DataError(f"{odd} can't be read; correct {them} or make {them} missing, or use {remedy}")
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type."""

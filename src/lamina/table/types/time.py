@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lamina.table.columns import ArrayColumn, Column
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import time_in
 
@@ -21,7 +20,7 @@ class TimeOfDay(Quantity):
     ('13:45:10', 60.0, 60.0, None)
     """
 
-    gaps: bool = False
+    gaps: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]
     tag = "time"
     reader = "time"
     storage = "time"
@@ -37,11 +36,6 @@ class TimeOfDay(Quantity):
 
     def with_gaps(self) -> TimeOfDay:
         return replace(self, gaps=True)
-
-    def fitted(self, name: str, column: Column) -> Column:
-        if self.gaps and column.storage in ("text", "mixed"):
-            return ArrayColumn(name, column.parsed(self.parse)[0])
-        return super().fitted(name, column)
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
         minutes, seconds = divmod(int(value), 60)  # fractions of a second are dropped

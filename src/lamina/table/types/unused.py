@@ -45,7 +45,8 @@ class Unused(ColumnType):
 
     def warning(self, names: Sequence[str]) -> str:
         """The warning about columns of this type."""
-        keep = f" ({as_kind(names[0], self.kept_as)} would keep it)" if self.kept_as else ""
+        kept = "it" if len(names) == 1 else "the first"
+        keep = f" ({as_kind(names[0], self.kept_as)} would keep {kept})" if self.kept_as else ""
         return f"left out {counted(len(names), 'column')} {self.adjective}: {listed(names)}{keep}"
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -136,7 +137,7 @@ class RowNumbers(Unused):
     tag = "row numbers"
     kind = "id"
     left_out = "left out: row numbers"
-    adjective = "that only counts the rows"
+    adjective = "of row numbers"
     kept_as = "numeric"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
