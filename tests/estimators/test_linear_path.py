@@ -6,16 +6,18 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
 from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
+from lamina.estimators import linear_path
 from lamina.estimators._initialize import build_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import outputs_of, own_outputs
-from lamina.estimators.linear_path import _inputs, _posterior, lines, optimism, with_linear_path
+from lamina.estimators.linear_path import _best, _inputs, _posterior, lines, optimism, with_linear_path
 from lamina.estimators.network import Ensemble, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
@@ -66,6 +68,43 @@ def test_networks_stay_as_they_are_where_a_line_says_nothing():
     model, alone = (MLPClassifier(**given, linear_path=path).fit(X, y) for path in (None, False))
     assert not has_path(model)
     np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+
+
+def test_linear_models_far_behind_the_networks_are_not_fitted_to_the_end(monkeypatch):
+    rows, values = load_digits(return_X_y=True)
+    fitted = []
+
+    def noted(*given, **named):
+        for found in lines(*given, **named):
+            fitted.append(found)
+            yield found
+
+    monkeypatch.setattr(linear_path, "lines", noted)
+    model = MLPClassifier(preset="fast", random_state=0)
+    predicted = model.fit(rows, values).predict_proba(rows)
+    few, _ = len(fitted), fitted.clear()
+    monkeypatch.setattr(linear_path, "_FAR", np.inf)
+    to_the_end = model.fit(rows, values).predict_proba(rows)
+    assert few < len(fitted)
+    assert not has_path(model)
+    np.testing.assert_array_equal(predicted, to_the_end)
+
+
+@pytest.mark.parametrize("columns", [3, 40])
+def test_the_loss_below_which_no_penalty_comes_is_foreseen(columns):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(900, columns)).astype(np.float32)
+    values = (rows @ rng.normal(size=(columns, 3)) + rng.gumbel(size=(900, 3))).argmax(axis=1)
+    classes = Classes.of(values)
+    data = Data(rows / 5, None, classes.encode(values))
+    parts = [data.some(slice(600))], [data.some(slice(600, None))]
+    best, said, foreseen = _best(classes, *parts, (), lambda *_: False)
+    reached = log_loss(values[600:], classes.probabilities(said))
+    highest = max(limit for limit, _ in foreseen)
+    assert 0.7 * reached < highest < 1.01 * reached
+    assert _best(classes, *parts, (), lambda limit, _: limit >= highest) is None
+    again, *_ = _best(classes, *parts, (), lambda limit, _: limit > highest)
+    np.testing.assert_array_equal(again, best)
 
 
 @pytest.mark.few(1)
@@ -150,15 +189,18 @@ def test_lines_are_those_of_scikit_learn():
         np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
 
 
-def test_logistic_regressions_converge_where_classes_are_clear():
+@pytest.mark.parametrize(
+    "columns, lowest", [(5, -2.5), (40, -0.5)]
+)  # with 40, steps are float32, at most 100
+def test_logistic_regressions_converge_where_classes_are_clear(columns, lowest):
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(300, 5))
-    outputs = 6 * rows @ rng.normal(size=(5, 3))
+    rows = rng.normal(size=(300, columns))
+    outputs = 6 * rows @ rng.normal(size=(columns, 3))
     values = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
     classes, standard = Classes.of(values), (rows - rows.mean(0)) / rows.std(0)
     data = Data(rows.astype(np.float32), None, classes.encode(values))
     for (line,), penalty in zip(
-        lines(classes, [data], [rows]), 10.0 ** np.arange(4, -2.5, -0.5), strict=True
+        lines(classes, [data], [rows]), 10.0 ** np.arange(4, lowest, -0.5), strict=False
     ):
         found = np.append(rows, np.ones((300, 1)), axis=1) @ line
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard, values)

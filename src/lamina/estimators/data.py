@@ -60,12 +60,14 @@ class Data:
     def once(self, what: Hashable, others: Parts, compute: Callable[[], T]) -> T:
         """The result of `compute()`, kept for further calls, e.g. by a search's other trials.
 
-        `what` and these data determine the result, together with `others`, which are kept, too.
+        `what` and these data determine the result, together with `others`, which are kept, too. None is not kept.
         """
         known: dict[Hashable, Any] = vars(self).setdefault("_known", {})
         key = what, *map(id, others)
         if key not in known:
-            known[key] = others, compute()
+            if (found := compute()) is None:
+                return found
+            known[key] = others, found
         return known[key][1]
 
     def __getstate__(self) -> dict[str, Any]:

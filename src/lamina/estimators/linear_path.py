@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, starmap
 
 import numpy as np
 
@@ -41,6 +42,8 @@ _STEPS_BY_CURVATURE = 16  # maximum steps with this inverse, exact at the soluti
 _SHORT_STEP = 0.001  # a step that changes the outputs by less (root mean square) is the last
 _WEIGHTS = np.linspace(0, 1, 21)
 _LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
+# A linear model is hopeless that stays this far above the networks' loss, and whose least weight is this unlikely.
+_FAR, _UNLIKELY = 1.5, 0.2
 _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
@@ -64,8 +67,8 @@ def with_linear_path(
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network, None
-    most = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))
-    seen = [_some(part, most) for part in train]
+    rows = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))
+    seen = [_some(part, rows) for part in train]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
         return network, None
@@ -74,12 +77,23 @@ def with_linear_path(
     if not np.isfinite(own).all():
         return network, None
     gain = np.mean([loss(one) for one in others]) - loss(own)
-    best, linear = train[0].once(
-        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
-    )
-    losses = np.array([loss((1 - weight) * own + weight * linear) for weight in _WEIGHTS])
-    losses += (1 - _WEIGHTS) * optimism - (1 - _WEIGHTS) ** 2 * gain
-    weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
+
+    def mixed(linear: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        losses = np.array([loss((1 - weight) * own + weight * linear) for weight in weights])
+        return losses + (1 - weights) * optimism - (1 - weights) ** 2 * gain
+
+    is_long = isinstance(target, Classes) and size > _MOST_BY_CURVATURE
+
+    def is_hopeless(lowest: float, linear: np.ndarray) -> bool:
+        losses = mixed(linear, np.array([0, _LEAST_WEIGHT]))
+        return is_long and lowest > _FAR * losses[0] and _posterior(target, losses, len(own))[-1] < _UNLIKELY
+
+    path = partial(_best, target, seen, judged, codes, is_hopeless)
+    found = train[0].once("linear models", [*train[1:], *held_out], path)
+    if found is None or any(starmap(is_hopeless, found[2])):
+        return network, None
+    best, linear, _ = found
+    weight = float(_WEIGHTS @ _posterior(target, mixed(linear, _WEIGHTS), len(own)))
     if weight < _LEAST_WEIGHT:
         return network, None
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
@@ -89,22 +103,34 @@ def with_linear_path(
 
 
 def _best(
-    target: AnyTarget, seen: Parts, judged: Parts, loss: Callable[..., float], cardinalities: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
+    target: AnyTarget,
+    seen: Parts,
+    judged: Parts,
+    cardinalities: Sequence[int],
+    is_hopeless: Callable[[float, np.ndarray], bool],
+) -> tuple[np.ndarray, np.ndarray, list[tuple[float, np.ndarray]]] | None:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
-    Penalties decrease until the loss rises.
+    Penalties decrease until the loss rises. Each gain is usually a smaller share of the gain before, so that a
+    geometric series of gains ends at a loss below which no smaller penalty comes. These losses are returned, too, with
+    the outputs. None: at one of them, `is_hopeless` is true.
     """
-    fits = lines(target, seen, cardinalities=cardinalities)
-    inputs = [_inputs(part, cardinalities) for part in judged]
-    best = next(fits)
-    lowest = loss(said := _said(best, inputs))
-    for of_members in fits:
+    loss, inputs = _loss_of(target, judged), [_inputs(part, cardinalities) for part in judged]
+    best = said = np.zeros(0)
+    lowest = gained = np.inf
+    foreseen: list[tuple[float, np.ndarray]] = []
+    for of_members in lines(target, seen, cardinalities=cardinalities):
         outputs = _said(of_members, inputs)
-        if not (found := loss(outputs)) < lowest:
+        gain = lowest - (found := loss(outputs))
+        if not gain > 0:
             break
         best, said, lowest = of_members, outputs, found
-    return best, said
+        if gain < gained < np.inf:
+            foreseen.append((lowest - gain**2 / (gained - gain), said))
+            if is_hopeless(*foreseen[-1]):
+                return None
+        gained = gain
+    return (best, said, foreseen) if np.isfinite(lowest) else None
 
 
 def losses_of_parts(
@@ -246,10 +272,15 @@ def lines(
     each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
     rows = max(len(x) for x, *_ in each)
     width = max(x.shape[1] for x, *_ in each)
-    x_of, wanted_of, weights_of = (
-        np.zeros((len(each), rows, *shape)) for shape in ((width,), (target.outputs,), ())
+    # A logistic regression without a Hessian takes many short steps, which correct each other's rounding.
+    is_large = (
+        isinstance(target, Classes) and not target.multilabel and width * target.outputs > _MOST_BY_CURVATURE
     )
-    sizes = np.zeros((len(each), width, 1))
+    kind = np.float32 if is_large else np.float64
+    x_of, wanted_of, weights_of = (
+        np.zeros((len(each), rows, *shape), kind) for shape in ((width,), (target.outputs,), ())
+    )
+    sizes = np.zeros((len(each), width, 1), kind)
     # A row of weight 0 and a component of size 0 add nothing.
     for k, (x, wanted, weights, size, *_) in enumerate(each):
         for whole, part in zip((x_of, wanted_of, weights_of), (x[:, :-1], wanted, weights), strict=True):
@@ -308,8 +339,10 @@ def _solutions(
 
     The columns of `x` (members, rows, columns) are orthogonal, with these sums of squares; the last column is constant.
     """
-    weighted = np.ascontiguousarray(x.swapaxes(1, 2)) * weights[:, None]
-    found = np.zeros((*sizes.shape[:2], wanted.shape[2]))
+    # Rows come last: products with a short last axis are slow, and so are sums over one.
+    across, to_reach = (np.ascontiguousarray(each.swapaxes(1, 2)) for each in (x, wanted))
+    weighted = across * weights[:, None]
+    found = np.zeros((*sizes.shape[:2], wanted.shape[2]), x.dtype)
     bound, steps, meaning = 1.0, 1, np.copy
     if isinstance(target, Classes):
         bound, steps, meaning = 0.25 if target.multilabel else 0.5, _STEPS, _probabilities_of(target)
@@ -321,11 +354,12 @@ def _solutions(
         held[:, -1] = 0
 
         def slopes_at(at: np.ndarray, held: np.ndarray = held) -> np.ndarray:
-            return matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
+            reached = meaning(matmul(at.swapaxes(1, 2), across))
+            return matmul(weighted, (to_reach - reached).swapaxes(1, 2)) - held * at
 
         begin, is_short = found, False
         if by_curvature:
-            inverse = _inverses(x, weighted, meaning(matmul(x, begin)), held)
+            inverse = _inverses(across, weighted, meaning(matmul(begin.swapaxes(1, 2), across)), held)
             found, is_short = _descended(begin, slopes_at, inverse, sizes, _STEPS_BY_CURVATURE)
         if not is_short:
             found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, steps)
@@ -343,7 +377,7 @@ def _descended(
 
     `by` is the inverse Hessian (members, coefficients, coefficients), or its diagonal's bound (members, columns, 1).
     """
-    at, before, found, speed = begin, begin, begin, np.zeros((len(sizes), 1, 1))
+    at, before, found, speed = begin, begin, begin, np.zeros((len(sizes), 1, 1), begin.dtype)
     for _ in range(most):
         slopes = slopes_at(at)
         is_bound = by.shape[2] == 1
@@ -358,33 +392,31 @@ def _descended(
 
 
 def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
-    """`target.probabilities` of outputs (members, rows, outputs) in NumPy, which needs no compiling."""
+    """`target.probabilities` of outputs (members, outputs, rows) in NumPy, which needs no compiling."""
     if target.multilabel:
         return lambda outputs: np.exp(target.log_probabilities(outputs))
 
     def probabilities(outputs: np.ndarray) -> np.ndarray:
-        of_class = np.ascontiguousarray(outputs.transpose(2, 0, 1))  # sums over a short last axis are slow
-        of_class -= of_class.max(axis=0)
-        np.exp(of_class, out=of_class)
-        of_class /= of_class.sum(axis=0)
-        return of_class.transpose(1, 2, 0)
+        found = outputs - outputs.max(axis=1, keepdims=True)
+        np.exp(found, out=found)
+        found /= found.sum(axis=1, keepdims=True)
+        return found
 
     return probabilities
 
 
-def _inverses(x: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """The inverse Hessian of each member's penalized log-loss, for probabilities `p` (members, rows, classes).
+def _inverses(across: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The inverse Hessian of each member's penalized log-loss, for probabilities `p` (members, classes, rows).
 
     The sum of the constants over the classes changes nothing, and gets a tiny penalty.
     """
-    (members, rows, columns), classes = x.shape, p.shape[2]
-    p = np.ascontiguousarray(p.swapaxes(1, 2))  # rows last: products with a short last axis are slow
-    both = (np.ascontiguousarray(x.swapaxes(1, 2))[:, :, None] * p[:, None]).reshape(members, -1, rows)
+    (members, columns, rows), classes = across.shape, p.shape[1]
+    both = (across[:, :, None] * p[:, None]).reshape(members, -1, rows)
     with_weights = (weighted[:, :, None] * p[:, None]).reshape(members, -1, rows)
     with one_thread:
         found = -(with_weights @ both.swapaxes(1, 2)).reshape(members, columns, classes, columns, classes)
         for j in range(classes):
-            found[:, :, j, :, j] += (weighted * p[:, None, j]) @ x
+            found[:, :, j, :, j] += (weighted * p[:, None, j]) @ across.swapaxes(1, 2)
         found = found.reshape(members, columns * classes, -1)
         found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=1)
         return np.linalg.inv(found)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.blas import matmul
 from lamina.support.extras import require
 
 GRAM_SEED, PRIME = np.uint32(2166136261), np.uint32(16777619)
@@ -356,18 +357,10 @@ def _right_singular_vectors(matrix: Any, count: int) -> np.ndarray:
     for _ in range(_STEPS):
         basis = _orthonormal(matrix.T @ (matrix @ basis))
     image = matrix @ basis
-    _, axes = np.linalg.eigh(_products(image))
-    vectors = np.einsum("ij,jk->ik", basis, axes[:, ::-1][:, :count])
+    _, axes = np.linalg.eigh(matmul(image.T, image))
+    vectors = matmul(basis, axes[:, ::-1][:, :count])
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return vectors * np.where(largest < 0, -1, 1)
-
-
-def _products(vectors: np.ndarray) -> np.ndarray:
-    """The inner products of all pairs of columns.
-
-    They are computed without BLAS, whose results may depend on the number of threads.
-    """
-    return np.einsum("ij,ik->jk", vectors, vectors)
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
@@ -375,6 +368,6 @@ def _orthonormal(vectors: np.ndarray) -> np.ndarray:
 
     Directions that consist of rounding errors are left out.
     """
-    sizes, axes = np.linalg.eigh(_products(vectors))
+    sizes, axes = np.linalg.eigh(matmul(vectors.T, vectors))
     kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
-    return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))
+    return matmul(vectors, axes[:, kept] / np.sqrt(sizes[kept]))

@@ -197,6 +197,7 @@ class Written(NamedTuple):
     bare: bool = True
 
 
+@lru_cache(1 << 14)  # a column's texts are read for its form, its statistics and its values
 def _written(text: str) -> Written | None:
     """The number or range that a text represents in some format; None for other texts."""
     if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
