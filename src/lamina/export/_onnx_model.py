@@ -60,7 +60,7 @@ _SINGLE = nd.relu, nd.selu, nd.elu, nd.tanh, nd.sigmoid
 
 
 _LEAST = 1e-15
-"""The least learned factor of an activation by which float32 numbers can be divided without overflow."""
+"""The least learned factor of an activation: dividing a float32 number by it does not overflow."""
 
 
 def _in_lockstep(network: Networks) -> Any:

@@ -170,7 +170,7 @@ def judged_together(
     judge: Callable[[str, Targets | None], _SchemaT],
     names: Iterable[str],
 ) -> tuple[Target | None, list[_SchemaT], Targets | None]:
-    """A table's target, the schemas of its columns, and the target of each row, by which codes are judged.
+    """A table's target, the schemas of its columns, and the target of each row, which judges codes.
 
     Args:
         understood: infers the target, with a function that returns it for each row, if there is one.

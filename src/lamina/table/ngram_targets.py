@@ -68,7 +68,7 @@ def codes_tell(column: Column, targets: np.ndarray, folds: np.ndarray | None = N
         column: the codes.
         targets: the target of each row, see `standardized`.
         folds: the fold of each row, below `FOLDS`; None: random.
-        rows: the number of rows of the table, of which these may be a sample; 0: these are all.
+        rows: the number of rows of the table, if these are a sample; 0: these are all.
     """
     values, positions = distinct_values(column)
     some = np.array([value is not None for value in values])[positions].nonzero()[0]

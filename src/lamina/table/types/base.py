@@ -382,7 +382,7 @@ def else_categories(column: Column) -> str:
 Targets = Callable[[], tuple[np.ndarray, np.ndarray | None, int]]
 """A function that returns the target of each row, and its fold, or None; see `lamina.table.ngram_targets`.
 
-The third result is the number of rows of the table, of which these may be a sample.
+The third result is the number of rows of the table, which these may be a sample from.
 """
 
 
