@@ -452,6 +452,15 @@ def test_suggestions_are_those_of_searches_that_go_on():
     }  # fmt: skip
 
 
+def test_random_trials_around_realmlp_are_compared_with_it_and_with_those_of_earlier_rounds():
+    """Trial 3 is `realmlp`; a round has the last two of its trials around it."""
+    one = Plan(MLPRegressor(trials=1), 0, rows=1000, members=10)
+    compared = [one.compared(one.configuration(number)) for number in range(29)]
+    assert compared[:11] == [[]] * 11 and compared[11:13] == [[3]] * 2
+    assert compared[19:21] == compared[27:29] == [[3, 11, 12]] * 2
+    assert not any(compared[13:19] + compared[21:27])
+
+
 @pytest.mark.slow
 def test_of_very_many_rows_some_validate(monkeypatch):
     monkeypatch.setattr(training, "_MOST_HELD_OUT", 30)
