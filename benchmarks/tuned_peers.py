@@ -53,24 +53,6 @@ def _realmlp(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
     return sum(predicted for predicted, _ in found) / len(found), found[0][1]
 
 
-def _tuned(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
-    from pytabkit import RealMLP_HPO_Classifier, RealMLP_HPO_Regressor
-
-    options: dict[str, Any] = {
-        "hpo_space_name": "tabarena",
-        "n_hyperopt_steps": 200,  # as many as the time allows
-        "use_caruana_ensembling": True,
-        "time_limit_s": seconds,
-        "random_state": seed,
-        "n_threads": 1,
-        "device": "cpu",
-    }
-    if one.is_classification:
-        calibrated = {"val_metric_name": "cross_entropy", "calibration_method": "ts-mix"}
-        return _predicted(RealMLP_HPO_Classifier(**calibrated, **options).fit(one.X, one.y), one)
-    return _predicted(RealMLP_HPO_Regressor(**options).fit(one.X, one.y), one)
-
-
 def _predicted(model: Any, one: Any) -> tuple[Any, Any]:
     if one.is_classification:
         return model.predict_proba(one.X_test), model.classes_
@@ -109,7 +91,6 @@ _CONTESTANTS = {
     "autogluon": _autogluon,
     "good": _good,
     "realmlp": _realmlp,
-    "tuned": _tuned,
 }
 
 
