@@ -426,10 +426,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             score = shown_score(self._chosen_scoring())
             observers += [progress(settings.epochs, *score), Waiting(sys.stdout)]
         observers.append(learner)
-        if settings.n_iter_no_change == "cycle":
-            is_loss = shown_score(self._chosen_scoring())[0] == "loss"
-            ends = CYCLES_END.get(settings.learning_rate, ())
-            observers.append(CycleStopping(ends, _LEAST_CYCLE_GAIN if is_loss else 0.0))
+        observers += self._cycle_stopping(settings)
         with self._on_device(rows * settings.epochs) as network:
             training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
@@ -456,6 +453,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _cycle_stopping(self, settings: Settings) -> list[Observer]:
+        """The observer that stops a training by `n_iter_no_change="cycle"`; [] for another value."""
+        if settings.n_iter_no_change != "cycle":
+            return []
+        is_loss = shown_score(self._chosen_scoring())[0] == "loss"
+        ends = CYCLES_END.get(settings.learning_rate, ())
+        return [CycleStopping(ends, _LEAST_CYCLE_GAIN if is_loss else 0.0)]
 
     def _calibrated_outputs(
         self, train: Parts | Batches, held_out: Parts, settings: Settings, past: Sequence[Epoch]

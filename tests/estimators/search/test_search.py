@@ -99,6 +99,19 @@ def test_the_first_trial_of_a_small_table_has_the_steps_of_a_large_one():
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
+def test_realmlp_stops_in_a_search_where_a_cycle_of_the_rate_brought_nothing():
+    """As it does alone, after 7/15 of the epochs."""
+
+    def epochs(y, **settings):
+        (trial,) = (
+            one for one in regressor(5, **settings).fit(X, y).trials_ if "realmlp" in one["settings"].values()
+        )
+        return trial["epochs"]
+
+    noise = np.random.default_rng(0).normal(size=200)
+    assert [epochs(noise), epochs(Y), epochs(noise, n_iter_no_change=np.inf)] == [14, 28, 28]
+
+
 @pytest.mark.slow
 def test_without_a_search_there_are_no_trials():
     model = regressor(2).fit(X, Y)
@@ -439,6 +452,15 @@ def test_suggestions_are_those_of_searches_that_go_on():
     }  # fmt: skip
 
 
+def test_random_trials_around_realmlp_are_compared_with_it_and_with_those_of_earlier_rounds():
+    """Trial 3 is `realmlp`; a round has the last two of its trials around it."""
+    one = Plan(MLPRegressor(trials=1), 0, rows=1000, members=10)
+    compared = [one.compared(one.configuration(number)) for number in range(29)]
+    assert compared[:11] == [[]] * 11 and compared[11:13] == [[3]] * 2
+    assert compared[19:21] == compared[27:29] == [[3, 11, 12]] * 2
+    assert not any(compared[13:19] + compared[21:27])
+
+
 @pytest.mark.slow
 def test_of_very_many_rows_some_validate(monkeypatch):
     monkeypatch.setattr(training, "_MOST_HELD_OUT", 30)
@@ -543,7 +565,7 @@ class Outputs(SearchObserver):
 
 def test_all_trials_that_are_default_have_equal_shares_and_realmlp_one_if_it_helps():
     helped = set()
-    for target in (Y, np.random.default_rng(0).normal(size=len(X))):
+    for target in (Y, np.random.default_rng(3).normal(size=len(X))):
         kept = Outputs()
         model = regressor(5, members=5, callbacks=[kept]).fit(X, target)
         helps = kept.loss([1, 2, 3, 4]) < kept.loss([1, 2, 4])

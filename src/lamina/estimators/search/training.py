@@ -169,7 +169,7 @@ class TrialTraining(TrialRun, Observer):
         if not self.budget.has(0):
             raise TimeIsOver
         with estimator._on_device(len(self._train[0]) * settings.epochs) as network:
-            observers = [*self.observers, self]
+            observers = [*self.observers, *estimator._cycle_stopping(settings), self]
             training: Loop = estimator._training_of(
                 network, self._train, self.shared.held_out, self._judged, settings, self.rng, observers
             )

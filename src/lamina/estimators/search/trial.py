@@ -303,8 +303,8 @@ class Budget:
 # in parallel, and a search gives the same bits for any number of parallel trials.
 
 
-_FEWEST_TO_COMPARE = 3
-"""Minimum number of other trials to compare with before ending one."""
+_TELLS_FROM = 3 / 15
+"""The share of the epochs from which a trial may end early: scores after a shorter first cycle tell little."""
 
 
 @dataclass(frozen=True)
@@ -320,26 +320,26 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
     Args:
         number: the trial's number.
-        openings: the number of fixed trials before the random trials; fixed trials belong to the first round.
-        first: the number of random trials in the first round.
+        openings: the number of fixed trials before the random trials; fixed trials are the first round.
+        first: the number of random trials in the second round.
 
-    >>> [round_begins(number, 3, 8) for number in (0, 10, 11, 26, 27, 58, 59)]
-    [0, 0, 11, 11, 27, 27, 59]
+    >>> [round_begins(number, 3, 8) for number in (0, 2, 3, 10, 11, 26, 27)]
+    [0, 0, 3, 3, 11, 11, 27]
     """
-    begin, end, size = 0, openings + first, first
+    begin, end, size = 0, openings, first
     while number >= end:
-        size *= 2
-        begin, end = end, end + size
+        begin, end, size = end, end + size, 2 * size
     return begin
 
 
 def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
     """Whether `score` is below the median of the other trials' best scores in this fraction of their epochs.
 
-    The result is false if too few of the other trials have completed this fraction, or if it is the whole training.
+    The result is false if none of the other trials has completed this fraction, or if it is hardly any or the whole of
+    the training.
 
-    >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])] * 3
-    >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.5, 0.15, others[:2])
+    >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])]
+    >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.1, 0.05, others)
     (True, False, False)
     """
     reached = [
@@ -347,4 +347,4 @@ def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
         for one in others
         if len(one.scores) >= share * one.epochs
     ]
-    return len(reached) >= _FEWEST_TO_COMPARE and share < 1 and score < float(np.median(reached))
+    return bool(reached) and _TELLS_FROM <= share < 1 and score < float(np.median(reached))
