@@ -204,7 +204,8 @@ class Changing(Rows):
 def test_a_table_that_changes_between_the_passes():
     renamed = CLASSES.with_columns(word=pl.lit("new"))
     with pytest.warns(
-        DataWarning, match="'word' has 1 value that training did not have; it counts as missing"
+        DataWarning,
+        match="'word' has 1 value, in 3,000 rows, that training did not have; it counts as missing",
     ):
         MLPClassifier(**QUICK).fit(Changing(CLASSES, renamed), "class")
     maybe = CLASSES.with_columns(pl.lit("maybe").alias("class"))

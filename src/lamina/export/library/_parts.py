@@ -155,7 +155,7 @@ def _ordered(cell: Cell, kind: Ordered) -> None:
 def _words(cell: Cell, kind: Mixed) -> None:
     """Emit the number of a text, or the code of a word; a word with digits that training did not have can't be read."""
     b, (number, *words), name = cell.b, cell.schema.parts, f"{cell.name}_number"
-    emit_number_reader(b.module, name, ColumnSchema(cell.schema.name, kind.number))
+    emit_number_reader(b.module, name, ColumnSchema(cell.schema.name, kind.number), words_are_missing=False)
     own = cell.numbers if number.used else b.offset(free_memory(b, cell.scratch), _COPY, FLOAT64)
     b.call(name, cell.text, own, cell.scratch)
     with b.if_(b.greater(b.load(cell.scratch, INDEX), 0)):

@@ -32,7 +32,8 @@ _PLAIN = (
     r"(?:\+|(?P<minus>-))?(?:(?P<digits>[1-9]\d*|0)(?:\.(?P<fraction>\d*))?|\.(?P<fraction2>\d+))"
     r"(?:[eE](?:\+|(?P<down>-))?(?P<exponent>\d{1,3}))?"
 )
-_MISSING = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))}|[ -/:-~]*)"
+_MISSING = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))})"
+_WITHOUT_DIGITS = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))}|[ -/:-~]*)"
 """Matches texts for missing values, and others without a digit, which are no numbers."""
 
 
@@ -47,10 +48,13 @@ def is_read(schema: ColumnSchema[Any]) -> bool:
     return isinstance(kind, Calendar | Date | TimeOfDay) and schema.storage in ("text", "other")
 
 
-def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]) -> None:
+def emit_number_reader(
+    module: Module[Any], name: str, schema: ColumnSchema[Any], words_are_missing: bool = True
+) -> None:
     """Emit the function ``void NAME(ptr text, ptr number, ptr scratch)`` for a column for which `is_read` is true.
 
-    The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0.
+    The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0. With
+    `words_are_missing` texts without digits count as missing numbers.
     """
     emit_patterns(module)
     _emit_decimal(module)
@@ -71,7 +75,8 @@ def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]
                 is_written = isinstance(kind, WrittenNumber)
                 powers = {word: power + _SHIFT for word, power in kind.powers.items()} if is_written else {}
                 usual = [kind.usual_with(())] if is_written else []
-                _number(b, Program(_NUMBERS, {"power": powers}).add(*usual, _PLAIN, _MISSING), name)
+                missing = _WITHOUT_DIGITS if words_are_missing else _MISSING
+                _number(b, Program(_NUMBERS, {"power": powers}).add(*usual, _PLAIN, missing), name)
 
 
 def _places(b: OneThread) -> tuple[Pointer, Pointer]:

@@ -84,6 +84,7 @@ class Pixel(Quantity):
     tag = "pixel"
     wanted = "a whole number from 0 (paper) to 255 (ink)"
     limits = (0.0, 255.0)
+    may_be_missing = False
     side: ClassVar[int] = 28
     row_form = PictureForm
 

@@ -36,6 +36,7 @@ class Quantity(ColumnType):
         embedded: whether the number has an embedding in the network.
         mixed_from: the minimum share of texts of this type in a column at which other texts may be typing errors.
         gaps: whether training had texts of another type, which counted as missing; then others need no warning.
+        may_be_missing: whether a number outside the limits counts as missing; else it is an error.
     """
 
     kind = "numeric"
@@ -50,6 +51,7 @@ class Quantity(ColumnType):
     embedded: ClassVar[bool] = True
     mixed_from: ClassVar[float] = MOSTLY
     gaps: ClassVar[bool] = False
+    may_be_missing: ClassVar[bool] = True
 
     # --- values ------------------------------------------------------------------------------------------------------
 
@@ -89,6 +91,10 @@ class Quantity(ColumnType):
             return ArrayColumn(name, numbers_in(name, column, self.parse, "" if self.gaps else self.wanted))
         if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
             numbers = column.numbers()
+            if not self.may_be_missing:
+                first = int(np.argmax(beyond))
+                said = f"{value_name(numbers[first])} in {row(first)} {self._no_such_number}"
+                raise DataError(f"column {name!r}: {said}, as in training; correct it")
             note_unknown(
                 name, column, {value_name(one): one for one in numbers[beyond].tolist()}, self.wanted
             )
