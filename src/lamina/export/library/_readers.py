@@ -53,8 +53,8 @@ def emit_number_reader(
 ) -> None:
     """Emit the function ``void NAME(ptr text, ptr number, ptr scratch)`` for a column for which `is_read` is true.
 
-    The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0. With
-    `words_are_missing` texts without digits count as missing numbers.
+    The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0.
+    With `words_are_missing` texts without digits count as missing numbers.
     """
     emit_patterns(module)
     _emit_decimal(module)
