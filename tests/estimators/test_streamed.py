@@ -1,5 +1,7 @@
 """Estimators on tables that are streamed: every row once an epoch, in an order of its own, to the same bits."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pyarrow.dataset
@@ -217,6 +219,22 @@ def test_a_table_that_changes_between_the_passes():
     for other in (CLASSES[:-1], pl.concat([CLASSES, CLASSES])):
         with pytest.raises(DataError, match=r"changed while it was read: 3,000 rows in the first pass"):
             MLPClassifier(**QUICK).fit(Changing(CLASSES, other), "class")
+
+
+def test_blocks_without_a_readable_value_are_learned_and_predicted_as_in_memory(monkeypatch):
+    """The last 100 of 3,000 rows are unreadable, which is told once, with a row of the table."""
+    monkeypatch.setattr(sources, "BLOCK_ROWS", 50)
+    pairs = [f"{i % 70}, {i % 13}" if i < 2900 else f"n/a? {i % 3}" for i in range(N)]
+    table = NUMBERS[["a", "value"]].with_columns(pair=pl.Series(pairs))
+    told = "column 'pair' holds several numbers each, but 'n/a\\? .' in row 29\\d\\d .* and 2 other values"
+    with pytest.warns(DataWarning) as warned:
+        model = MLPRegressor(**QUICK).fit(Rows(table), "value")
+    assert [bool(re.match(told, str(one.message))) for one in warned if one.category is DataWarning] == [True]
+    rows = table.drop("value")
+    with pytest.warns(DataWarning, match="'pair' has 3 values, in .* rows, that could not be read"):
+        np.testing.assert_array_equal(model.predict(Rows(rows)), model.predict(rows))
+    with pytest.raises(DataError, match="'pair': 100 of 100 values could not be read"):
+        model.predict(Rows(rows[2900:]))
 
 
 def test_members_and_arrays_of_a_streamed_model_are_saved(tmp_path):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_clas
 from lamina.estimators.text_targets import with_text_targets
 from lamina.support.files.staging import scratch
 from lamina.support.lazily import pl
+from lamina.table.categories import told_of, unknown_values, warn_of_unknown
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark
-from lamina.table.messages import listed, rows_from
+from lamina.table.messages import listed, rows_from, rows_numbered
 from lamina.table.schema import Schema, Target
 from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.sample import MarkKeys, folds_by
@@ -303,15 +304,22 @@ def learned(
     def values(block: pl.DataFrame, numbers: np.ndarray) -> Mapping[str, np.ndarray]:
         return texts.values(block, folds(block, numbers)) if given else given
 
-    encoder = encoder_of(schema).fit_counted(predictors, given)
-    rows = RowEncoder(name, division, encoder, encode_target, values)
-    return rows, data_of(division.sample, rows, given)
+    with unknown_values(schema.owners) as found:
+        encoder = encoder_of(schema).fit_counted(predictors, given)
+        rows = RowEncoder(name, division, encoder, encode_target, values)
+        sample = data_of(division.sample, rows, given)
+    # Unreadable values were told as the types were found.
+    told = {one.column for one in found if one.wanted}
+    told |= {part for part, owner in schema.owners.items() if owner in told}
+    warn_of_unknown([one for one in found if not one.wanted])
+    return replace(rows, told=told), sample
 
 
 def data_of(rows: Rows, encode: RowEncoder, given: Mapping[str, np.ndarray] | None = None) -> Data:
     """Some rows of the table, encoded; `given` has the values of some inputs, see `TableEncoder.fit`."""
     name = encode.target
-    numbers = encode.encoder.transform(rows.frame.drop(named(name)), given)
+    with rows_numbered(rows.numbers), told_of(encode.told):
+        numbers = encode.encoder.transform(rows.frame.drop(named(name)), given)
     return Data(numbers.numeric, numbers.codes, encode.encode_target(as_column(rows.frame[name], name)))
 
 

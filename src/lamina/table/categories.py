@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.messages import being
 from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import counted, listed, row, shown, warn
+from lamina.table.messages import counted, is_later_part, listed, row, shown, warn
 
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
@@ -89,20 +89,19 @@ def note_unknown(name: str, column: Column, unknown: Mapping[str, object], wante
     added to the context's list instead.
 
     Raises:
-        DataError: nearly all values are not of the `wanted` type.
+        DataError: nearly all values, at the table's beginning, are not of the `wanted` type.
     """
-    if not unknown:
+    if not unknown or (wanted and name in _told.get()):
         return
     names, counts = sorted(unknown), column.value_counts()
     rows = sum(count for value, count in counts if value_name(value) in unknown)
     present, first = sum(count for _, count in counts), row(column.row_of(unknown[names[0]]))
-    if wanted and rows >= max(_FEWEST, _WRONG * present):
+    if wanted and rows >= max(_FEWEST, _WRONG * present) and not is_later_part():
         raise DataError(
             f"column {name!r}: {rows:,} of {counted(present, 'value')} could not be read as {wanted}, as in training, "
             f"such as {shown(names[0])} in {first}; correct them or make them missing"
         )
-    found, together = Unknown(name, names, first, wanted, rows), _unknown_together.get()
-    warn_of_unknown([found]) if together is None else together.append(found)
+    warn_of_unknown([Unknown(name, names, first, wanted, rows)])
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,15 @@ class Unknown:
 
 
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
+_told: ContextVar[Container[str]] = ContextVar("columns whose unreadable values were told", default=())
+
+
+def told_of(columns: Container[str]) -> AbstractContextManager[None]:
+    """A context for further training rows: values that these columns' types can't read are missing without a word.
+
+    A block of a table may have nothing else, where a new table would not be the one of training.
+    """
+    return being(_told, columns)
 
 
 @contextmanager
@@ -160,8 +168,11 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 
 def warn_of_unknown(found: Sequence[Unknown]) -> None:
-    """Warn of what `unknown_values` has collected, if anything, in one message."""
-    if not found:
+    """Warn of what `unknown_values` has collected, if anything, in one message; or add it to a context around."""
+    together = _unknown_together.get()
+    if together is not None:
+        together += found
+    if not found or together is not None:
         return
     first = found[0]
     lacks = f"could not be read as {first.wanted}" if first.wanted else "training did not have"

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
-    "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
-    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "said_once", "shown", "warn",
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_later_part", "is_on_command_line",
+    "listed", "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "said_once", "shown", "warn",
     "with_results",
 ]  # fmt: skip
 
@@ -135,6 +135,11 @@ def rows_from(start: int) -> AbstractContextManager[None]:
     'row 1017 (counting from 0)'
     """
     return being(_FIRST_ROW, start)
+
+
+def is_later_part() -> bool:
+    """Whether the rows are a part of a table, but not its beginning; see `rows_from`."""
+    return _FIRST_ROW.get() > 0
 
 
 def with_results(batches: Iterable[T], compute: Callable[[T], R]) -> Generator[tuple[T, R]]:

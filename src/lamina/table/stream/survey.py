@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,6 +16,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import in_words
 from lamina.support.lazily import pl
+from lamina.table.categories import told_of
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import times_of
@@ -273,6 +274,7 @@ class RowEncoder:
         encoder: the fitted encoder.
         encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
         given: returns the values of some inputs for training rows and their numbers, see `TableEncoder.fit`.
+        told: the names of columns whose unreadable values are missing without a word, see `told_of`.
     """
 
     target: str
@@ -280,6 +282,7 @@ class RowEncoder:
     encoder: TableEncoder
     encode_target: Callable[[Any], np.ndarray]
     given: Callable[[pl.DataFrame, np.ndarray], Mapping[str, np.ndarray]]
+    told: Container[str] = ()
 
     def encoded(
         self, block: pl.DataFrame, start: int
@@ -292,7 +295,7 @@ class RowEncoder:
         numbers = start + np.arange(len(block))
         keys = row_keys(numbers, division.seed)
         trains = np.ones(len(block), bool)
-        with rows_from(start):
+        with rows_from(start), told_of(self.told):
             if division.above >= 0:
                 divides = keys if division.keys is None else division.keys.of(block)
                 trains = divides > np.uint64(division.above)
