@@ -104,10 +104,16 @@ class Executor:
 
     def compute(self, is_train: bool, inputs: Mapping[str, NDArray]) -> list[NDArray]:
         """Compute the outputs with `inputs` in place of the arguments of these names, in any batch size."""
-        values: dict[Any, NDArray] = {**self.arg_dict, **self.aux_dict, **inputs}
+        for name, x in inputs.items():
+            # No gradient flows on into another executor, nor into an array of the caller's.
+            is_shared = self.grad_dict[name] is not None or is_recorded(x)
+            self.arg_dict[name] = x.detach() if is_shared else x
+        values: dict[Any, NDArray] = {**self.arg_dict, **self.aux_dict}
         for name, gradient in self.grad_dict.items():
-            if is_train and gradient is not None and values[name].grad is not gradient:
-                autograd.mark_variables(values[name], gradient, self._requests[name])
+            leaf, request = values[name]._leaf, self._requests[name]
+            is_marked = leaf is not None and leaf.grad is gradient and leaf.req == request
+            if is_train and gradient is not None and not is_marked:
+                autograd.mark_variables(values[name], gradient, request)
         if self._monitor is not None and self._monitors_inputs:
             for name, x in list(values.items()):
                 self._monitor(name, x)
@@ -173,7 +179,8 @@ class Executor:
         self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: tuple[int, ...]
     ) -> Executor:
         """An executor for inputs of other shapes, which shares all arrays whose shapes stay."""
-        made = bound_to_shapes(self._symbol, self._ctx, self._requests, {}, kwargs)
+        types = {name: x.dtype for name, x in self.arg_dict.items()}
+        made = bound_to_shapes(self._symbol, self._ctx, self._requests, types, kwargs)
         for own, mine in ((made.arg_dict, self.arg_dict), (made.aux_dict, self.aux_dict)):
             for name, x in mine.items():
                 if x.shape == own[name].shape:
@@ -226,10 +233,11 @@ def bound_to_shapes(
         )
     place = ctx or current_context()
     names, dtypes = symbol.list_arguments(), types or {}
+    common = next((x for x in dtypes.values() if np.dtype(x).kind == "f"), "float32")
     requests = _requests(names, grad_req)
 
     def zeros(name: str, shape: tuple[int, ...]) -> NDArray:
-        return nd.zeros(shape, ctx=place, dtype=dtypes.get(name, "float32"))
+        return nd.zeros(shape, ctx=place, dtype=dtypes.get(name, common))
 
     arguments = {name: zeros(name, shape) for name, shape in zip(names, found, strict=True)}
     gradients = {name: zeros(name, x.shape) for name, x in arguments.items() if requests[name] != "null"}
