@@ -330,6 +330,11 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         ParameterError, "there is no array for fc1_weight, fc1_bias",
         lambda: network().get_internals()["fc1_output"].bind(mx.cpu(), {"data": nd.zeros((2, 12))}),
     ),
+    "numpy": (TypeError, "a is an NDArray, not ndarray", lambda: mx.sym.Variable("a").bind(mx.cpu(), [ROWS])),
+    "request": (
+        ValueError, "'write', 'add' or 'null', not 'sum'",
+        lambda: network().simple_bind(mx.cpu(), "sum", data=(2, 12)),
+    ),
 }  # fmt: skip
 
 
@@ -493,3 +498,15 @@ def test_two_executors_with_other_requests_on_the_same_arrays() -> None:
         executor.forward(is_train=True)
         executor.backward(nd.ones(2))
         assert slopes["a"].asnumpy().tolist() == [expected] * 2
+
+
+def test_an_executor_bound_to_the_output_of_another() -> None:
+    first = (mx.sym.Variable("a") * 3).simple_bind(mx.cpu(), a=(2,))
+    (middle,) = first.forward(is_train=True, a=nd.ones(2))
+    slope = nd.zeros(2)
+    second = (mx.sym.Variable("b") * 5).bind(mx.cpu(), {"b": middle}, {"b": slope})
+    second.forward(is_train=True)
+    second.backward(nd.ones(2))
+    assert first.grad_dict["a"].asnumpy().tolist() == [0, 0]
+    first.backward(slope)
+    assert first.grad_dict["a"].asnumpy().tolist() == [15, 15]

@@ -206,6 +206,7 @@ def bound(
 
     Raises:
         ParameterError: an argument or auxiliary state has no array.
+        TypeError: one has something else than an NDArray.
     """
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     requests = _requests(names, grad_req)
@@ -214,8 +215,15 @@ def bound(
     missing = [name for name in (*names, *states) if name not in given]
     if missing:
         raise ParameterError(f"bind: there is no array for {', '.join(missing)}")
-    arguments, auxiliary = ({name: given[name] for name in part} for part in (names, states))
+    arguments, auxiliary = ({name: _own(name, given[name]) for name in part} for part in (names, states))
     return Executor(symbol, ctx, arguments, gradients, requests, auxiliary)
+
+
+def _own(name: str, x: Any) -> NDArray:
+    """The array itself, or for an output of another executor one that no gradient leaves."""
+    if not isinstance(x, NDArray):
+        raise TypeError(f"bind: {name} is an NDArray, not {type(x).__name__}")
+    return x if x._node is None else x.detach()
 
 
 def bound_to_shapes(
@@ -246,9 +254,12 @@ def bound_to_shapes(
 
 
 def _requests(names: Sequence[str], grad_req: Any) -> dict[str, str]:
-    if isinstance(grad_req, str):
-        return dict.fromkeys(names, grad_req)
-    given = grad_req if isinstance(grad_req, Mapping) else dict(zip(names, grad_req, strict=True))
+    given = (
+        dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else by_name("grad_req", grad_req, names)
+    )
+    unknown = next((x for x in given.values() if x not in ("write", "add", "null")), None)
+    if unknown is not None:
+        raise ValueError(f"grad_req is 'write', 'add' or 'null', not {unknown!r}")
     return {name: given.get(name, "null") for name in names}
 
 
