@@ -148,6 +148,8 @@ class Module:
         requests = {name: grad_req for name in with_gradient if for_training}
         shapes = {desc.name: desc.shape for desc in (*self.data_shapes, *self.label_shapes)}
         types = {desc.name: desc.dtype for desc in self.data_shapes}
+        # A label of MXNet's default dtype has the data's; one of integers stays exact.
+        types |= {desc.name: desc.dtype for desc in self.label_shapes if np.dtype(desc.dtype).kind != "f"}
         executor = bound_to_shapes(self.symbol, self._context, requests, types, shapes)
         self._executor, self.binded = executor, True
         if shared_module is not None:
