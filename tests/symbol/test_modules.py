@@ -330,6 +330,11 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         ParameterError, "there is no array for fc1_weight, fc1_bias",
         lambda: network().get_internals()["fc1_output"].bind(mx.cpu(), {"data": nd.zeros((2, 12))}),
     ),
+    "numpy": (TypeError, "a is an NDArray, not ndarray", lambda: mx.sym.Variable("a").bind(mx.cpu(), [ROWS])),
+    "request": (
+        ValueError, "'write', 'add' or 'null', not 'sum'",
+        lambda: network().simple_bind(mx.cpu(), "sum", data=(2, 12)),
+    ),
 }  # fmt: skip
 
 
@@ -375,3 +380,133 @@ def test_files_of_numbers_and_of_pictures(tmp_path: Path) -> None:
     assert [x.data[0].shape for x in pictures] == [(4, 1, 28, 28)] * 2
     assert np.array_equal(pictures[1].data[0].asnumpy()[:, 0], pixels[4:8].astype("float32") / 256)
     assert mx.io.MNISTIter(*files, batch_size=4, flat=True).provide_data[0].shape == (4, 784)
+
+
+def test_a_generator_learns_from_the_gradients_of_a_discriminator() -> None:
+    def of(data: str, hidden: int, name: str) -> Any:
+        return mx.sym.FullyConnected(mx.sym.Variable(data), num_hidden=hidden, name=name)
+
+    generator = mx.mod.Module(of("noise", 12, "made"), ("noise",), None)
+    generator.bind([("noise", (4, 3))])
+    net = mx.sym.LogisticRegressionOutput(of("data", 1, "judged"), mx.sym.Variable("label"), name="loss")
+    judge = mx.mod.Module(net, label_names=("label",))
+    judge.bind([("data", (4, 12))], [("label", (4,))], inputs_need_grad=True)
+    for module in (generator, judge):
+        module.init_params(mx.init.Constant(0.1))
+        module.init_optimizer()
+    noise, made = np.arange(12, dtype="float32").reshape(4, 3), []
+    for _ in range(2):  # the second time, the made rows have been an input before
+        generator.forward(mx.io.DataBatch([nd.array(noise)]), is_train=True)
+        made = generator.get_outputs()
+        for label in (nd.zeros(4), nd.ones(4)):
+            judge.forward_backward(mx.io.DataBatch(made, [label]))
+        assert not generator._exec_group.grad_arrays[0][0].asnumpy().any()
+    (slopes,) = judge.get_input_grads()
+    generator.backward([slopes])
+    ((weight,), (bias,)) = generator._exec_group.grad_arrays
+    np.testing.assert_allclose(weight.asnumpy(), slopes.asnumpy().T @ noise, rtol=1e-5)
+    np.testing.assert_allclose(bias.asnumpy(), slopes.asnumpy().sum(axis=0), rtol=1e-5)
+    assert made[0].grad is None
+    generator._optimizer.lr = 0.5
+    before = generator.get_params()[0]["made_bias"].asnumpy()
+    generator.update()
+    np.testing.assert_allclose(
+        generator.get_params()[0]["made_bias"].asnumpy(), before - 0.5 / 4 * bias.asnumpy(), rtol=1e-5
+    )
+
+
+def test_a_batch_with_labels_of_other_names() -> None:
+    net = mx.sym.SoftmaxOutput(
+        mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3),
+        mx.sym.Variable("target"),
+        name="softmax",
+    )
+    module = mx.mod.Module(net, label_names=("target",))
+    module.bind([("data", (50, 12))], [("target", (50,))])
+    module.init_params()
+    module.forward_backward(next(batches()))  # whose label is called softmax_label
+    probabilities = module.get_outputs()[0].asnumpy()
+    expected = (probabilities - np.eye(3)[CLASSES[:50].astype(int)]).sum(axis=0)
+    np.testing.assert_allclose(module._exec_group.grad_arrays[1][0].asnumpy(), expected, rtol=1e-4)
+
+
+def test_an_iterator_with_pairs_as_descriptions_is_prefetched() -> None:
+    class Own(mx.io.DataIter):
+        provide_data, provide_label = [("data", (50, 12))], [("softmax_label", (50,))]
+        found = iter(batches())
+
+        def next(self) -> Any:
+            return next(self.found)
+
+        def reset(self) -> None:
+            self.found = iter(batches())
+
+    own: Any = Own()
+    module = mx.mod.Module(network())
+    module.fit(mx.io.PrefetchingIter(own), num_epoch=1)
+    assert module.predict(mx.io.PrefetchingIter(own)).shape == (600, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_parameters_have_the_dtype_of_the_data(dtype: str) -> None:
+    executor = network().simple_bind(mx.cpu(), type_dict={"data": dtype}, data=(2, 12))
+    assert {np.dtype(x.dtype) for x in executor.arg_arrays} == {np.dtype(dtype)}
+    assert {np.dtype(x.dtype) for x in executor.reshape(data=(3, 12)).arg_arrays} == {np.dtype(dtype)}
+    module = mx.mod.Module(network())
+    module.bind([mx.io.DataDesc("data", (50, 12), dtype)], [("softmax_label", (50,))])
+    module.init_params()
+    module.forward_backward(next(batches()))  # of float32
+    assert module.get_outputs()[0].dtype == np.dtype(dtype)
+
+
+def test_factors_on_rates_as_attributes_without_underscores() -> None:
+    weight = mx.sym.Variable("w", attr={"lr_mult": "0.5"})
+    with mx.AttrScope(wd_mult="3"):
+        x = mx.sym.FullyConnected(
+            mx.sym.Variable("data"), weight, num_hidden=2, attr={"lr_mult": "2"}, name="f"
+        )
+    noted = mx.sym.load_json(x.tojson()).attr_dict()
+    assert (noted["w"], noted["f_bias"]) == (
+        {"__lr_mult__": "0.5"}, {"__wd_mult__": "3", "__lr_mult__": "2"},
+    )  # fmt: skip
+    optimizer = mx.optimizer.SGD(sym=x, param_idx2name={0: "w", 1: "f_bias"})
+    assert (optimizer.lr_mult["w"], optimizer.lr_mult["f_bias"], optimizer.wd_mult["f_bias"]) == (0.5, 2, 3)
+
+
+def test_a_monitor_sees_the_batch() -> None:
+    module, monitor = mx.mod.Module(network()), mx.mon.Monitor(1, lambda x: x.sum(), "data|softmax_label")
+    module.bind(batches().provide_data, batches().provide_label)
+    module.init_params()
+    module.install_monitor(monitor)
+    monitor.tic()
+    module.forward_backward(next(batches()))
+    found = {name: float(text) for _, name, text in monitor.toc()}
+    expected = {"data": ROWS[:50].sum(), "softmax_label": CLASSES[:50].sum()}
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_summary_counts_no_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    mx.viz.print_summary(network(), {"data": (1, 12)})
+    assert f"Total params: {12 * 16 + 16 + 16 * 3 + 3}\n" in capsys.readouterr().out
+
+
+def test_two_executors_with_other_requests_on_the_same_arrays() -> None:
+    product = mx.sym.Variable("a") * 3
+    arrays, slopes = {"a": nd.array([1.0, 2.0])}, {"a": nd.zeros(2)}
+    for request, expected in (("write", 3), ("add", 6), ("write", 3)):
+        executor = product.bind(mx.cpu(), arrays, slopes, request)
+        executor.forward(is_train=True)
+        executor.backward(nd.ones(2))
+        assert slopes["a"].asnumpy().tolist() == [expected] * 2
+
+
+def test_an_executor_bound_to_the_output_of_another() -> None:
+    first = (mx.sym.Variable("a") * 3).simple_bind(mx.cpu(), a=(2,))
+    (middle,) = first.forward(is_train=True, a=nd.ones(2))
+    slope = nd.zeros(2)
+    second = (mx.sym.Variable("b") * 5).bind(mx.cpu(), {"b": middle}, {"b": slope})
+    second.forward(is_train=True)
+    second.backward(nd.ones(2))
+    assert first.grad_dict["a"].asnumpy().tolist() == [0, 0]
+    first.backward(slope)
+    assert first.grad_dict["a"].asnumpy().tolist() == [15, 15]

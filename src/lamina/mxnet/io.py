@@ -458,10 +458,11 @@ class PrefetchingIter(_OfWholeBatches):
         return True
 
 
-def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]] | None) -> list[DataDesc]:
+def _renamed(described: list[list[Any]], names: Sequence[Mapping[str, str]] | None) -> list[DataDesc]:
+    full = [[x if isinstance(x, DataDesc) else DataDesc(*x) for x in each] for each in described]
     if names is None:
-        return [x for each in described for x in each]
-    pairs = zip(names, described, strict=True)
+        return [x for each in full for x in each]
+    pairs = zip(names, full, strict=True)
     return [DataDesc(new[x.name], x.shape, x.dtype) for new, each in pairs for x in each]
 
 

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,8 @@ class Module:
         requests = {name: grad_req for name in with_gradient if for_training}
         shapes = {desc.name: desc.shape for desc in (*self.data_shapes, *self.label_shapes)}
         types = {desc.name: desc.dtype for desc in self.data_shapes}
+        # A label of MXNet's default dtype has the data's; one of integers stays exact.
+        types |= {desc.name: desc.dtype for desc in self.label_shapes if np.dtype(desc.dtype).kind != "f"}
         executor = bound_to_shapes(self.symbol, self._context, requests, types, shapes)
         self._executor, self.binded = executor, True
         if shared_module is not None:
@@ -186,6 +189,22 @@ class Module:
         if self._executor is None:
             raise ParameterError("the module has no arrays yet; call bind first")
         return self._executor
+
+    @property
+    def _exec_group(self) -> SimpleNamespace:
+        """What programs take from MXNet's private attribute of this name; each list has one item per device."""
+        executor = self._bound()
+        return SimpleNamespace(
+            execs=[executor],
+            param_names=self._param_names,
+            param_arrays=[[executor.arg_dict[name]] for name in self._param_names],
+            grad_arrays=[[executor.grad_dict[name]] for name in self._param_names],
+        )
+
+    @property
+    def _optimizer(self) -> Optimizer | None:
+        """The optimizer, whose rate programs for MXNet change under this name."""
+        return None if self._updater is None else self._updater.optimizer
 
     # --- parameters -------------------------------------------------------------------------------------------------
 
@@ -343,15 +362,18 @@ class Module:
         executor = self._bound()
         if not self.params_initialized:
             raise ParameterError("forward: the parameters have no values; call init_params first")
-        inputs = _named(data_batch.provide_data or self.data_shapes, data_batch.data)
+        inputs = _named(data_batch, "data", self.data_shapes)
         if self.label_shapes:
-            inputs |= _named(data_batch.provide_label or self.label_shapes, data_batch.label)
+            inputs |= _named(data_batch, "label", self.label_shapes)
         absent = [name for name in self.label_names if name not in inputs]
         if absent:
             shapes, _, _ = self.symbol.infer_shape(**{name: x.shape for name, x in inputs.items()})
             found = dict(zip(self.symbol.list_arguments(), shapes or (), strict=False))
             inputs.update((name, nd.zeros(found[name], ctx=self._context)) for name in absent)
-        placed = {name: x.as_in_context(self._context) for name, x in inputs.items()}
+        placed = {
+            name: x.as_in_context(self._context).astype(executor.arg_dict[name].dtype, copy=False)
+            for name, x in inputs.items()
+        }
         executor.compute(self.for_training if is_train is None else is_train, placed)
 
     def backward(self, out_grads: Any = None) -> None:
@@ -379,8 +401,9 @@ class Module:
     ) -> None:
         """Update a metric with labels and the outputs of the last `forward`."""
         described = self.label_shapes or [(name,) for name in self.label_names]
-        named = {name: x for name, x in _named(described, labels).items() if name in self.label_names}
-        eval_metric.update_dict(named, self._bound().output_dict)
+        named = {one[0]: x for one, x in zip(described, labels or (), strict=False)}
+        known = {name: x for name, x in named.items() if name in self.label_names}
+        eval_metric.update_dict(known, self._bound().output_dict)
 
     def install_monitor(self, mon: Any) -> None:
         """Let a `Monitor` see the values of all nodes."""
@@ -527,9 +550,12 @@ def _shapes(batches: Any, kind: str) -> Any:
     return getattr(batches, f"provide_{kind}", None)
 
 
-def _named(described: Sequence[Any], arrays: Sequence[NDArray] | None) -> Arrays:
-    """Arrays by the names in their descriptions, whose order is the iterator's."""
-    return {one[0]: x for one, x in zip(described, arrays or (), strict=False)}
+def _named(batch: Any, kind: str, bound: Sequence[DataDesc]) -> Arrays:
+    """A batch's arrays by its own names, or if the module has other ones, in the order of those in `bound`."""
+    names = [one[0] for one in getattr(batch, f"provide_{kind}", None) or bound]
+    if not {one.name for one in bound} <= {*names}:
+        names = [one.name for one in bound]
+    return dict(zip(names, getattr(batch, kind) or (), strict=False))
 
 
 def _described(what: str, names: Sequence[str], shapes: Shapes) -> list[DataDesc]:

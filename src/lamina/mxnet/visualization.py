@@ -136,9 +136,10 @@ def _is_parameter(given: Node, of: Node) -> bool:
 
 def _is_trained(given: Node, of: Node) -> bool:
     """Whether `given`, an input of the node `of`, is a weight, not data or a running statistic."""
-    names = () if of.operator is None else of.operator.inputs(of.values)
+    if of.operator is None or not _is_parameter(given, of):
+        return False
     place = next(i for i, (x, _) in enumerate(of.inputs) if x is given)
-    return _is_parameter(given, of) and (of.operator is None or names[place] not in of.operator.auxiliary)
+    return of.operator.inputs(of.values)[place] not in ("label", *of.operator.auxiliary)
 
 
 def _parameters(node: Node, shapes: Shapes) -> int:

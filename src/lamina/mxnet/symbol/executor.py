@@ -104,10 +104,16 @@ class Executor:
 
     def compute(self, is_train: bool, inputs: Mapping[str, NDArray]) -> list[NDArray]:
         """Compute the outputs with `inputs` in place of the arguments of these names, in any batch size."""
-        values: dict[Any, NDArray] = {**self.arg_dict, **self.aux_dict, **inputs}
+        for name, x in inputs.items():
+            # No gradient flows on into another executor, nor into an array of the caller's.
+            is_shared = self.grad_dict[name] is not None or is_recorded(x)
+            self.arg_dict[name] = x.detach() if is_shared else x
+        values: dict[Any, NDArray] = {**self.arg_dict, **self.aux_dict}
         for name, gradient in self.grad_dict.items():
-            if is_train and gradient is not None and values[name].grad is not gradient:
-                autograd.mark_variables(values[name], gradient, self._requests[name])
+            leaf, request = values[name]._leaf, self._requests[name]
+            is_marked = leaf is not None and leaf.grad is gradient and leaf.req == request
+            if is_train and gradient is not None and not is_marked:
+                autograd.mark_variables(values[name], gradient, request)
         if self._monitor is not None and self._monitors_inputs:
             for name, x in list(values.items()):
                 self._monitor(name, x)
@@ -173,7 +179,8 @@ class Executor:
         self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: tuple[int, ...]
     ) -> Executor:
         """An executor for inputs of other shapes, which shares all arrays whose shapes stay."""
-        made = bound_to_shapes(self._symbol, self._ctx, self._requests, {}, kwargs)
+        types = {name: x.dtype for name, x in self.arg_dict.items()}
+        made = bound_to_shapes(self._symbol, self._ctx, self._requests, types, kwargs)
         for own, mine in ((made.arg_dict, self.arg_dict), (made.aux_dict, self.aux_dict)):
             for name, x in mine.items():
                 if x.shape == own[name].shape:
@@ -199,6 +206,7 @@ def bound(
 
     Raises:
         ParameterError: an argument or auxiliary state has no array.
+        TypeError: one has something else than an NDArray.
     """
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     requests = _requests(names, grad_req)
@@ -207,8 +215,15 @@ def bound(
     missing = [name for name in (*names, *states) if name not in given]
     if missing:
         raise ParameterError(f"bind: there is no array for {', '.join(missing)}")
-    arguments, auxiliary = ({name: given[name] for name in part} for part in (names, states))
+    arguments, auxiliary = ({name: _own(name, given[name]) for name in part} for part in (names, states))
     return Executor(symbol, ctx, arguments, gradients, requests, auxiliary)
+
+
+def _own(name: str, x: Any) -> NDArray:
+    """The array itself, or for an output of another executor one that no gradient leaves."""
+    if not isinstance(x, NDArray):
+        raise TypeError(f"bind: {name} is an NDArray, not {type(x).__name__}")
+    return x if x._node is None else x.detach()
 
 
 def bound_to_shapes(
@@ -226,10 +241,11 @@ def bound_to_shapes(
         )
     place = ctx or current_context()
     names, dtypes = symbol.list_arguments(), types or {}
+    common = next((x for x in dtypes.values() if np.dtype(x).kind == "f"), "float32")
     requests = _requests(names, grad_req)
 
     def zeros(name: str, shape: tuple[int, ...]) -> NDArray:
-        return nd.zeros(shape, ctx=place, dtype=dtypes.get(name, "float32"))
+        return nd.zeros(shape, ctx=place, dtype=dtypes.get(name, common))
 
     arguments = {name: zeros(name, shape) for name, shape in zip(names, found, strict=True)}
     gradients = {name: zeros(name, x.shape) for name, x in arguments.items() if requests[name] != "null"}
@@ -238,9 +254,12 @@ def bound_to_shapes(
 
 
 def _requests(names: Sequence[str], grad_req: Any) -> dict[str, str]:
-    if isinstance(grad_req, str):
-        return dict.fromkeys(names, grad_req)
-    given = grad_req if isinstance(grad_req, Mapping) else dict(zip(names, grad_req, strict=True))
+    given = (
+        dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else by_name("grad_req", grad_req, names)
+    )
+    unknown = next((x for x in given.values() if x not in ("write", "add", "null")), None)
+    if unknown is not None:
+        raise ValueError(f"grad_req is 'write', 'add' or 'null', not {unknown!r}")
     return {name: given.get(name, "null") for name in names}
 
 

@@ -305,8 +305,8 @@ def var(
         raise TypeError(f"the name of a variable is a string, not {name!r}")
     if stype not in (None, "default"):
         raise ValueError(f"variable {name!r}: stype is {stype!r}, but every array here is dense")
-    noted = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}
-    texts = {key: str(value) for key, value in noted.items() if value is not None}
+    multipliers = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}
+    texts = {key: str(value) for key, value in multipliers.items() if value is not None}
     if shape is not None:
         texts["__shape__"] = str(tuple(shape))
     if dtype is not None:
@@ -314,7 +314,9 @@ def var(
     if init is not None:
         texts["__init__"] = init if isinstance(init, str) else init.dumps()
     texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
-    return Symbol([(Node(None, name, {**AttrScope.current.get(attr), **texts}), 0)])
+    factors = {"lr_mult": "__lr_mult__", "wd_mult": "__wd_mult__"}
+    noted = {factors.get(key, key): text for key, text in AttrScope.current.get(attr).items()}
+    return Symbol([(Node(None, name, noted | texts), 0)])
 
 
 def _type_flag(dtype: Any) -> int:
@@ -388,7 +390,8 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
         arrays = [given.pop(array, None) for array in operator.arrays]
         names = operator.inputs(operator.values(operator.texts(given)))
         kept = [x for array, x in zip(operator.arrays, arrays, strict=True) if array in names]
-        return apply(operator, *kept, name=name, **given)
+        with AttrScope(**(attr or {})):
+            return apply(operator, *kept, name=name, **given)
 
     call.__name__ = operator.name
     return call
