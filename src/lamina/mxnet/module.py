@@ -164,7 +164,8 @@ class Module:
             found = theirs.aux_dict.get(name, theirs.arg_dict.get(name))
             if found is not None and found.shape == own[name].shape:
                 own[name] = found
-                executor.grad_dict[name] = theirs.grad_dict.get(name)
+                if name in executor.grad_dict:
+                    executor.grad_dict[name] = theirs.grad_dict[name]
         self.params_initialized = other.params_initialized
         if other.optimizer_initialized:
             self.borrow_optimizer(other)

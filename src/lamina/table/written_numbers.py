@@ -197,11 +197,15 @@ class Written(NamedTuple):
     bare: bool = True
 
 
-@lru_cache(1 << 14)  # a column's texts are read for its form, its statistics and its values
 def _written(text: str) -> Written | None:
     """The number or range that a text represents in some format; None for other texts."""
     if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
         return None
+    return _read_in_any_format(text)
+
+
+@lru_cache(1 << 14)  # a column's texts are read for its form, its statistics and its values
+def _read_in_any_format(text: str) -> Written | None:
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]
