@@ -28,6 +28,7 @@ from lamina.support.files.atomic import atomic_write
 from lamina.support.html import content_policy, filled
 from lamina.support.messages import printable
 from lamina.table import types
+from lamina.table.categories import unknown_values
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
 from lamina.table.types import ColumnSchema, Mixed
@@ -441,7 +442,8 @@ def _value(column: Column | Composite, value: Any) -> float | str | None:
     if not column.is_number:
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:
-        number = float(column.schema.type.fitted(column.name, as_column([value])).numbers()[0])
+        with unknown_values({}):
+            number = float(column.schema.type.fitted(column.name, as_column([value])).numbers()[0])
     except (TypeError, ValueError, OverflowError, DataError):
         return None
     return number if np.isfinite(number) else None
