@@ -283,7 +283,7 @@ def test_arrays_without_iterators(tmp_path: Path) -> None:
         and np.array_equal(labels, CLASSES[:100])
     )
     model.save(str(tmp_path / "model"))
-    again = mx.model.FeedForward.load(str(tmp_path / "model"), 8)
+    again = mx.model.FeedForward.load(str(tmp_path / "model"), 8, numpy_batch_size=50)
     assert np.array_equal(again.predict(ROWS), predicted)
 
 
