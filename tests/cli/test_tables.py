@@ -197,14 +197,21 @@ def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
     expected = lamina.load(folder / "numbers/model.safetensors").predict(PEOPLE.drop("price"))
     found = pl.read_parquet(tmp_path / "parts.parquet")
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-6)
-    bad = PEOPLE.with_columns(
-        age=pl.when(pl.arange(N).is_between(100, 149)).then(pl.lit("old")).otherwise(pl.col("age").cast(str))
-    )
-    bad.write_csv(tmp_path / "bad.csv")
+
+    def with_words(first):
+        """The table with a word for the age in 50 rows."""
+        words = pl.arange(N).is_between(first, first + 49)
+        bad = PEOPLE.with_columns(age=pl.when(words).then(pl.lit("old")).otherwise(pl.col("age").cast(str)))
+        bad.write_csv(tmp_path / "bad.csv")
+        return tmp_path / "bad.csv"
+
     for never in ("never.csv", "never.parquet"):
-        code, _, err = cli("predict", folder / "numbers", tmp_path / "bad.csv", "-o", tmp_path / never)
-        assert code == 2 and "column 'age': 20 of 20 values" in err and "'old' in line 102 of " in err
+        code, _, err = cli("predict", folder / "numbers", with_words(0), "-o", tmp_path / never)
+        assert code == 2 and "column 'age': 50 of 50 values" in err and "'old' in line 2 of " in err
         assert not (tmp_path / never).exists()
+    code, _, err = cli("predict", folder / "numbers", with_words(100), "-o", tmp_path / "later.parquet")
+    assert code == 0 and "column 'age' has 1 value, in 20 rows, that could not be read" in err
+    assert "'old' in line 102 of " in err and len(pl.read_parquet(tmp_path / "later.parquet")) == N
 
 
 def test_standard_input_and_output(folder, cli, monkeypatch):
