@@ -42,16 +42,28 @@ def save_checkpoint(
     """
     if symbol is not None:
         symbol.save(f"{prefix}-symbol.json")
-    arrays = {f"arg:{name}": x for name, x in arg_params.items()}
-    arrays.update({f"aux:{name}": x for name, x in aux_params.items()})
     path = f"{prefix}-{epoch:04d}.params"
-    nd.save(path, arrays)
+    save_arrays(path, arg_params, aux_params)
     logging.info('Saved checkpoint to "%s"', path)
 
 
 def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
     """The weights and auxiliary states in ``prefix-0000.params``, where 0000 is `epoch`."""
-    path = f"{prefix}-{epoch:04d}.params"
+    return load_arrays(f"{prefix}-{epoch:04d}.params")
+
+
+def save_arrays(path: str, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray]) -> None:
+    """Write weights and auxiliary states to one file, as ``arg:…`` and ``aux:…``."""
+    arrays = {f"arg:{name}": x for name, x in arg_params.items()}
+    nd.save(path, arrays | {f"aux:{name}": x for name, x in aux_params.items()})
+
+
+def load_arrays(path: str) -> tuple[Arrays, Arrays]:
+    """The weights and auxiliary states in a file that `save_arrays` wrote.
+
+    Raises:
+        DataError: no array in the file has such a name.
+    """
     found = nd.load(path)
     if not found:
         logging.warning("Params file '%s' is empty", path)

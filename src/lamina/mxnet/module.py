@@ -19,7 +19,14 @@ from lamina.gluon import metric as metrics
 from lamina.gluon.initializer import Fill, InitDesc, Uniform
 from lamina.mxnet import kvstore as stores
 from lamina.mxnet.io import DataBatch, DataDesc, DataIter
-from lamina.mxnet.model import Arrays, BatchEndParam, load_checkpoint, save_checkpoint
+from lamina.mxnet.model import (
+    Arrays,
+    BatchEndParam,
+    load_arrays,
+    load_checkpoint,
+    save_arrays,
+    save_checkpoint,
+)
 from lamina.mxnet.symbol import Symbol
 from lamina.mxnet.symbol.executor import Executor, bound_to_shapes
 from lamina.nd.ndarray import NDArray
@@ -262,20 +269,11 @@ class Module:
 
     def save_params(self, fname: str) -> None:
         """Write the parameters to a file."""
-        arguments, states = self.get_params()
-        named = {f"arg:{name}": x for name, x in arguments.items()}
-        nd.save(fname, named | {f"aux:{name}": x for name, x in states.items()})
+        save_arrays(fname, *self.get_params())
 
     def load_params(self, fname: str) -> None:
         """Set the parameters from a file that `save_params` wrote."""
-        parts: dict[str, Arrays] = {"arg": {}, "aux": {}}
-        found: Any = nd.load(fname)
-        for key, x in found.items():
-            kind, _, name = key.partition(":")
-            if kind not in parts:
-                raise ParameterError(f"{fname}: {key!r} is no parameter; names begin with 'arg:' or 'aux:'")
-            parts[kind][name] = x
-        self.set_params(parts["arg"], parts["aux"])
+        self.set_params(*load_arrays(fname))
 
     def _own_arrays(self) -> tuple[Arrays, Arrays]:
         executor = self._bound()
@@ -462,18 +460,19 @@ class Module:
                 if monitor is not None:
                     monitor.toc_print()
                 _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            for name, value in eval_metric.get_global_name_value():
-                self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
+            self._log(epoch, "Train", eval_metric.get_global_name_value())
             self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
             if epoch_end_callback is not None:
                 _call(epoch_end_callback, epoch, self.symbol, *self.get_params())
             if eval_data is not None:
-                found = self.score(
-                    eval_data, tested, None, eval_batch_end_callback, eval_end_callback, epoch=epoch
-                )
-                for name, value in found:
-                    self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
+                callbacks = eval_batch_end_callback, eval_end_callback
+                found = self.score(eval_data, tested, None, *callbacks, epoch=epoch)
+                self._log(epoch, "Validation", found)
             train_data.reset()
+
+    def _log(self, epoch: int, what: str, values: Sequence[tuple[str, float]]) -> None:
+        for name, value in values:
+            self.logger.info("Epoch[%d] %s-%s=%f", epoch, what, name, value)
 
     def score(
         self,
