@@ -15,7 +15,7 @@ from lamina.errors import LabelWarning
 from lamina.support.messages import user_location, warn
 
 _FIRST = 32  # checks without a pause; after each later check comes a pause of _REST times its duration
-_REST = 50
+_REST = 200
 
 
 class _Turns:

@@ -52,8 +52,8 @@ class Trace(Protocol):
         """Record that an argument contains class numbers, to be checked whenever the compiled step runs."""
         ...
 
-    def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Record that ``getter()`` returned `array`, to notice when it returns a different array later."""
+    def source(self, array: Array, owner: Any, name: str, position: int) -> None:
+        """Record that `array` is at this position of the owner's list `name`, to notice its replacement later."""
         ...
 
 

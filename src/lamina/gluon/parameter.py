@@ -288,7 +288,7 @@ class Parameter:
         arrays = self._initialized(self._data)
         i = self._position(arrays, ctx)
         if state.trace is not None:
-            state.trace.source(arrays[i], lambda: self._initialized(self._data)[i])
+            state.trace.source(arrays[i], self, "_data", i)
         return arrays[i]
 
     def grad(self, ctx: Context | None = None) -> NDArray:
@@ -299,7 +299,7 @@ class Parameter:
         arrays = self._gradients()
         i = self._position(arrays, ctx)
         if state.trace is not None:
-            state.trace.source(arrays[i], lambda: self._initialized(self._grad)[i])
+            state.trace.source(arrays[i], self, "_grad", i)
         return arrays[i]
 
     def list_data(self) -> list[NDArray]:

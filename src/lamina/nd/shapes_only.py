@@ -57,7 +57,7 @@ class ShapesOnly:
     def uses_gradient(self, array: Array) -> None:
         """Do nothing, since there are no gradients."""
 
-    def source(self, array: Array, getter: Callable[[], Array]) -> None:
+    def source(self, array: Array, owner: Any, name: str, position: int) -> None:
         """Do nothing, since no source is recorded."""
 
 

@@ -149,24 +149,28 @@ def test_an_array_that_moves_between_argument_and_closure() -> None:
 
 
 def test_state_that_says_where_it_is_found_is_followed() -> None:
-    holder = {"array": nd.array([2.0])}
-
     class Library:
         """Stands for a layer of lamina's own, into which guards do not look."""
 
         __module__ = "lamina.gluon"
+        _arrays = (nd.array([2.0]),)
 
         def __call__(self, x: Any) -> Any:
-            array = holder["array"]
+            if self._arrays is None:
+                raise ValueError("no arrays")
+            array = self._arrays[0]
             if state.trace is not None:
-                state.trace.source(array, lambda: holder["array"])
+                state.trace.source(array, self, "_arrays", 0)
             return x * array
 
-    layer = Library()
+    layer: Any = Library()
     compiled = lamina.compile(lambda x: layer(x) * 1.0)
     assert value(compiled(nd.ones((1,)))) == 2.0
-    holder["array"] = nd.array([9.0])
+    layer._arrays = [nd.array([9.0])]
     assert value(compiled(nd.ones((1,)))) == 9.0
+    layer._arrays = None
+    with pytest.raises(ValueError, match="no arrays"):
+        compiled(nd.ones((1,)))
 
 
 def test_guards_know_the_users_names() -> None:

@@ -47,7 +47,7 @@ class Captured:
         arrays: for each input slot, the array found outside the function, or the argument's stand-in.
         result: the function's return value, with a `Result` or `Returned` in place of each array.
         numbers: for each scalar slot, its source: a function, the position of an argument, or a `Derived` number.
-        getters: for slots whose array may be replaced, a function that returns the current array.
+        sources: for slots whose array may be replaced, its owner, the name of the owner's list, and the position in it.
         stale: slots of gradients that the step both computes and reads, and therefore does not store.
         with_leaves: arrays found outside the function whose gradient was used.
         labels: for arrays of class numbers, the slot, whether only rows of its array are used, the number of classes,
@@ -59,7 +59,7 @@ class Captured:
     arrays: list[Array]
     result: Any
     numbers: list[Source]
-    getters: dict[int, Callable[[], Array]]
+    sources: dict[int, tuple[Any, str, int]]
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
     labels: list[tuple[int, bool, int, str]] = field(default_factory=list)
@@ -190,11 +190,11 @@ class Capture:
         if leaf is not None and array._leaf is leaf:
             self._used_leaves.add(argument)
 
-    def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Record `getter`, which returns the current array, to find a replacement before each execution."""
+    def source(self, array: Array, owner: Any, name: str, position: int) -> None:
+        """Record the list of the owner that has `array`, to find a replacement before each execution."""
         self.value(array)
         if id(array) in self._slots:
-            self._captured.getters[self._slots[id(array)]] = getter
+            self._captured.sources[self._slots[id(array)]] = (owner, name, position)
 
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 

@@ -181,10 +181,13 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
     """A function that checks all guards, and whether replaceable arrays are still the captured `arrays`."""
-    if not captured.getters:
+    if not captured.sources:
         return guards.hold
     names = Names()
     known = names.of(arrays)
-    found = [f"{names.of(getter)}() is {known}[{slot}]" for slot, getter in captured.getters.items()]
+    found = [
+        f"(arrays := {names.of(owner)}.{name}) is not None and arrays[{position}] is {known}[{slot}]"
+        for slot, (owner, name, position) in captured.sources.items()
+    ]
     conditions = " and ".join([f"{names.of(guards.hold)}()", *found])
     return function_of("is_valid()", [f"return {conditions}"], names)
