@@ -8,7 +8,7 @@ import pytest
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.declaring import declared
-from lamina.estimators.presets import enough_epochs, for_small_table
+from lamina.estimators.presets import enough_epochs, for_size
 from lamina.estimators.settings import Settings
 
 ESTIMATORS = [MLPClassifier, MLPRegressor]
@@ -66,11 +66,9 @@ def test_help_says_how_long_presets_train():
     assert enough_epochs("default", 1, 256) == most
     assert enough_epochs("fast", rows, 1) == 1 and enough_epochs("fast", rows + 1, 1) == fewest[-1]
     most, seen, fewest, many, more = map(int, re.findall(r"\d+", small.replace(",", "")))
-    epochs = [
-        for_small_table("fast", rows, 1, {}).get("max_iter") for rows in (most, most + 1, many, many + 1)
-    ]
+    epochs = [for_size("fast", rows, 1, {}).get("max_iter") for rows in (most, most + 1, many, many + 1)]
     assert epochs == [more, None, fewest, more]
-    assert for_small_table("fast", seen // 50, 1, {})["max_iter"] == 50
+    assert for_size("fast", seen // 50, 1, {})["max_iter"] == 50
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

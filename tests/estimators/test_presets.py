@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators.presets import PRESETS, enough_epochs, enough_members, for_small_table
+from lamina.estimators.presets import PRESETS, enough_epochs, enough_members, for_size
 from lamina.estimators.settings import Settings
 
 RNG = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def test_slower_presets_have_more_networks_of_the_same_kind():
 
 @given(st.integers(1, 5000))
 def test_fast_sees_the_rows_of_a_small_table_a_few_times(rows):
-    chosen = for_small_table("fast", rows, 3, {})
+    chosen = for_size("fast", rows, 3, {})
     epochs, batch = chosen["max_iter"], chosen["batch_size"]
     fewest, largest = (20, 64) if rows <= 2000 else (32, 128)
     assert fewest <= epochs <= 256
@@ -64,20 +64,27 @@ def test_fast_sees_the_rows_of_a_small_table_a_few_times(rows):
 
 
 def test_only_fast_and_only_small_tables_are_seen_less():
-    assert [for_small_table("fast", rows, 3, {}) == {} for rows in (0, 5000, 5001, 10**6)] == [
+    assert [for_size("fast", rows, 3, {}) == {} for rows in (0, 5000, 5001, 10**6)] == [
         False,
         False,
         True,
         True,
     ]
-    assert not any(for_small_table(preset, 100, 3, {}) for preset in PRESETS if preset != "fast")
+    assert not any(for_size(preset, 100, 3, {}) for preset in PRESETS if preset != "fast")
+
+
+def test_larger_tables_have_less_dropout():
+    for preset in ("default", "medium"):
+        assert for_size(preset, 2000, 3, {}) == {}
+        assert for_size(preset, 2001, 3, {}) == {"dropout": 0.05}
+        assert for_size(preset, 2001, 3, {"dropout": 0.3}) == {}
 
 
 @pytest.mark.slow
 def test_what_is_given_counts_on_small_tables_too():
-    chosen = for_small_table("fast", 1000, 3, {})
+    chosen = for_size("fast", 1000, 3, {})
     for name in chosen:
-        left = for_small_table("fast", 1000, 3, {name: 7})
+        left = for_size("fast", 1000, 3, {name: 7})
         expected = {key: value for key, value in chosen.items() if key != name}
         if name == "batch_size":
             del expected["max_iter"]  # the steps of larger batches

@@ -342,7 +342,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """
         # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
-        settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
+        settings = settings.replace(**presets.for_size(self.preset, rows, numbers, given))
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:

@@ -44,6 +44,10 @@ _ROWS_SEEN = 20_000  # minimum for each network; takes four networks on two core
 _STEPS_AN_EPOCH = 5  # minimum for small tables, whose batches are smaller
 _SMALL_RATE = 0.05
 _MOST_EMBEDDED_SOON = 32  # numeric columns of small tables; their embedding takes half of a step
+_DROPOUT_ROWS, _LESS_DROPOUT = (
+    2000,
+    0.05,
+)  # with more rows, `medium` drops fewer units (docs/adr/presets.md#dropout)
 
 
 def fewest_members(preset: str) -> int:
@@ -60,13 +64,14 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
     return medium if is_slow else small
 
 
-def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the preset "fast" for a small table; {} for other presets or large tables.
+def for_size(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's settings that depend on the table's size, without those in `given`, which the user has set.
 
-    `numbers` is the number of numeric columns. The result lacks settings that the user has set, which are in `given`.
-    Each network is trained for several epochs, and on at least `_ROWS_SEEN` rows in total, in batches small enough for
-    many steps.
+    `numbers` is the number of numeric columns. Networks of `fast` are trained on small tables for several epochs, and
+    on at least `_ROWS_SEEN` rows in total, in batches small enough for many steps.
     """
+    if preset in ("default", "medium"):
+        return {"dropout": _LESS_DROPOUT} if rows > _DROPOUT_ROWS and given.get("dropout") is None else {}
     if preset != "fast" or rows > _SMALL:
         return {}
     batch, epochs = next(pace for most, pace in _PACES.items() if rows <= most)
