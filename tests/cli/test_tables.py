@@ -415,7 +415,7 @@ def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, fold
     def interrupted(_findings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "page_of", interrupted)
+    monkeypatch.setattr(run, "report_page", interrupted)
     code, _, err = cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "run")
     assert code == 130 and f"interrupted; continue with: lamina train --resume {tmp_path / 'run'}" in err
     assert sorted(os.listdir(tmp_path / "run")) == UNFINISHED

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.estimators.monotone_columns import Bounds, bounds_of
 from lamina.nd.activation import ActivationFunction, activation_by_name
 
 NUMBER_WIDTH = 3
@@ -51,8 +50,6 @@ class Parameter:
         whether weight decay and the L2 penalty apply.
     trained
         whether the optimizer changes the parameter.
-    bounds
-        the lower and upper bounds of the values; None: unbounded.
     is_matrix
         whether the parameter is the weight matrix of a hidden layer.
     decays
@@ -64,7 +61,6 @@ class Parameter:
     rate: float = 1.0
     decay: bool = True
     trained: bool = True
-    bounds: Bounds | None = None
     is_matrix: bool = False
     decays: np.ndarray | None = None
 
@@ -206,21 +202,6 @@ class Architecture:
 
     def input_parameters(self) -> dict[str, Parameter]:
         """The parameters before the first layer: embeddings, scales, trees and stored rows."""
-        return self._bounded(self._input_parameters())
-
-    def layer_parameters(self, i: int) -> dict[str, Parameter]:
-        """The parameters of layer i: linear map, normalization and activation."""
-        return self._bounded(self._layer_parameters(i))
-
-    def _bounded(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        if not self.monotone:
-            return parameters
-        return {
-            name: replace(one, bounds=bounds_of(self, name, one.shape)) if one.trained else one
-            for name, one in parameters.items()
-        }
-
-    def _input_parameters(self) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         if self.embeds_numbers:
             rate, each = _RATES["number"], (self.numbers, 1)
@@ -270,7 +251,8 @@ class Architecture:
             shapes = {"rows": (self.features, self.near), "nearness": (self.near,)}
         return {f"running.{name}": Parameter(shape, None, trained=False) for name, shape in shapes.items()}
 
-    def _layer_parameters(self, i: int) -> dict[str, Parameter]:
+    def layer_parameters(self, i: int) -> dict[str, Parameter]:
+        """The parameters of layer i: linear map, normalization and activation."""
         fan_in, width = self.widths[i : i + 2]
         if self.skip and i == len(self.hidden):
             fan_in += 2 * self.inputs

@@ -172,11 +172,6 @@ def _in_blocks(
     `forward` returns a single array, or a list with an array for each part. `width` defaults to the number of outputs.
     """
     rows, parts = blocks.rows, blocks.parts
-    if blocks.count == 1 and team is None:
-        with eager():
-            outputs = forward(*blocks.inputs(0))
-        each = outputs if isinstance(outputs, list) else [outputs]
-        return [found.asnumpy()[: len(part)] for found, part in zip(each, parts, strict=True)]
     results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
     for block in range(blocks.count) if team is None else team.share(blocks.count):
         begin = block * rows

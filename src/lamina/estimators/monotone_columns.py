@@ -167,7 +167,9 @@ class Bounds(NamedTuple):
 
 
 def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds | None:
-    """The bounds of the parameter `name` in a constrained architecture; None if the parameter has no bounds."""
+    """The bounds of the parameter `name`; None if it has none, as in an architecture without constraints."""
+    if not parts.monotone:
+        return None
     kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
     direction = np.array(parts.monotone)
     if kind in ("frequency", "number"):  # no cosines of constrained numbers

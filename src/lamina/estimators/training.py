@@ -376,7 +376,7 @@ class JoblibMembers(Observer):
         # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
         tasks = [
             delayed(_epoch)(
-                _What(self._key, type(training), member.architecture, training.loss, training.settings),
+                _What(self._key, member.architecture, training.loss, training.settings),
                 (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
                 training.steps_total,
                 [_share(rows, i, len(members)) for rows in steps],
@@ -408,7 +408,6 @@ class _What:
     """
 
     key: str
-    kind: type[EnsembleTraining]
     architecture: Architecture
     loss: Any
     settings: Settings
@@ -452,7 +451,9 @@ class _Kept:
         from lamina.estimators.network import Ensemble, Network
 
         member = Network.blank(what.architecture)
-        return what.kind(Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
+        return EnsembleTraining(
+            Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1
+        )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
         with self._lock:

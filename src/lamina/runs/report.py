@@ -108,30 +108,22 @@ def findings_of(
 
 
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
-    """Render the report as HTML.
+    """Render the report as HTML; without Matplotlib, omit the figures and warn.
 
     Args:
         findings: the results to show.
         pictures: whether to draw the figures.
 
     Raises:
-        MissingPackageError: Jinja2 is not installed, or figures are requested and Matplotlib is not installed.
-    """
-    return page_template().render(_facts(findings, _Figures(pictures)))
-
-
-def page_of(findings: Findings) -> str:
-    """Render the report as HTML; without Matplotlib, omit the figures and warn.
-
-    Raises:
         MissingPackageError: Jinja2 is not installed.
     """
-    page_template()
+    template = page_template()
     try:
-        return report_page(findings)
+        facts = _facts(findings, _Figures(pictures))
     except MissingPackageError as error:
         warn(f"the report has no pictures: {error}")
-        return report_page(findings, pictures=False)
+        facts = _facts(findings, _Figures(wanted=False))
+    return template.render(facts)
 
 
 @cache
@@ -500,7 +492,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
     }
     found = findings_of(prepared, trained, settings)
-    return page_of(dataclasses.replace(found, rows={"test": len(part)}))
+    return report_page(dataclasses.replace(found, rows={"test": len(part)}))
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from lamina.estimators.settings import settings_of
 from lamina.runs.data import Prepared, Request
 from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.model import Trained
-from lamina.runs.report import Findings, findings_of, page_of
+from lamina.runs.report import Findings, findings_of, report_page
 from lamina.runs.run_folder import save_run
 from lamina.runs.wording import decision_of
 from lamina.table.write import write
@@ -49,7 +49,7 @@ def complete(
 
     def fill(filled: Path) -> None:
         save_run(filled, trained.model, findings.settings, results, trained.history)
-        (filled / "report.html").write_text(page_of(findings), "utf-8")
+        (filled / "report.html").write_text(report_page(findings), "utf-8")
         if trained.search is not None:
             write_json_lines(filled / _TRIALS_LOG, trained.search["lines"])
         write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)

@@ -9,7 +9,6 @@ if they have the same `fingerprint`, a digest of rows, seed and settings.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 import warnings
@@ -28,7 +27,7 @@ from lamina.estimators.file_schema import MOST_MEMBERS, Scalar
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.persistence import plain, require_networks
+from lamina.estimators.persistence import as_json, require_networks
 from lamina.estimators.saved_network import not_finite
 from lamina.estimators.search.trial import OtherSearchError, SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared, Request
@@ -384,7 +383,7 @@ class TrialFolder:
         said["earlier"] = [
             {name: getattr(stage, name) for name in _Stage.__struct_fields__} for stage in trial.earlier
         ]
-        text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})
+        text = as_json({name: value for name, value in said.items() if name not in _ARRAYS})
         arrays: dict[str, np.ndarray] = {}
         for i, stage in enumerate((trial, *trial.earlier)):
             arrays |= {f"{_prefix(i)}{_NETWORK}{name}": array for name, array in stage.state.items()}

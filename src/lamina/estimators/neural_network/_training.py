@@ -174,7 +174,7 @@ class CompiledEpochs:
         self.optimizer: Any = None
 
     def _begin(self) -> None:
-        """Replace the optimizer created by scikit-learn with a `SteppedOptimizer`, and prepare the steps."""
+        """Prepare the steps; scikit-learn's optimizer does nothing meanwhile, since they update the parameters."""
         estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
@@ -195,7 +195,7 @@ class CompiledEpochs:
             self._arrays.insert(0, self._group.table)
         self._steps = _AdamSteps(optimizer) if solver == "adam" else _SGDSteps(optimizer)
         self.optimizer = optimizer
-        estimator._optimizer = SteppedOptimizer(optimizer)
+        optimizer.update_params = lambda _params, _grads: None
 
     @eager()
     def train(self, order: np.ndarray) -> float:
@@ -227,22 +227,9 @@ class CompiledEpochs:
         return self._data[0][rows]
 
     def end(self) -> None:
-        """Restore the optimizer that scikit-learn created."""
+        """Let scikit-learn's optimizer update parameters again."""
         if self.optimizer is not None:
-            self._estimator._optimizer = self.optimizer
-
-
-class SteppedOptimizer:
-    """A stand-in for scikit-learn's optimizer while compiled steps update the parameters."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-
-    def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
-        """Do nothing, since compiled steps have updated the parameters."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._optimizer, name)
+            del self.optimizer.update_params
 
 
 class _SGDSteps:
