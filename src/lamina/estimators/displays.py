@@ -8,8 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lamina.estimators.importance import Importance
-from lamina.estimators.shapley import Explanation
+from lamina.estimators.importance import Explanation, Importance
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.training import pictures

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, Word, important_words, loss_name
 from lamina.estimators.inputs import is_frame, values_of
-from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import known_score
 from lamina.estimators.settings import settings_of
