@@ -114,9 +114,7 @@ def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -
     groups = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     x = nd.concat(*(_embedded(network, data, group) for group in groups), dim=0)
     for i, activation in enumerate([*parts.activations(), None]):
-        parameters = parts.layer_parameters(i)
-        fitted = _fitted_layer(parts, i, x.asnumpy(), rng)
-        _add(network, parameters, fitted, rng)
+        _add(network, parts.layer_parameters(i), _fitted_layer(parts, i, x.asnumpy(), rng), rng)
         if activation is not None:
             x = network.activate(i, network.linear(i, x), activation)
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from lamina.errors import DataError, LaminaError, MissingPackageError
 from lamina.estimators import importance
-from lamina.estimators.data import Data, Parts
+from lamina.estimators.data import Data, Parts, targets_of
 from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
 from lamina.estimators.fitted import FittedModel, hidden_of, outputs_of
 from lamina.estimators.importance import Explanation, Importance
@@ -408,12 +408,10 @@ class Views(Learned, BaseEstimator):
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):
             return
-        most = -(-importance.MOST_ROWS // len(parts))
-        chosen = [part.chosen(0, most) for part in parts]
-        pairs = list(zip(parts, chosen, strict=True))
-        target = np.concatenate([part.target[rows] for part, rows in pairs])
-        codes = [part.codes[rows] for part, rows in pairs if part.codes is not None]
-        numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
+        few = [part.some(slice(-(-importance.MOST_ROWS // len(parts)))) for part in parts]
+        target, _ = targets_of(few)
+        codes = [part.codes[part.chosen()] for part in few if part.codes is not None]
+        numeric = np.concatenate([part.numeric[part.chosen()] for part in few])
         none = np.empty((len(target), 0), np.int32)
         self._held_out = Encoded(numeric, np.concatenate(codes or [none])), target
 

@@ -63,16 +63,6 @@ def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> 
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
-@eager()
-def probabilities_of_coded_row(
-    network: Ensemble, encoder: TableEncoder, row: Coded, *, several: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs, and the probabilities of classes (or of `several` labels), for a single row, by one graph."""
-    forward = _coded_forward(network, encoder, row, lambda x: [x, probabilities(x, several=several)])
-    outputs, found = forward(*_inputs(network, row, 0, 1))
-    return outputs.asnumpy(), found.asnumpy()
-
-
 def _inputs(network: Ensemble, table: Coded, begin: int, rows: int) -> list[NDArray]:
     context = network.context
     arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
@@ -253,10 +243,15 @@ class FittedModel(Generic[TargetT]):
         return isinstance(rows, Coded) and len(rows.numbers) == 1 and isinstance(self.target, Classes)
 
     @timed("computing")
+    @eager()
     def _of_row(self, row: Coded) -> tuple[np.ndarray, np.ndarray]:
         """The outputs and the probabilities of a row; one compiled function, so that a model compiles only one."""
         several = isinstance(self.target, Classes) and self.target.multilabel
-        return probabilities_of_coded_row(self.network, self.encoder, row, several=several)
+        forward = _coded_forward(
+            self.network, self.encoder, row, lambda x: [x, probabilities(x, several=several)]
+        )
+        outputs, found = forward(*_inputs(self.network, row, 0, 1))
+        return outputs.asnumpy(), found.asnumpy()
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:

@@ -17,15 +17,16 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
+from lamina.compiler.deferral import eager
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._losses import Loss
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.data import Batches, Group, HeldBatches, Parts, share_of
+from lamina.estimators.data import Batches, Data, Group, HeldBatches, Parts, share_of
 from lamina.estimators.fitted import Blocks, own_outputs
-from lamina.estimators.network import Ensemble, Weight, part_of
+from lamina.estimators.network import Ensemble, Network, Weight, part_of
 from lamina.estimators.settings import DECLARED, Settings
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
@@ -420,9 +421,6 @@ def _epoch(
 
     Returns the member's new state, and for each array in `steps` the losses of its steps.
     """
-    from lamina.compiler.deferral import eager
-    from lamina.estimators.data import Data, HeldBatches
-
     with eager():
         training = _kept.take(what)
         batches = HeldBatches([Data(*data)])
@@ -448,8 +446,6 @@ class _Kept:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
                 return idle.pop()
-        from lamina.estimators.network import Ensemble, Network
-
         member = Network.blank(what.architecture)
         return EnsembleTraining(
             Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import __version__
 from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, Word, important_words, loss_name
 from lamina.estimators.inputs import is_frame, values_of
@@ -467,8 +468,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
     """
-    from lamina import __version__
-
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:

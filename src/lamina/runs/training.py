@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import __version__
 from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
+from lamina.estimators import MLPClassifier, MLPRegressor
+from lamina.estimators.base import encoder_of, fit_streamed, fit_table
+from lamina.estimators.declaring import declared
 from lamina.estimators.settings import settings_of
 from lamina.runs.data import EXAMPLES, SETTINGS, Part, Prepared, Request, example_rows, known_rows, marks_of
 from lamina.runs.model import TableModel, Trained
@@ -80,9 +84,6 @@ class _Watch(Observer):
 
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
     """Create the unfitted estimator that a request describes."""
-    from lamina.estimators import MLPClassifier, MLPRegressor
-    from lamina.estimators.declaring import declared
-
     is_class = prepared.target.task == "classification"
     _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
@@ -180,8 +181,6 @@ def fit_or_keep(estimator: Any, prepared: Prepared, can_keep: Callable[[], bool]
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
     """Fit an estimator to the training rows, validating on the validation rows."""
-    from lamina.estimators.base import fit_streamed, fit_table
-
     target = prepared.target.name
     validation = None
     if prepared.validation is not None:
@@ -200,8 +199,6 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     """Fit an encoder, with the estimator's settings, to all training rows."""
-    from lamina.estimators.base import encoder_of
-
     table = prepared.train.frame.drop(named(prepared.target.name))
     with warnings.catch_warnings(action="ignore", category=DataWarning):
         schema = relearned(prepared.schema, table)
@@ -284,7 +281,5 @@ def _results(findings: Findings) -> dict[str, Any]:
 
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:
-    from lamina import __version__
-
     resolved = vars(settings_of(trained.model.estimator).replace(max_iter=trained.most_epochs, monotone=None))
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}
