@@ -13,9 +13,9 @@ from lamina.compiler.deferral import by_numpy
 from lamina.core import blas
 from lamina.estimators import presets
 from lamina.estimators._pieces import Pieces, chosen_pieces, knots, repeated_values, rows_for_knots
-from lamina.estimators.architecture import Architecture, Parameter
+from lamina.estimators.architecture import Architecture, Parameter, bounds_of, reflected
 from lamina.estimators.data import Data, Parts, decays_of_categories, decays_of_rare, rare_columns
-from lamina.estimators.monotone_columns import bounds_of, constrained_columns, constraints, reflected
+from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.estimators.network import Arrays, Network
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder

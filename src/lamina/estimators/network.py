@@ -18,8 +18,7 @@ from lamina.core.finite import unwatch
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.device.context import Context, cpu
-from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
-from lamina.estimators.monotone_columns import bounds_of
+from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter, bounds_of
 from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
