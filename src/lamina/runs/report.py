@@ -193,6 +193,8 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
     is_class = findings.is_classification
+    if measured.intervals:
+        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
     return {
         **vars(findings),
         "is_class": is_class,
@@ -211,7 +213,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "confusion": _confusion(findings, drawing) if drawing.wanted and is_class else None,
         "residuals": _residuals(findings, drawing) if drawing.wanted and not is_class else None,
         "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
-        "uncertainty": _uncertainty(findings, drawing),
+        "held_out": len(fitted.held_out or ()),
         "importance": _importance(findings, drawing),
         "worst": _worst(findings),
         "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
@@ -291,11 +293,10 @@ def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     varies = true.std() > 0 and outputs.std() > 0
     return {
         "points": min(len(true), figures.MOST_POINTS),
-        "true": (true.min(), true.max()),
-        "predicted": (outputs.min(), outputs.max()),
+        "true": true,
+        "predicted": outputs,
+        "errors": errors,
         "correlation": np.corrcoef(true, outputs)[0, 1] if varies else None,
-        "mean": errors.mean(),
-        "deviation": errors.std(),
         "quartiles": np.quantile(errors, [0.25, 0.5, 0.75]),
     }
 
@@ -353,15 +354,6 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
         "positive": names[model.decision.positive] if len(names) == 2 else None,
         "is_every_class": len(found) == len(names),
     }
-
-
-def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    measured, held_out = findings.measured, findings.trained.model.fitted.held_out
-    if not measured.intervals and not measured.quantiles:
-        return None
-    if measured.intervals:
-        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
-    return {"intervals": measured.intervals, "held_out": len(held_out or ())}
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
