@@ -10,8 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.meaning import computed_probabilities, holds, numbers, probabilities
-from lamina.estimators.threshold import Decision
+from lamina.estimators.meaning import Decision, computed_probabilities, holds, numbers, probabilities
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name

@@ -13,9 +13,9 @@ import numpy as np
 from lamina.estimators import importance
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Game, Importance
+from lamina.estimators.meaning import Decision, best_threshold
 from lamina.estimators.search.trial import BLEND, blend_said
 from lamina.estimators.targets import Classes, positive_class
-from lamina.estimators.threshold import Decision, best_threshold
 from lamina.runs.data import Part, Prepared, aligned, known_rows
 from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.runs.model import TableModel

@@ -10,8 +10,8 @@ import numpy as np
 
 from lamina.estimators.conformal import interval_of
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.meaning import Decision
 from lamina.estimators.targets import Numbers, pinball
-from lamina.estimators.threshold import Decision
 from lamina.table.schema import Task
 
 _Metrics = dict[str, float | None]

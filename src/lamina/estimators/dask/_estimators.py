@@ -9,7 +9,6 @@ from functools import partial, reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from dask.base import compute
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 
@@ -267,8 +266,7 @@ class _OnWorkers(BaseMLP):
         of_keys = partial(KeyedPartitions, partitions=partitions)
         division = divided(survey, marks, of_keys, share, gap=self.time_gap)
         table = PartitionedTable(survey, division, partitions.is_apart, partitions)
-        (known,) = compute(eval_set, scheduler=client)
-        return self._fit_streamed(table, known)
+        return self._fit_streamed(table, _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """The results of an estimator's method, as a Dask array with a chunk for each partition.
@@ -312,6 +310,18 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
     return getattr(model, method)(part)
 
 
+def _computed(client: Any, collections: Sequence[Any] | np.ndarray | None) -> Any:
+    """The value of a Dask collection, or of each item in a tuple or list.
+
+    Objects that are not collections are unchanged.
+    """
+    if isinstance(collections, (list, tuple)):
+        return type(collections)(_computed(client, one) for one in collections)
+    if hasattr(collections, "__dask_graph__"):
+        return client.compute(collections).result()
+    return collections
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     """`lamina.MLPClassifier` for Dask arrays and frames of numbers, texts and categories.
@@ -350,7 +360,7 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy of the predictions."""
-        truth, found, weights = compute(y, self.predict(X), sample_weight, scheduler=self.client_)
+        truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
         return float(accuracy_score(truth, found, sample_weight=weights))
 
 
@@ -378,7 +388,7 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The R² of the predictions; see `lamina.MLPRegressor.score`."""
-        truth, found, weights = compute(y, self.predict(X), sample_weight, scheduler=self.client_)
+        truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
         return self._agreement(truth, found, weights)
 
 
