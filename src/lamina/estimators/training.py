@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 import uuid
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -422,44 +422,30 @@ def _epoch(
     Returns the member's new state, and for each array in `steps` the losses of its steps.
     """
     with eager():
-        training = _kept.take(what)
+        training = _member(what)
         batches = HeldBatches([Data(*data)])
         training.steps_total = steps_total
         training.go_to(*state)
         taken = [training.take_steps(batches.groups(rows)) for rows in steps]
         losses = [np.concatenate([own for own, _ in each]) for each in taken]
         state = training.own_state()
-    _kept.put(what, training)
+    _idle(what.key)[what.architecture].append(training)
     return state, losses
 
 
-class _Kept:
-    """Trainings of this process that are idle between epochs; their compiled steps are reused."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
-
-    def take(self, what: _What) -> EnsembleTraining:
-        """An idle training for `what`, or a new training if none is idle."""
-        with self._lock:
-            idle = self._idle.get(what.key, {}).get(what.architecture)
-            if idle:
-                return idle.pop()
-        member = Network.blank(what.architecture)
-        return EnsembleTraining(
-            Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1
-        )
-
-    def put(self, what: _What, training: EnsembleTraining) -> None:
-        with self._lock:
-            self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
-            self._idle.move_to_end(what.key)
-            while len(self._idle) > _MOST_KEPT:
-                self._idle.popitem(last=False)
+@lru_cache(_MOST_KEPT)
+def _idle(_key: str) -> defaultdict[Architecture, list[EnsembleTraining]]:
+    """A training's members in this process that are idle between epochs; their compiled steps are reused."""
+    return defaultdict(list)
 
 
-_kept = _Kept()
+def _member(what: _What) -> EnsembleTraining:
+    """An idle training for `what`, or a new training if none is idle."""
+    try:
+        return _idle(what.key)[what.architecture].pop()
+    except IndexError:
+        ensemble = Ensemble([Network.blank(what.architecture)])
+        return EnsembleTraining(ensemble, what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
 
 
 def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
