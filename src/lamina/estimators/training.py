@@ -495,18 +495,16 @@ class Learner(Observer):
     A resumed training's past epochs are recorded, too.
     """
 
-    def __init__(
-        self, note: Callable[[Epoch], None], functions: Sequence[Callable[..., Any]], estimator: Any
-    ) -> None:
-        self._note, self._functions, self._estimator = note, functions, estimator
+    def __init__(self, estimator: Any, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
+        self._estimator, self._rows, self._functions = estimator, rows, functions
         self.stopped = False
 
     def on_begin(self, loop: Loop) -> None:
         for epoch in loop.past:
-            self._note(epoch)
+            self._estimator._note(epoch, self._rows)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        self._note(epoch)
+        self._estimator._note(epoch, self._rows)
         if any(function(self._estimator, epoch) for function in self._functions):
             self.stopped = True
             loop.stop()
