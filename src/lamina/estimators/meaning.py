@@ -19,6 +19,7 @@ from lamina.compiler import CompiledFunction, compile
 from lamina.compiler.deferral import eager
 from lamina.core.primitive import bind
 from lamina.device.context import cpu
+from lamina.estimators.declaring import is_number
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import same_exp
 
@@ -169,8 +170,7 @@ def check_threshold(threshold: float | str | None) -> None:
     """Raise `ValueError` unless `threshold` is None, a criterion, or a number between 0 and 1."""
     if threshold is None or (isinstance(threshold, str) and threshold in _CRITERIA):
         return
-    is_number = isinstance(threshold, float | int | np.number) and not isinstance(threshold, bool)
-    if is_number and 0 < float(threshold) < 1:
+    if is_number(threshold) and 0 < float(threshold) < 1:
         return
     raise ValueError(
         "threshold must be 'f1' or 'balanced', to choose it on validation rows, or a number between 0 and 1, not "

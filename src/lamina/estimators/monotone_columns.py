@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from lamina.errors import DataError
+from lamina.estimators.declaring import is_number
 from lamina.estimators.settings import Settings
 from lamina.estimators.targets import AnyTarget, Numbers
 from lamina.table.kinds import name_of
@@ -62,8 +61,7 @@ def constrained_columns(monotone: Mapping[Any, float | str] | str | None, schema
         )
     found: dict[str, int] = {}
     for key, direction in monotone.items():
-        is_number = isinstance(direction, int | float | np.number) and not isinstance(direction, bool)
-        if not is_number or direction not in (-1, 0, 1):
+        if not is_number(direction) or direction not in (-1, 0, 1):
             raise ValueError(f"monotone[{key!r}] must be 1 (rises), -1 (falls) or 0, got {direction!r}")
         column = _column(key, schema)
         if found.setdefault(column.name, int(direction)) != direction:

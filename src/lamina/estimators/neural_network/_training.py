@@ -99,7 +99,8 @@ class _Group:
         self._weights, self._batch = weights, batch
         can_take = all(_can_be_taken(x, dtype) for x in (X, y))
         is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_STEP_BYTES
-        self.table, self._copied = (nd.from_numpy(X), (y,)) if can_take and is_wide else (None, (X, y))
+        self.table = nd.from_numpy(X) if can_take and is_wide else None
+        self._copied: tuple[Any, ...] = (X, y) if self.table is None else (y,)
         sizes = [*(x.shape[1] for x in self._copied), 1]
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
         self.rows = self.steps * batch
@@ -114,11 +115,12 @@ class _Group:
         count, used = len(rows), -(-len(rows) // self._batch) * self._batch
         self._numbers[:count], self._numbers[count:used] = rows, rows[-1]
         for part, source in zip(self._parts, self._copied, strict=False):
-            if isinstance(source, np.ndarray) and source.dtype == part.dtype:
+            if hasattr(source, "toarray"):  # sparse
+                part[:count] = source[rows].toarray()
+            elif source.dtype == part.dtype:
                 np.take(source, rows, axis=0, out=part[:count], mode="clip")  # needs no other memory
             else:
-                taken = source[rows]
-                part[:count] = taken if isinstance(taken, np.ndarray) else taken.toarray()
+                part[:count] = source[rows]
         w, weights = self._parts[-1], self._weights
         if weights is not None:
             w[:count, 0] = weights[rows]
@@ -186,7 +188,7 @@ class CompiledEpochs:
             self._arrays.insert(0, self._group.table)
         self._steps = _AdamSteps(optimizer) if solver == "adam" else _SGDSteps(optimizer)
         self.optimizer = optimizer
-        optimizer.update_params = lambda _params, _grads: None
+        optimizer.update_params = _leave
 
     @eager()
     def train(self, order: np.ndarray) -> float:
@@ -221,6 +223,10 @@ class CompiledEpochs:
         """Let scikit-learn's optimizer update parameters again."""
         if self.optimizer is not None:
             del self.optimizer.update_params
+
+
+def _leave(_params: object, _grads: object) -> None:
+    """Leave the parameters as they are, in place of an optimizer's `update_params`."""
 
 
 class _SGDSteps:
