@@ -136,21 +136,16 @@ class Blocks:
 
     def inputs(self, block: int) -> list[NDArray]:
         """The inputs of a compiled function for block number `block`, which has rows of each part, concatenated."""
-        if self._kept is not None and self._kept[0] is self._network.context:
+        context, rows = self._network.context, self.rows
+        if self._kept is not None and self._kept[0] is context:
             return self._kept[1]
-        context = self._network.context
-        inputs = self._made(block * self.rows, context)
-        if self.count == 1:
-            self._kept = context, inputs
-        return inputs
-
-    def _made(self, begin: int, context: Context) -> list[NDArray]:
-        rows = self.rows
-        pairs = [(part, part.chosen(begin, begin + rows)) for part in self.parts]
+        pairs = [(part, part.chosen(block * rows, (block + 1) * rows)) for part in self.parts]
         inputs = [nd.array(_joined([part.numeric[at] for part, at in pairs], rows), ctx=context)]
         if self._network.architecture.cardinalities:
             codes = [part.codes[at] for part, at in pairs if part.codes is not None]
             inputs.append(nd.array(_joined(codes, rows), ctx=context, dtype=np.int32))
+        if self.count == 1:
+            self._kept = context, inputs
         return inputs
 
 
