@@ -26,9 +26,8 @@ from typing import Any
 import numpy as np
 
 from lamina.runs.data import Request, prepare
-from lamina.runs.run import complete
 from lamina.runs.streamed import prepare_streamed
-from lamina.runs.training import train
+from lamina.runs.training import complete, train
 from lamina.table.stream.memory import used_memory
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import new_run

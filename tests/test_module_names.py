@@ -27,6 +27,8 @@ OF_EARLIER_VERSIONS = {
     "lamina.initializer": "Xavier",
     "lamina.io": "NDArrayIter",
     "lamina.kvstore": "KVStore",
+    "lamina.estimators.occlusion": "Word",
+    "lamina.estimators.shapley": "Explanation",
     "lamina.lr_scheduler": "PolyScheduler",
     "lamina.metric": "Accuracy",
     "lamina.metric.base": "EvalMetric",

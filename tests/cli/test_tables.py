@@ -410,12 +410,12 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, folder, cli, monkeypatch):
-    from lamina.runs import run
+    from lamina.runs import training
 
     def interrupted(_findings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "page_of", interrupted)
+    monkeypatch.setattr(training, "report_page", interrupted)
     code, _, err = cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "run")
     assert code == 130 and f"interrupted; continue with: lamina train --resume {tmp_path / 'run'}" in err
     assert sorted(os.listdir(tmp_path / "run")) == UNFINISHED

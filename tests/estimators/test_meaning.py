@@ -12,8 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import lamina
 from lamina import nd
-from lamina.estimators.meaning import SIZES, computed_probabilities, holds, numbers, probabilities
-from lamina.estimators.threshold import Decision
+from lamina.estimators.meaning import SIZES, Decision, computed_probabilities, holds, numbers, probabilities
 
 RANDOM = np.random.default_rng(0)
 

@@ -9,8 +9,8 @@ import pytest
 
 import lamina
 from lamina.errors import DataError
-from lamina.estimators import occlusion
-from lamina.estimators.occlusion import important_words
+from lamina.estimators import importance
+from lamina.estimators.importance import important_words
 
 N = 300
 WORDS = np.random.default_rng(0).choice(["red", "old", "big", "new", "car", "bike"], (N, 3))
@@ -93,8 +93,10 @@ def test_words_of_a_column_are_ranked_by_what_they_change_in_all(model):
 @pytest.mark.slow
 def test_at_most_so_many_words_are_left_out(model, monkeypatch):
     counts = []
-    real = occlusion.word_values
-    monkeypatch.setattr(occlusion, "word_values", lambda *given: counts.append(len(given[1])) or real(*given))
+    real = importance.word_values
+    monkeypatch.setattr(
+        importance, "word_values", lambda *given: counts.append(len(given[1])) or real(*given)
+    )
     long = pl.lit(" ".join(f"w{i}" for i in range(400)))
     important_words(model.fitted_, FRAME.with_columns(title=long))
     assert counts == [12]

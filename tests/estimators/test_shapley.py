@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators import ShapDisplay
-from lamina.estimators.shapley import Explanation
+from lamina.estimators.importance import Explanation
 
 QUICK = {"preset": "fast", "hidden_layer_sizes": 8, "members": 1, "max_iter": 2, "random_state": 0}
 TOWNS = [f"town {i}" for i in range(12)]  # more categories than are encoded one by one: embedded

@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, make_sc
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 
 import lamina
-from lamina.estimators.threshold import best_threshold
+from lamina.estimators.meaning import best_threshold
 
 METRICS = {"f1": f1_score, "balanced": balanced_accuracy_score}
 QUICK = {

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lamina.recipes import Epoch
-from lamina.recipes.pictures import draw_learning_curves, draw_mistakes
+from lamina.recipes.run import draw_learning_curves, draw_mistakes
 
 
 def ink(path):

@@ -10,9 +10,8 @@ import pytest
 from lamina.estimators.search.trial import SearchObserver
 from lamina.runs.data import Request, prepare
 from lamina.runs.evaluation import advice, measure
-from lamina.runs.run import complete
 from lamina.runs.search import begin, search
-from lamina.runs.training import train
+from lamina.runs.training import complete, train
 from lamina.training.run_folder import new_run
 
 

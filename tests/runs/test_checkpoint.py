@@ -11,9 +11,8 @@ import pytest
 from lamina.errors import DataError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.data import Request, prepare
-from lamina.runs.run import complete
 from lamina.runs.run_folder import read_unfinished
-from lamina.runs.training import train
+from lamina.runs.training import complete, train
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoints, NotSavedWarning
 from lamina.training.loop import Observer

@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from lamina.errors import DataError
-from lamina.runs.data import Request, prepare
-from lamina.runs.examples import EXAMPLES, example_rows, read_examples
-from lamina.runs.run import complete
+from lamina.runs.data import EXAMPLES, Request, example_rows, prepare, read_examples
+from lamina.runs.training import complete
 from lamina.training.run_folder import RunFolder
 
 

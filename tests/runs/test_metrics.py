@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from lamina.estimators.threshold import Decision
+from lamina.estimators.meaning import Decision
 from lamina.runs.metrics import compared, metrics_of
 
 

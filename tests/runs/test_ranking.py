@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
-from lamina.estimators.threshold import Decision
+from lamina.estimators.meaning import Decision
 from lamina.runs.data import Part
 from lamina.runs.evaluation import Baseline, Measured, rankings
 from lamina.table.places import Places

@@ -8,7 +8,7 @@ import pytest
 from html_tables import Tables
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators.shapley import Game
+from lamina.estimators.importance import Game
 from lamina.runs import evaluation
 from lamina.runs.evaluation import (
     OTHERS,

@@ -809,7 +809,7 @@ assert drawn.settings["normalization"] == drawn.estimator.normalization == "laye
 
 ADDED["how it is decided"] = Addition(
     {
-        "src/lamina/estimators/threshold.py": [
+        "src/lamina/estimators/meaning.py": [
             (
                 "        return found.astype(np.int64)\n\n\ndef best",
                 """

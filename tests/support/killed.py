@@ -111,7 +111,6 @@ class TableRun(Run):
         # Loaded once, and not by each trial; not polars, whose threads would not live in a fork.
         import sklearn.linear_model  # noqa: F401
 
-        import lamina.runs.run
         import lamina.runs.training  # noqa: F401
 
         sys.modules["matplotlib"] = None  # type: ignore[assignment] - the report's pictures are half of the time

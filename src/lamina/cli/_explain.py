@@ -138,7 +138,7 @@ def _explained(
 
 def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
     """Describe, for each text column, the words of a row that change its prediction most."""
-    from lamina.estimators.occlusion import text_columns
+    from lamina.estimators.importance import text_columns
 
     found: dict[str, str] = {}
     for column in text_columns(model.fitted):

@@ -44,7 +44,7 @@ def export(
       lamina export runs/income-1 --library income.so --target x86-64-v3
     """
     from lamina.export.ways import export as write
-    from lamina.runs.examples import read_examples
+    from lamina.runs.data import read_examples
 
     options: dict[str, dict[str, Any]] = {"library": said(target=target, name=name, weights=weights)}
     if library is None and options["library"]:

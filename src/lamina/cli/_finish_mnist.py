@@ -10,7 +10,7 @@ from lamina.cli._console import note
 from lamina.errors import MissingPackageError
 from lamina.export.page_file import write_run_page
 from lamina.runs.recipes import Epoch, Training, evaluate
-from lamina.runs.recipes.pictures import draw_learning_curves, draw_mistakes
+from lamina.runs.recipes.run import draw_learning_curves, draw_mistakes
 from lamina.training.loop import Loop, Observer
 from lamina.training.run_folder import RunFolder
 from lamina.training.time_limit import TimeLimit

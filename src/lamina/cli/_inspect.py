@@ -54,14 +54,12 @@ def inspect(
         raise LaminaError(
             f"{what} is a run, which has its own columns and target; leave out options for tables, such as --target"
         )
-    if new:
-        from lamina.cli._inspect_table import inspect_new
+    from lamina.cli._inspect_table import inspect_new, inspect_run
 
+    if new:
         inspect_new(Path(what), new, files.said(), as_json=as_json)
         return
-    from lamina.cli._use_table import inspect_table
-
-    inspect_table(Path(what), as_json=as_json)
+    inspect_run(Path(what), as_json=as_json)
 
 
 def is_table(what: str) -> bool:

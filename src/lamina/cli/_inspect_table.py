@@ -1,4 +1,4 @@
-"""``lamina inspect`` for a table, alone or compared with a new table."""
+"""``lamina inspect`` for a table, alone or compared with a new table, and for a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lamina.cli._console import output, warnings_as_lines
-from lamina.cli._table_views import MOST_ROWS, fill, override_hint, titled_table
+from lamina.cli import _table_views as views
+from lamina.cli._console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.saved_network import BlockNetwork
+from lamina.runs.run_folder import open_model, reading_of
+from lamina.runs.wording import decision_said, how_trained
 from lamina.support.extras import require
 from lamina.support.messages import printable
-from lamina.table.describe import column_groups, column_rows, describe_target
+from lamina.table.describe import column_groups, column_rows, describe_rows, describe_target
 from lamina.table.findings.left_out import rows_to_learn
 from lamina.table.findings.results import LEVEL, Drift, share_said
 from lamina.table.inspection import ColumnFacts, Inspection, Look, read_sample
-from lamina.table.messages import counted, format_number, rows_numbered
+from lamina.table.messages import counted, format_number, listed, rows_numbered
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions
 from lamina.table.values import number_in
@@ -56,8 +59,6 @@ def inspect_data(
 def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Compare the table in the files `new` with a run's training table, which is read again."""
     require(_PURPOSE, "scikit-learn", "polars")
-    from lamina.runs.run_folder import open_model, reading_of
-
     model, details = open_model(run)
     settings = details["settings"] or {}
     data = settings.get("data")
@@ -122,7 +123,7 @@ def _show(found: Inspection, sizes: dict[str, int], new: Sequence[str], *, as_js
     console = output()
     if found.columns:
         console.print(_columns_table(found, console.width))
-        console.print(override_hint(found.schema), style="dim", markup=False)
+        console.print(views.override_hint(found.schema), style="dim", markup=False)
         if found.schema.target is not None:
             target = found.schema.target
             console.print(f"[bold]Task[/bold]: {escape(f'{describe_target(target)} ({target.reason})')}")
@@ -161,7 +162,7 @@ def _columns_table(found: Inspection, width: int) -> Table:
     Numbered columns of the same kind share a row; a narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
-    table = titled_table("Columns", *(_SHOWN[name] for name in _SHOWN if name not in left_out))
+    table = views.titled_table("Columns", *(_SHOWN[name] for name in _SHOWN if name not in left_out))
     groups = {group[0].name: group for group in column_groups(found.schema.columns)}
     members = {column.name for group in groups.values() for column in group}
     lines = [facts for facts in found.columns if facts.name in groups or facts.name not in members]
@@ -172,7 +173,7 @@ def _columns_table(found: Inspection, width: int) -> Table:
         cells, used = _of_group(found, group) if len(group) > 1 else _of_column(found, facts)
         return [cells[i] for i in kept], used
 
-    fill(table, map(row, lines), MOST_ROWS)
+    views.fill(table, map(row, lines), views.MOST_ROWS)
     return table
 
 
@@ -207,7 +208,7 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
     """Print a line for each finding, and the names of the checks that found nothing."""
     if found.findings:
-        table = titled_table("Findings", "", "", "", plain=True)
+        table = views.titled_table("Findings", "", "", "", plain=True)
         for one in found.findings:
             style = "bold yellow" if one.level == "warning" else "dim"
             table.add_row(f"[{style}]{one.level}[/]", one.kind, escape(_in_a_line(one.message)))
@@ -252,12 +253,12 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
 
 def _drift_table(drift: Drift, name: str) -> Table:
     title = escape(f"Drift of {_in_a_line(name)} against training, by size")
-    table = titled_table(title, "*column", "size>", "change", "test", "p>")
+    table = views.titled_table(title, "*column", "size>", "change", "test", "p>")
     rows = (
         (_in_a_line(one.column), f"{one.size:.2f}", _in_a_line(one.change), one.test, p_said(one.adjusted))
         for one in drift.found
     )
-    fill(table, ((row, True) for row in rows), _MOST_DRIFTS)
+    views.fill(table, ((row, True) for row in rows), _MOST_DRIFTS)
     return table
 
 
@@ -268,3 +269,97 @@ def p_said(p_value: float) -> str:
     ('0.043', '< 0.001', '1')
     """
     return "< 0.001" if p_value < 0.001 else f"{p_value:.2g}"
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def inspect_run(run: Path, *, as_json: bool) -> None:
+    """Describe a run's network, its training table, and its metrics."""
+    model, details = open_model(run)
+    results = details["results"]
+    fitted = model.fitted
+    if as_json:
+        schema = model.schema.to_dict()
+        schema["columns"] = [{"kind": column.kind, **column.to_dict()} for column in model.schema.columns]
+        said = {} if model.schema.row_form.whole else {"schema": schema}
+        print(json.dumps({**_network_summary(fitted), **details, **said}))
+        return
+    console = output()
+    console.print(f"{describe_target(model.target)}", markup=False, style="bold")
+    _show_network(console, fitted)
+    if done := details.get("done"):
+        console.print("\n".join(done))
+        return
+    if results is None:
+        if model.target.reason:
+            console.print(f"{model.target.name!r}: {model.target.reason}; --target names it", markup=False)
+        if not model.schema.named:
+            console.print("columns: without names in training, so a table's columns are taken in order")
+        if isinstance(fitted.network, BlockNetwork):
+            names = listed([column.name for column in model.schema.columns], limit=20)
+            console.print(f"columns: {names}, plain numbers", markup=False)
+        else:
+            console.print(views.columns_table(model.schema, fitted.monotone))
+        say(f"the file has no metrics; with a table with {model.target.name!r}: lamina evaluate {run} DATA")
+        return
+    ended = ", interrupted" if results["interrupted"] else ""
+    rows = describe_rows(results["rows"])
+    console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
+    if results.get("search"):
+        console.print(views.search_table(results["search"]["chosen"]))
+    console.print(views.columns_table(model.schema, fitted.monotone))
+    console.print(views.metrics_table(views.measured_title(results), results["metrics"]))
+    for column, words in results["words"].items():
+        effects = [one["size"] if one["change"] is None else one["change"] for one in words]
+        said = ", ".join(f"{one['word']} {x:.3g}" for one, x in zip(words, effects, strict=True))
+        said = f"words of {column!r} that change predictions: {printable(said, keep='')}"
+        console.print(said, markup=False)
+    for text in decision_said(results["decision"]):
+        console.print(text, markup=False)
+
+
+def _network_summary(fitted: Any) -> dict[str, Any]:
+    """Summarize the network for JSON; its "architecture" is the first member's."""
+    network = fitted.network
+    if isinstance(network, BlockNetwork):
+        return {"parameters": network.parameter_count, "network": repr(network.block), "shape": network.shape}
+    return {
+        "parameters": network.parameter_count,
+        "members": len(network.members),
+        "architecture": vars(network.architecture),
+        "networks": [
+            {"share": share, "architecture": vars(member.architecture)}
+            for member, share in zip(network.members, network.shares, strict=True)
+        ],
+    }
+
+
+def _show_network(console: Any, fitted: Any) -> None:
+    network, parameters = fitted.network, fitted.network.parameter_count
+    if isinstance(network, BlockNetwork):
+        console.print(f"{network.said}: {parameters:,} parameters")
+        return
+    parts, members = network.architecture, network.members
+    networks = f"{len(members)} networks"
+    if len({(one.architecture, share) for one, share in zip(members, network.shares, strict=True)}) > 1:
+        console.print(f"{networks}: {parameters:,} parameters")
+        console.print(_inputs(parts))
+        console.print(views.members_table(network))
+        return
+    count = "" if len(members) == 1 else f"{networks} with "
+    console.print(f"{count}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
+    console.print(_inputs(parts))
+    hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
+    console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
+
+
+def _inputs(parts: Any) -> str:
+    texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
+    if parts.inputs > parts.numbers:
+        texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")
+    if parts.cardinalities:
+        texts.append(
+            f"{len(parts.cardinalities)} embedded columns of {', '.join(map(str, parts.cardinalities))} codes"
+        )
+    return "inputs: " + ", ".join(texts)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lamina.estimators.search.trial import named
 from lamina.runs.metrics import compared, format_quantity
-from lamina.runs.wording import share_in_words
+from lamina.runs.wording import share_in_words, value_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
 from lamina.table.schema import Schema
@@ -128,7 +128,7 @@ def members_table(network: Any) -> Table:
         layers = parts.candidate or " – ".join(map(str, parts.widths))
         usual = (parts.activation, parts.dropout, parts.normalization or "none")
         made = ("", "", "") if parts.candidate else usual
-        table.add_row(share_in_words(share), layers, *map(_of_each_layer, made))
+        table.add_row(share_in_words(share), layers, *map(value_in_words, made))
     return table
 
 
@@ -141,11 +141,6 @@ def search_table(chosen: Sequence[Mapping[str, Any]]) -> Table:
         cells = (str(one["number"]), named(one["settings"]), score, f"{one['seconds']:.1f}", predicting)
         table.add_row(*cells, share_in_words(one["share"]))
     return table
-
-
-def _of_each_layer(value: Any) -> str:
-    values = value if isinstance(value, tuple | list) else [value]
-    return ", ".join(f"{one:.3g}" if isinstance(one, float) else str(one) for one in values)
 
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:

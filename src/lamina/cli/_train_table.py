@@ -387,10 +387,10 @@ def finish(
 ) -> int:
     """Evaluate a trained network, write and publish its run, and show the results; return the exit code.
 
-    `closing`: see `lamina.runs.run.complete`.
+    `closing`: see `lamina.runs.training.complete`.
     """
     from lamina.export.page_file import write_run_page
-    from lamina.runs.run import complete
+    from lamina.runs.training import complete
     from lamina.training.display import telling
 
     quiet = shown.quiet

@@ -1,4 +1,4 @@
-"""Commands that use a model: ``lamina predict`` and ``lamina evaluate``; opening models and files; describing a run.
+"""Commands that use a model: ``lamina predict`` and ``lamina evaluate``; opening models, and files of new rows.
 
 `predict` writes a table with predictions, or says the digit in an image; `evaluate` measures on a table, or on a run's
 test images.
@@ -21,9 +21,8 @@ from lamina.cli._options import Reading, argument, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
-from lamina.support.messages import printable
 from lamina.table.formats import are_pictures, begin_reading, writable
-from lamina.table.messages import closest, counted, listed, rows_numbered, warn
+from lamina.table.messages import closest, counted, rows_numbered, warn
 
 
 @dataclass(frozen=True)
@@ -313,104 +312,3 @@ def _frame(names: list[str], pixels: np.ndarray) -> pl.DataFrame:
     from lamina.table.formats.arrays import pixel_frame
 
     return pixel_frame("pictures", pixels).insert_column(0, pl.Series("image", names))
-
-
-def inspect_table(run: Path, *, as_json: bool) -> None:
-    """Describe a run's network, its training table, and its metrics."""
-    from lamina.cli._table_views import columns_table, measured_title, metrics_table, search_table
-    from lamina.estimators.saved_network import BlockNetwork
-    from lamina.runs.wording import decision_said, how_trained
-    from lamina.table.describe import describe_rows, describe_target
-
-    model, details = open_table_run(run)
-    results = details["results"]
-    fitted = model.fitted
-    if as_json:
-        schema = model.schema.to_dict()
-        schema["columns"] = [{"kind": column.kind, **column.to_dict()} for column in model.schema.columns]
-        said = {} if model.schema.row_form.whole else {"schema": schema}
-        print(json.dumps({**_network_summary(fitted), **details, **said}))
-        return
-    console = output()
-    console.print(f"{describe_target(model.target)}", markup=False, style="bold")
-    _show_network(console, fitted)
-    if done := details.get("done"):
-        console.print("\n".join(done))
-        return
-    if results is None:
-        if model.target.reason:
-            console.print(f"{model.target.name!r}: {model.target.reason}; --target names it", markup=False)
-        if not model.schema.named:
-            console.print("columns: without names in training, so a table's columns are taken in order")
-        if isinstance(fitted.network, BlockNetwork):
-            names = listed([column.name for column in model.schema.columns], limit=20)
-            console.print(f"columns: {names}, plain numbers", markup=False)
-        else:
-            console.print(columns_table(model.schema, fitted.monotone))
-        say(f"the file has no metrics; with a table with {model.target.name!r}: lamina evaluate {run} DATA")
-        return
-    ended = ", interrupted" if results["interrupted"] else ""
-    rows = describe_rows(results["rows"])
-    console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
-    if results.get("search"):
-        console.print(search_table(results["search"]["chosen"]))
-    console.print(columns_table(model.schema, fitted.monotone))
-    console.print(metrics_table(measured_title(results), results["metrics"]))
-    for column, words in results["words"].items():
-        effects = [one["size"] if one["change"] is None else one["change"] for one in words]
-        said = ", ".join(f"{one['word']} {x:.3g}" for one, x in zip(words, effects, strict=True))
-        said = f"words of {column!r} that change predictions: {printable(said, keep='')}"
-        console.print(said, markup=False)
-    for text in decision_said(results["decision"]):
-        console.print(text, markup=False)
-
-
-def _network_summary(fitted: Any) -> dict[str, Any]:
-    """Summarize the network for JSON; its "architecture" is the first member's."""
-    from lamina.estimators.saved_network import BlockNetwork
-
-    network = fitted.network
-    if isinstance(network, BlockNetwork):
-        return {"parameters": network.parameter_count, "network": repr(network.block), "shape": network.shape}
-    return {
-        "parameters": network.parameter_count,
-        "members": len(network.members),
-        "architecture": vars(network.architecture),
-        "networks": [
-            {"share": share, "architecture": vars(member.architecture)}
-            for member, share in zip(network.members, network.shares, strict=True)
-        ],
-    }
-
-
-def _show_network(console: Any, fitted: Any) -> None:
-    from lamina.cli._table_views import members_table
-    from lamina.estimators.saved_network import BlockNetwork
-
-    network, parameters = fitted.network, fitted.network.parameter_count
-    if isinstance(network, BlockNetwork):
-        console.print(f"{network.said}: {parameters:,} parameters")
-        return
-    parts, members = network.architecture, network.members
-    networks = f"{len(members)} networks"
-    if len({(one.architecture, share) for one, share in zip(members, network.shares, strict=True)}) > 1:
-        console.print(f"{networks}: {parameters:,} parameters")
-        console.print(_inputs(parts))
-        console.print(members_table(network))
-        return
-    count = "" if len(members) == 1 else f"{networks} with "
-    console.print(f"{count}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
-    console.print(_inputs(parts))
-    hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
-    console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
-
-
-def _inputs(parts: Any) -> str:
-    texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
-    if parts.inputs > parts.numbers:
-        texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")
-    if parts.cardinalities:
-        texts.append(
-            f"{len(parts.cardinalities)} embedded columns of {', '.join(map(str, parts.cardinalities))} codes"
-        )
-    return "inputs: " + ", ".join(texts)

@@ -13,9 +13,9 @@ from lamina.compiler.deferral import by_numpy
 from lamina.core import blas
 from lamina.estimators import presets
 from lamina.estimators._pieces import Pieces, chosen_pieces, knots, repeated_values, rows_for_knots
-from lamina.estimators.architecture import Architecture, Parameter
+from lamina.estimators.architecture import Architecture, Parameter, bounds_of, reflected
 from lamina.estimators.data import Data, Parts, decays_of_categories, decays_of_rare, rare_columns
-from lamina.estimators.monotone_columns import constrained_columns, constraints, reflected
+from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.estimators.network import Arrays, Network
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
@@ -103,7 +103,7 @@ def _add(
     for name, parameter in parameters.items():
         initial = parameter.initial
         values = fitted[name] if initial is None else initial(rng, parameter.shape)
-        network.add(name, reflected(values, parameter.bounds))
+        network.add(name, reflected(values, bounds_of(network.architecture, name, parameter.shape)))
 
 
 def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -> None:
@@ -114,9 +114,7 @@ def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -
     groups = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     x = nd.concat(*(_embedded(network, data, group) for group in groups), dim=0)
     for i, activation in enumerate([*parts.activations(), None]):
-        parameters = parts.layer_parameters(i)
-        fitted = _fitted_layer(i, x.asnumpy(), parameters[f"weight{i}"], rng)
-        _add(network, parameters, fitted, rng)
+        _add(network, parts.layer_parameters(i), _fitted_layer(parts, i, x.asnumpy(), rng), rng)
         if activation is not None:
             x = network.activate(i, network.linear(i, x), activation)
 
@@ -163,17 +161,17 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 
 
 def _fitted_layer(
-    i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
+    parts: Architecture, i: int, x: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Initial W and b of layer i, computed from its inputs `x` for some training rows (see `build_network`)."""
-    width = parameter.shape[1]
-    weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
+    shape = x.shape[1], parts.widths[i + 1]
+    weight = reflected(rng.normal(0, 1, shape), bounds_of(parts, f"weight{i}", shape))
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])
     spread = z.std(axis=0)
     factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
     z *= factor
-    share = rng.exponential(1, (_BIAS_ROWS, width))
+    share = rng.exponential(1, (_BIAS_ROWS, shape[1]))
     share /= share.sum(axis=0)
-    at = rng.integers(0, len(z), (_BIAS_ROWS, width))
+    at = rng.integers(0, len(z), (_BIAS_ROWS, shape[1]))
     bias = -(share * np.take_along_axis(z, at, 0)).sum(axis=0)
     return {f"weight{i}": weight * factor, f"bias{i}": bias}

@@ -13,14 +13,13 @@ from sklearn.exceptions import NotFittedError
 
 from lamina.errors import DataError, LaminaError, MissingPackageError
 from lamina.estimators import importance
-from lamina.estimators.data import Data, Parts
+from lamina.estimators.data import Data, Parts, targets_of
 from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
 from lamina.estimators.fitted import FittedModel, hidden_of, outputs_of
-from lamina.estimators.importance import Importance
+from lamina.estimators.importance import Explanation, Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
-from lamina.estimators.shapley import BACKGROUND_ROWS, Explanation, Game, explained
 from lamina.estimators.targets import AnyTarget, Classes, Numbers
 from lamina.estimators.training import without_network
 from lamina.support.extras import require
@@ -252,7 +251,7 @@ class Views(Learned, BaseEstimator):
     def shap_values(
         self, X: Any, background: Any = None, *, method: str = "auto", repeats: int = 1, random_state: int = 0
     ) -> Explanation:
-        """SHAP values: each column's contribution to each prediction (see `lamina.estimators.shapley`).
+        """SHAP values: each column's contribution to each prediction (see `lamina.estimators.importance`).
 
         For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. The values of
         a row sum to the row's prediction minus the mean prediction of the background rows.
@@ -289,11 +288,11 @@ class Views(Learned, BaseEstimator):
         others = self._held_out_rows(instead)[0] if background is None else self._encoded(background)
         if not len(others.numeric):
             raise ValueError("the background has no rows to compare with")
-        drawn = np.sort(rng.permutation(len(others.numeric))[:BACKGROUND_ROWS])
+        drawn = np.sort(rng.permutation(len(others.numeric))[: importance.BACKGROUND_ROWS])
         others = Encoded(others.numeric[drawn], others.codes[drawn])
-        game = Game.of(fitted, Encoded(rows.numeric[:], rows.codes), others)
+        game = importance.Game.of(fitted, Encoded(rows.numeric[:], rows.codes), others)
         names = [column.name for column in fitted.encoder.schema.columns]
-        return explained(game, values_of(X), names, method, repeats, rng)
+        return importance.explained(game, values_of(X), names, method, repeats, rng)
 
     def word_values(self, X: Any, column: str) -> list[dict[str, Any]]:
         """The effect of each word in a text column: the prediction minus the prediction without the word.
@@ -301,7 +300,7 @@ class Views(Learned, BaseEstimator):
         For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. Words are
         separated by spaces; case and surrounding punctuation are ignored, and all occurrences of a word are removed
         together. Unlike SHAP values, these effects have no fixed sum. The method is called occlusion (see
-        `lamina.estimators.occlusion`).
+        `lamina.estimators.importance`).
 
         Args:
             X: the rows to explain, with all columns.
@@ -324,9 +323,7 @@ class Views(Learned, BaseEstimator):
         >>> min(reds) > 0.5
         True
         """
-        from lamina.estimators.occlusion import word_values
-
-        return word_values(self._fitted(), X, column)
+        return importance.word_values(self._fitted(), X, column)
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
         """Plot the SHAP values of rows as points, column by column; see `ShapDisplay.from_estimator`."""
@@ -411,12 +408,10 @@ class Views(Learned, BaseEstimator):
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):
             return
-        most = -(-importance.MOST_ROWS // len(parts))
-        chosen = [part.chosen(0, most) for part in parts]
-        pairs = list(zip(parts, chosen, strict=True))
-        target = np.concatenate([part.target[rows] for part, rows in pairs])
-        codes = [part.codes[rows] for part, rows in pairs if part.codes is not None]
-        numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
+        few = [part.some(slice(-(-importance.MOST_ROWS // len(parts)))) for part in parts]
+        target, _ = targets_of(few)
+        codes = [part.codes[part.chosen()] for part in few if part.codes is not None]
+        numeric = np.concatenate([part.numeric[part.chosen()] for part in few])
         none = np.empty((len(target), 0), np.int32)
         self._held_out = Encoded(numeric, np.concatenate(codes or [none])), target
 

@@ -48,15 +48,11 @@ def absolute_error(outputs: NDArray, target: NDArray) -> NDArray:
     return nd.mean(nd.abs(outputs - target), axis=1)
 
 
-def huber(delta: float = 1.0) -> Loss:
-    """The Huber loss: quadratic if the error is at most `delta`, otherwise linear (Huber, 1964)."""
-
-    def loss(outputs: NDArray, target: NDArray) -> NDArray:
-        distance = nd.abs(outputs - target)
-        inner = nd.minimum(distance, delta)
-        return nd.mean(inner * (distance - 0.5 * inner), axis=1)
-
-    return loss
+def huber(outputs: NDArray, target: NDArray) -> NDArray:
+    """The Huber loss: quadratic if the error is at most 1, a standard deviation, otherwise linear (Huber, 1964)."""
+    distance = nd.abs(outputs - target)
+    inner = nd.minimum(distance, 1.0)
+    return nd.mean(inner * (distance - 0.5 * inner), axis=1)
 
 
 def quantile(level: float = 0.5) -> Loss:

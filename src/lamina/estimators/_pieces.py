@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -187,17 +188,11 @@ def _rough_pieces(
         groups = len(values) // rows
         if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
             break
-        if _are_rough(values, some.target, some.weights, rows):
+        of = partial(roughness, values, some.target, some.weights, rows=rows)
+        if of() >= _ROUGH and of(bends=True) >= _BENDS:
             # Without repeated values, there are half as many knots.
             return most or min(2 * groups, most_values - 1)
     return 0
-
-
-def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None, rows: int) -> bool:
-    """Whether the mean targets of neighbouring groups of `rows` rows differ by more than a slope explains."""
-    if roughness(values, target, weights, rows=rows) < _ROUGH:
-        return False
-    return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
 
 
 def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:

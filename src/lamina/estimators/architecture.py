@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamina.estimators.monotone_columns import Bounds, bounds_of
 from lamina.nd.activation import ActivationFunction, activation_by_name
 
 NUMBER_WIDTH = 3
@@ -51,8 +50,6 @@ class Parameter:
         whether weight decay and the L2 penalty apply.
     trained
         whether the optimizer changes the parameter.
-    bounds
-        the lower and upper bounds of the values; None: unbounded.
     is_matrix
         whether the parameter is the weight matrix of a hidden layer.
     decays
@@ -64,7 +61,6 @@ class Parameter:
     rate: float = 1.0
     decay: bool = True
     trained: bool = True
-    bounds: Bounds | None = None
     is_matrix: bool = False
     decays: np.ndarray | None = None
 
@@ -151,8 +147,6 @@ class Architecture:
     depth: int = 0
     near: int = 0
 
-    number_width: ClassVar[int] = NUMBER_WIDTH
-
     @property
     def candidate(self) -> str:
         """A short description of a model that is not a neural network, e.g. "90 boosted trees"; otherwise ""."""
@@ -206,21 +200,6 @@ class Architecture:
 
     def input_parameters(self) -> dict[str, Parameter]:
         """The parameters before the first layer: embeddings, scales, trees and stored rows."""
-        return self._bounded(self._input_parameters())
-
-    def layer_parameters(self, i: int) -> dict[str, Parameter]:
-        """The parameters of layer i: linear map, normalization and activation."""
-        return self._bounded(self._layer_parameters(i))
-
-    def _bounded(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        if not self.monotone:
-            return parameters
-        return {
-            name: replace(one, bounds=bounds_of(self, name, one.shape)) if one.trained else one
-            for name, one in parameters.items()
-        }
-
-    def _input_parameters(self) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         if self.embeds_numbers:
             rate, each = _RATES["number"], (self.numbers, 1)
@@ -270,7 +249,8 @@ class Architecture:
             shapes = {"rows": (self.features, self.near), "nearness": (self.near,)}
         return {f"running.{name}": Parameter(shape, None, trained=False) for name, shape in shapes.items()}
 
-    def _layer_parameters(self, i: int) -> dict[str, Parameter]:
+    def layer_parameters(self, i: int) -> dict[str, Parameter]:
+        """The parameters of layer i: linear map, normalization and activation."""
         fan_in, width = self.widths[i : i + 2]
         if self.skip and i == len(self.hidden):
             fan_in += 2 * self.inputs
@@ -348,3 +328,109 @@ def _uniform(bound: float) -> Initial:
 
 def _filled(value: float) -> Initial:
     return lambda _, shape: np.full(shape, value)
+
+
+# --- Monotone networks: parameter bounds that keep predictions from falling as a column rises ------------------------
+#
+# Every input and hidden unit has a sign. Units of sign 0 don't depend on the constrained numbers. Units of sign +1
+# rise with the constrained numbers, units of sign −1 fall. A weight between two constrained units has the sign of the
+# product of their signs, a weight from a constrained unit to an unconstrained one is 0, and weights from unconstrained
+# units are free. With ReLU, rising units are convex in the constrained inputs. Falling units have negative outgoing
+# weights where the output rises, and so give the concave parts (Runje and Shankaranarayana split units similarly, by
+# activation: "Constrained Monotonic Neural Networks", 2023, arXiv 2205.11775). A constrained number enters only
+# through piecewise linear functions, whose increments have its sign, and which are constant outside the training
+# range.
+#
+# All these constraints are bounds on parameters: the optimizer's steps are projected onto the bounds, and the network
+# is otherwise an ordinary one. Sums, products with numbers of one sign, clipping and ReLU stay monotone under
+# rounding, so predictions are monotone to the last bit of float32.
+
+_FEWEST_CONSTRAINED = 0.25
+"""The minimum share of constrained units in a hidden layer."""
+
+
+class Bounds(NamedTuple):
+    """The lower and the upper bounds of a parameter's values, float32, each in the parameter's shape."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds | None:
+    """The bounds of the parameter `name`; None if it has none, as in an architecture without constraints."""
+    if not parts.monotone:
+        return None
+    kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
+    direction = np.array(parts.monotone)
+    if kind in ("frequency", "number"):  # no cosines of constrained numbers
+        return _fixed(direction[:, None, None], 0.0, shape)
+    if kind == "pieces":
+        return _of_sign(direction[:, None, None], shape)
+    if kind == "scale":
+        return _of_sign(_signs(parts, 0), shape)
+    if kind == "weight":
+        return _between(parts, layer, shape)
+    signs = _signs(parts, layer + 1)
+    if kind == "alpha":  # the activation's weight is always 1
+        return _fixed(signs, 1.0, shape)
+    return _of_sign(abs(signs), shape) if kind == "gamma" else None
+
+
+def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
+    """The values, moved into the bounds: a value outside changes its sign, and is then clipped."""
+    if bounds is None:
+        return values
+    is_inside = (values >= bounds.low) & (values <= bounds.high)
+    return np.clip(np.where(is_inside, values, -values), bounds.low, bounds.high)
+
+
+def _signs(parts: Architecture, layer: int) -> np.ndarray:
+    """The sign of each input (layer 0), of each unit of hidden layer `layer`, or of each output.
+
+    Units of sign +1 rise with the constrained numbers, units of sign −1 fall, and units of sign 0 don't depend on
+    them.
+    """
+    if layer == 0:
+        signs = np.zeros(parts.width, int)
+        embedded = signs[parts.inputs : parts.inputs + NUMBER_WIDTH * parts.numbers]
+        embedded[:] = np.repeat(np.abs(parts.monotone), NUMBER_WIDTH)
+        return signs
+    if layer > len(parts.hidden):
+        return np.array(parts.rising)
+    width = parts.hidden[layer - 1]
+    inputs = parts.inputs + len(parts.cardinalities)
+    share = np.count_nonzero(parts.monotone) / inputs
+    constrained = max(2, round(max(share, _FEWEST_CONSTRAINED) * width))
+    signs = np.zeros(width, int)
+    signs[width - constrained :] = 1
+    signs[width - constrained // 2 :] = -1
+    return signs
+
+
+def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
+    """The bounds of a layer's weights (in, out), derived from the signs of the layer's inputs and units."""
+    sources, targets = _signs(parts, layer)[:, None], _signs(parts, layer + 1)
+    low, high = _of_sign(sources * targets, shape)
+    is_cut = np.broadcast_to((sources != 0) & (targets == 0), shape)
+    if layer == 0:  # constrained numbers themselves, beside their piecewise linear functions
+        is_cut = is_cut.copy()
+        is_cut[: parts.numbers] |= np.array(parts.monotone)[:, None] != 0
+    low[is_cut] = high[is_cut] = 0.0
+    return Bounds(low, high)
+
+
+def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
+    """The bounds of values with these signs.
+
+    Values are at least 0 for sign +1, at most 0 for sign −1, and unbounded for sign 0.
+    """
+    return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
+
+
+def _fixed(where: np.ndarray, value: float, shape: tuple[int, ...]) -> Bounds:
+    """The bounds that fix the values at the positions where `where` is not 0."""
+    return _bounds(np.where(where, value, -np.inf), np.where(where, value, np.inf), shape)
+
+
+def _bounds(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> Bounds:
+    return Bounds(*(np.broadcast_to(x, shape).astype(np.float32) for x in (low, high)))

@@ -420,7 +420,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         watching = as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         functions = [one for one in watching if not isinstance(one, Observer)]
-        learner = Learner(lambda epoch: self._note(epoch, rows), functions, self)
+        learner = Learner(self, rows, functions)
         observers = [one for one in watching if isinstance(one, Observer)]
         if self.verbose and speaks:
             score = shown_score(self._chosen_scoring())

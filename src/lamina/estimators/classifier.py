@@ -19,10 +19,10 @@ from lamina.estimators.data import Parts, targets_of
 from lamina.estimators.declaring import declared, documented
 from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.inputs import require_target
+from lamina.estimators.meaning import best_threshold
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators.settings import ClassifierSettings, Settings
 from lamina.estimators.targets import Classes
-from lamina.estimators.threshold import best_threshold
 from lamina.support import messages
 from lamina.support.argument_checks import answering, lacking
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling

@@ -17,6 +17,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.data import Parts, targets_of
+from lamina.estimators.declaring import is_number
 from lamina.estimators.targets import AnyTarget, Classes, Numbers, Quantiles
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def checked_coverage(coverage: float | str) -> float:
     Raises:
         ValueError: `coverage` is not between 0 and 1.
     """
-    is_number = isinstance(coverage, float | int | np.number) and not isinstance(coverage, bool)
-    if not is_number or not 0 < float(coverage) < 1:
+    if not is_number(coverage) or not 0 < float(coverage) < 1:
         raise ValueError(f"coverage must be between 0 and 1, such as 0.9, got {coverage!r}")
     return float(coverage)
 

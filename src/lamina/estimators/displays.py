@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from lamina.estimators.importance import Importance
-from lamina.estimators.shapley import Explanation
+from lamina.estimators.declaring import is_number
+from lamina.estimators.importance import Explanation, Importance
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.training import pictures
@@ -193,9 +193,9 @@ def _shades(values: np.ndarray) -> np.ndarray:
 
     Values that are not numbers get NaN.
     """
-    is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
+    numeric = [is_number(x) for x in values]
     shades = np.full(len(values), np.nan)
-    present = values[is_number].astype(np.float64)
+    present = values[numeric].astype(np.float64)
     distinct, places = np.unique(present[~np.isnan(present)], return_inverse=True)
-    shades[np.flatnonzero(is_number)[~np.isnan(present)]] = places / max(len(distinct) - 1, 1)
+    shades[np.flatnonzero(numeric)[~np.isnan(present)]] = places / max(len(distinct) - 1, 1)
     return shades

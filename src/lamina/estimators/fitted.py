@@ -63,16 +63,6 @@ def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> 
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
-@eager()
-def probabilities_of_coded_row(
-    network: Ensemble, encoder: TableEncoder, row: Coded, *, several: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs, and the probabilities of classes (or of `several` labels), for a single row, by one graph."""
-    forward = _coded_forward(network, encoder, row, lambda x: [x, probabilities(x, several=several)])
-    outputs, found = forward(*_inputs(network, row, 0, 1))
-    return outputs.asnumpy(), found.asnumpy()
-
-
 def _inputs(network: Ensemble, table: Coded, begin: int, rows: int) -> list[NDArray]:
     context = network.context
     arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
@@ -146,21 +136,16 @@ class Blocks:
 
     def inputs(self, block: int) -> list[NDArray]:
         """The inputs of a compiled function for block number `block`, which has rows of each part, concatenated."""
-        if self._kept is not None and self._kept[0] is self._network.context:
+        context, rows = self._network.context, self.rows
+        if self._kept is not None and self._kept[0] is context:
             return self._kept[1]
-        context = self._network.context
-        inputs = self._made(block * self.rows, context)
-        if self.count == 1:
-            self._kept = context, inputs
-        return inputs
-
-    def _made(self, begin: int, context: Context) -> list[NDArray]:
-        rows = self.rows
-        pairs = [(part, part.chosen(begin, begin + rows)) for part in self.parts]
+        pairs = [(part, part.chosen(block * rows, (block + 1) * rows)) for part in self.parts]
         inputs = [nd.array(_joined([part.numeric[at] for part, at in pairs], rows), ctx=context)]
         if self._network.architecture.cardinalities:
             codes = [part.codes[at] for part, at in pairs if part.codes is not None]
             inputs.append(nd.array(_joined(codes, rows), ctx=context, dtype=np.int32))
+        if self.count == 1:
+            self._kept = context, inputs
         return inputs
 
 
@@ -172,11 +157,6 @@ def _in_blocks(
     `forward` returns a single array, or a list with an array for each part. `width` defaults to the number of outputs.
     """
     rows, parts = blocks.rows, blocks.parts
-    if blocks.count == 1 and team is None:
-        with eager():
-            outputs = forward(*blocks.inputs(0))
-        each = outputs if isinstance(outputs, list) else [outputs]
-        return [found.asnumpy()[: len(part)] for found, part in zip(each, parts, strict=True)]
     results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
     for block in range(blocks.count) if team is None else team.share(blocks.count):
         begin = block * rows
@@ -258,10 +238,15 @@ class FittedModel(Generic[TargetT]):
         return isinstance(rows, Coded) and len(rows.numbers) == 1 and isinstance(self.target, Classes)
 
     @timed("computing")
+    @eager()
     def _of_row(self, row: Coded) -> tuple[np.ndarray, np.ndarray]:
         """The outputs and the probabilities of a row; one compiled function, so that a model compiles only one."""
         several = isinstance(self.target, Classes) and self.target.multilabel
-        return probabilities_of_coded_row(self.network, self.encoder, row, several=several)
+        forward = _coded_forward(
+            self.network, self.encoder, row, lambda x: [x, probabilities(x, several=several)]
+        )
+        outputs, found = forward(*_inputs(self.network, row, 0, 1))
+        return outputs.asnumpy(), found.asnumpy()
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,14 @@ from lamina.table.columns import (
 
 _KEPT = "d?bBhHiIlLef"
 """Dtypes that arrays keep, so that e.g. a table of bytes is not copied; others are converted to the first of these."""
+
+_OBJECTS = "dates, times, dicts or records"
+_NO_NUMBERS = {
+    "could not convert string to float": "texts",
+    "float() argument must be": _OBJECTS,
+    "Cannot cast array data": _OBJECTS,
+}
+"""What an array holds, by the beginning of NumPy's error about it."""
 
 
 def is_frame(X: Any) -> bool:
@@ -63,12 +71,18 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         "ensure_all_finite": False,  # the encoder names the column and the row of an infinite value
         "reset": reset,
     }
-    with _texts_explained():
+    try:
         if y is None:
             return validate_data(estimator, X, **options), None
         # The estimator itself converts a regression's target to numbers, and raises for values that are not.
         checked, target = validate_data(estimator, X, y, multi_output=True, **options)
         return checked, target
+    except (TypeError, ValueError) as error:
+        what = next((what for start, what in _NO_NUMBERS.items() if str(error).startswith(start)), None)
+        if what is None:
+            raise
+        advice = f"give a table with {what} as a data frame of polars, pandas or pyarrow"
+        raise type(error)(f"{error}; {advice}") from error
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:
@@ -134,25 +148,6 @@ def _is_pair(value: Sequence[Any] | np.ndarray) -> bool:
     if isinstance(table, tuple | list):
         return len(table) > 0 and isinstance(table[0], tuple | list | np.ndarray)
     return is_frame(table) or len(getattr(table, "shape", ())) == 2
-
-
-@contextmanager
-def _texts_explained() -> Generator[None]:
-    """A context that adds advice to NumPy's errors about arrays with texts, dates or other objects."""
-    try:
-        yield
-    except ValueError as error:
-        if not str(error).startswith("could not convert string to float"):
-            raise
-        raise ValueError(
-            f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow"
-        ) from error
-    except TypeError as error:
-        if not str(error).startswith(("float() argument must be", "Cannot cast array data")):
-            raise
-        raise TypeError(
-            f"{error}; give a table with dates, times, dicts or records as a data frame of polars, pandas or pyarrow"
-        ) from error
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:

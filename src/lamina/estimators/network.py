@@ -18,7 +18,7 @@ from lamina.core.finite import unwatch
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.device.context import Context, cpu
-from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
+from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter, bounds_of
 from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
@@ -105,9 +105,10 @@ class Network:
             return
         array.attach_grad()
         unwatch(array)
-        bounds = None
-        if parameter.bounds is not None:
-            bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
+        limits = bounds_of(self.architecture, name, parameter.shape)
+        bounds = (
+            None if limits is None else (nd.array(limits.low, ctx=cpu()), nd.array(limits.high, ctx=cpu()))
+        )
         decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
         of_rows = "decay" if name == "pieces" else name.replace("embedding", "rarity")
         decays = self.running.get(of_rows, decays)

@@ -126,7 +126,7 @@ def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapp
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     content, arrays = _content_and_arrays(estimator, fitted)
-    text = json.dumps(plain(content))
+    text = as_json(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, file_schema.Content, cannot)
     if infinite := not_finite(arrays):
@@ -361,12 +361,6 @@ def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, An
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
-def plain(value: Mapping[Any, Any] | Sequence[Any] | np.ndarray | np.generic | None) -> Any:
-    """A value converted to JSON's types."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
+def as_json(content: Mapping[str, Any]) -> str:
+    """The content as a JSON text; arrays and NumPy's scalars become lists and plain values."""
+    return json.dumps(content, default=lambda value: value.tolist())

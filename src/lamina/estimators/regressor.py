@@ -197,7 +197,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             None: losses.squared_error,
             "squared_error": losses.squared_error,
             "absolute_error": losses.absolute_error,
-            "huber": losses.huber(),
+            "huber": losses.huber,
             "quantile": losses.quantiles(level) if isinstance(level, tuple) else losses.quantile(level),
             "poisson": losses.poisson,
         }

@@ -20,6 +20,7 @@ import numpy as np
 from lamina import autograd, nd
 from lamina.device.context import Context, cpu
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.architecture import Architecture
 from lamina.estimators.file_schema import TargetState as ClassValues
 from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
@@ -185,16 +186,6 @@ def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
 # --- as an estimator -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """The attributes that an `Architecture` and a Gluon network have in common."""
-
-    inputs: int
-    outputs: int
-    cardinalities: tuple[int, ...] = ()
-    monotone: tuple[int, ...] = ()
-
-
 @dataclass
 class BlockNetwork:
     """A Gluon network with the interface of `Ensemble`, which maps encoded rows to outputs.
@@ -225,9 +216,9 @@ class BlockNetwork:
         return [self]
 
     @property
-    def architecture(self) -> _Sizes:
-        """The sizes of the network's input and output."""
-        return _Sizes(math.prod(self.shape), self.outputs)
+    def architecture(self) -> Architecture:
+        """The sizes of the network's input and output; its layers are known to `block` alone."""
+        return Architecture(0, math.prod(self.shape), (), self.outputs, hidden=())
 
     @property
     def parameter_count(self) -> int:

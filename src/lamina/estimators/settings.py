@@ -583,13 +583,13 @@ class ClassifierSettings(_ClassTraining):
         "for two classes, the minimum probability at which the positive class is predicted: a number, or 'f1' or "
         "'balanced' for the threshold with the best F1 or balanced accuracy on validation rows, kept in `threshold_`. "
         "None: the likelier class is predicted. Probabilities don't change. `positive_class_` is the second class or, "
-        "for texts, the rarer one.", rule=_checked_by("threshold:check_threshold"), fixed="given",
+        "for texts, the rarer one.", rule=_checked_by("meaning:check_threshold"), fixed="given",
         option=Option(
             "--threshold",
             "For two classes: minimum probability for predicting the rare one, e.g. 0.3; f1, balanced: the best one "
             "on validation rows.",
             shown="the likelier class",
-            read=read.checked_by("estimators.threshold:check_threshold", parse=read.number_or_text),
+            read=read.checked_by("estimators.meaning:check_threshold", parse=read.number_or_text),
             stored=str | float, tunes=True, panel=JUDGING))] = None
 
 

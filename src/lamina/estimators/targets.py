@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.meaning import computed_probabilities, holds, numbers, probabilities
-from lamina.estimators.threshold import Decision
+from lamina.estimators.declaring import is_number
+from lamina.estimators.meaning import Decision, computed_probabilities, holds, numbers, probabilities
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
@@ -436,8 +436,7 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
 
 def _levels(levels: Any) -> tuple[float, ...]:
     said = list(levels)
-    is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
-    if not said or not is_number or not all(0 < float(x) < 1 for x in said):
+    if not said or not all(is_number(x) and 0 < float(x) < 1 for x in said):
         raise ValueError(f"quantile must be one or several numbers between 0 and 1, got {said!r}")
     values = tuple(float(x) for x in said)
     if any(a >= b for a, b in pairwise(values)):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 import uuid
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,16 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
+from lamina.compiler.deferral import eager
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._losses import Loss
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.data import Batches, Group, HeldBatches, Parts, share_of
+from lamina.estimators.data import Batches, Data, Group, HeldBatches, Parts, share_of
 from lamina.estimators.fitted import Blocks, own_outputs
-from lamina.estimators.network import Ensemble, Weight, part_of
+from lamina.estimators.network import Ensemble, Network, Weight, part_of
 from lamina.estimators.settings import DECLARED, Settings
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
@@ -376,7 +377,7 @@ class JoblibMembers(Observer):
         # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
         tasks = [
             delayed(_epoch)(
-                _What(self._key, type(training), member.architecture, training.loss, training.settings),
+                _What(self._key, member.architecture, training.loss, training.settings),
                 (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
                 training.steps_total,
                 [_share(rows, i, len(members)) for rows in steps],
@@ -408,7 +409,6 @@ class _What:
     """
 
     key: str
-    kind: type[EnsembleTraining]
     architecture: Architecture
     loss: Any
     settings: Settings
@@ -421,48 +421,31 @@ def _epoch(
 
     Returns the member's new state, and for each array in `steps` the losses of its steps.
     """
-    from lamina.compiler.deferral import eager
-    from lamina.estimators.data import Data, HeldBatches
-
     with eager():
-        training = _kept.take(what)
+        training = _member(what)
         batches = HeldBatches([Data(*data)])
         training.steps_total = steps_total
         training.go_to(*state)
         taken = [training.take_steps(batches.groups(rows)) for rows in steps]
         losses = [np.concatenate([own for own, _ in each]) for each in taken]
         state = training.own_state()
-    _kept.put(what, training)
+    _idle(what.key)[what.architecture].append(training)
     return state, losses
 
 
-class _Kept:
-    """Trainings of this process that are idle between epochs; their compiled steps are reused."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
-
-    def take(self, what: _What) -> EnsembleTraining:
-        """An idle training for `what`, or a new training if none is idle."""
-        with self._lock:
-            idle = self._idle.get(what.key, {}).get(what.architecture)
-            if idle:
-                return idle.pop()
-        from lamina.estimators.network import Ensemble, Network
-
-        member = Network.blank(what.architecture)
-        return what.kind(Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
-
-    def put(self, what: _What, training: EnsembleTraining) -> None:
-        with self._lock:
-            self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
-            self._idle.move_to_end(what.key)
-            while len(self._idle) > _MOST_KEPT:
-                self._idle.popitem(last=False)
+@lru_cache(_MOST_KEPT)
+def _idle(_key: str) -> defaultdict[Architecture, list[EnsembleTraining]]:
+    """A training's members in this process that are idle between epochs; their compiled steps are reused."""
+    return defaultdict(list)
 
 
-_kept = _Kept()
+def _member(what: _What) -> EnsembleTraining:
+    """An idle training for `what`, or a new training if none is idle."""
+    try:
+        return _idle(what.key)[what.architecture].pop()
+    except IndexError:
+        ensemble = Ensemble([Network.blank(what.architecture)])
+        return EnsembleTraining(ensemble, what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
 
 
 def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
@@ -512,18 +495,16 @@ class Learner(Observer):
     A resumed training's past epochs are recorded, too.
     """
 
-    def __init__(
-        self, note: Callable[[Epoch], None], functions: Sequence[Callable[..., Any]], estimator: Any
-    ) -> None:
-        self._note, self._functions, self._estimator = note, functions, estimator
+    def __init__(self, estimator: Any, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
+        self._estimator, self._rows, self._functions = estimator, rows, functions
         self.stopped = False
 
     def on_begin(self, loop: Loop) -> None:
         for epoch in loop.past:
-            self._note(epoch)
+            self._estimator._note(epoch, self._rows)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        self._note(epoch)
+        self._estimator._note(epoch, self._rows)
         if any(function(self._estimator, epoch) for function in self._functions):
             self.stopped = True
             loop.stop()

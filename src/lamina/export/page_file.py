@@ -137,7 +137,7 @@ def _is_read(one: ColumnSchema[Any]) -> bool:
 
 def examples_of(model: Any) -> list[dict[str, Any]]:
     """The example rows that are stored with a run on a table; empty for other models."""
-    from lamina.runs.examples import read_examples
+    from lamina.runs.data import read_examples
 
     return read_examples(model) if isinstance(model, str | os.PathLike) else []
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from lamina.estimators import importance
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Game, Importance
+from lamina.estimators.meaning import Decision, best_threshold
 from lamina.estimators.search.trial import BLEND, blend_said
-from lamina.estimators.shapley import Game
 from lamina.estimators.targets import Classes, positive_class
-from lamina.estimators.threshold import Decision, best_threshold
 from lamina.runs.data import Part, Prepared, aligned, known_rows
 from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.runs.model import TableModel
@@ -292,7 +291,7 @@ def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def permutation_importance(
     model: TableModel, part: Part, seed: int = 0, n_jobs: int | None = None, most_rows: int = MOST_ROWS
 ) -> list[Importance]:
-    """The importance of each column, largest first, on at most `most_rows` rows; see `estimators.importance`."""
+    """The importance of each column, largest first, on at most `most_rows` rows; see `lamina.estimators.importance`."""
     rng = np.random.default_rng(seed)
     part = known_rows(part)
     rows = np.sort(rng.permutation(len(part))[:most_rows])

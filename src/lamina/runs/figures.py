@@ -259,5 +259,5 @@ def _label(name: str, most: int = 40) -> str:
 
 def _plain_numbers(axes: Any) -> None:
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
-        axis.set_major_formatter(pictures.plain_number())
+        axis.set_major_formatter(pictures.PLAIN_NUMBER)
         axis.get_major_locator().set_params(nbins=most)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from lamina.estimators.threshold import Decision
+from lamina.estimators.conformal import interval_of
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.meaning import Decision
+from lamina.estimators.targets import Numbers, pinball
 from lamina.table.schema import Task
-
-if TYPE_CHECKING:
-    from lamina.estimators.fitted import FittedModel
-    from lamina.estimators.targets import Numbers
 
 _Metrics = dict[str, float | None]
 """Metrics by name; None: undefined."""
@@ -220,8 +219,6 @@ def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.nda
         inputs: the table.
         target: float64 (rows,).
     """
-    from lamina.estimators.conformal import interval_of
-
     known = 0 if fitted.held_out is None else len(fitted.held_out)
     if not known or not len(target):
         return []
@@ -252,8 +249,6 @@ def levels_held(
     >>> below[1], outermost
     (Below(level=0.75, share=0.5, pinball=0.875), Covered(coverage=0.5, held=0.5, width=2.0))
     """
-    from lamina.estimators.targets import pinball
-
     of_levels = zip(levels, predicted.T, strict=False) if len(target) else ()
     below = [
         Below(level, float(np.mean(target <= one)), float(pinball(target, one[:, None], [level]).mean()))

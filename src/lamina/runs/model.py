@@ -12,7 +12,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.conformal import interval_of, members_spread
 from lamina.estimators.fitted import FittedModel, members_outputs
-from lamina.estimators.threshold import Decision
+from lamina.estimators.meaning import Decision
 from lamina.runs.data import aligned
 from lamina.support.lazily import pl
 from lamina.table.messages import with_results

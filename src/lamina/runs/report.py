@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import __version__
 from lamina.errors import DataError, MissingPackageError
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, Word, important_words, loss_name
 from lamina.estimators.inputs import is_frame, values_of
-from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import known_score
 from lamina.estimators.settings import settings_of
@@ -108,30 +108,22 @@ def findings_of(
 
 
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
-    """Render the report as HTML.
+    """Render the report as HTML; without Matplotlib, omit the figures and warn.
 
     Args:
         findings: the results to show.
         pictures: whether to draw the figures.
 
     Raises:
-        MissingPackageError: Jinja2 is not installed, or figures are requested and Matplotlib is not installed.
-    """
-    return page_template().render(_facts(findings, _Figures(pictures)))
-
-
-def page_of(findings: Findings) -> str:
-    """Render the report as HTML; without Matplotlib, omit the figures and warn.
-
-    Raises:
         MissingPackageError: Jinja2 is not installed.
     """
-    page_template()
+    template = page_template()
     try:
-        return report_page(findings)
+        facts = _facts(findings, _Figures(pictures))
     except MissingPackageError as error:
         warn(f"the report has no pictures: {error}")
-        return report_page(findings, pictures=False)
+        facts = _facts(findings, _Figures(wanted=False))
+    return template.render(facts)
 
 
 @cache
@@ -201,6 +193,8 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
     is_class = findings.is_classification
+    if measured.intervals:
+        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
     return {
         **vars(findings),
         "is_class": is_class,
@@ -219,7 +213,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "confusion": _confusion(findings, drawing) if drawing.wanted and is_class else None,
         "residuals": _residuals(findings, drawing) if drawing.wanted and not is_class else None,
         "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
-        "uncertainty": _uncertainty(findings, drawing),
+        "held_out": len(fitted.held_out or ()),
         "importance": _importance(findings, drawing),
         "worst": _worst(findings),
         "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
@@ -299,11 +293,10 @@ def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     varies = true.std() > 0 and outputs.std() > 0
     return {
         "points": min(len(true), figures.MOST_POINTS),
-        "true": (true.min(), true.max()),
-        "predicted": (outputs.min(), outputs.max()),
+        "true": true,
+        "predicted": outputs,
+        "errors": errors,
         "correlation": np.corrcoef(true, outputs)[0, 1] if varies else None,
-        "mean": errors.mean(),
-        "deviation": errors.std(),
         "quartiles": np.quantile(errors, [0.25, 0.5, 0.75]),
     }
 
@@ -361,15 +354,6 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
         "positive": names[model.decision.positive] if len(names) == 2 else None,
         "is_every_class": len(found) == len(names),
     }
-
-
-def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    measured, held_out = findings.measured, findings.trained.model.fitted.held_out
-    if not measured.intervals and not measured.quantiles:
-        return None
-    if measured.intervals:
-        drawing.draw(figures.coverage, measured.intervals, len(measured.rows))
-    return {"intervals": measured.intervals, "held_out": len(held_out or ())}
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
@@ -476,8 +460,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
     """
-    from lamina import __version__
-
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:
@@ -500,7 +482,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
     }
     found = findings_of(prepared, trained, settings)
-    return page_of(dataclasses.replace(found, rows={"test": len(part)}))
+    return report_page(dataclasses.replace(found, rows={"test": len(part)}))
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:

@@ -16,8 +16,7 @@ from msgspec import UNSET, UnsetType
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.file_schema import Scalar, TableSchema
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.importance import Importance
-from lamina.estimators.occlusion import Word
+from lamina.estimators.importance import Importance, Word
 from lamina.estimators.persistence import load_fitted, save
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named

@@ -9,7 +9,6 @@ if they have the same `fingerprint`, a digest of rows, seed and settings.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 import warnings
@@ -28,7 +27,7 @@ from lamina.estimators.file_schema import MOST_MEMBERS, Scalar
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.persistence import plain, require_networks
+from lamina.estimators.persistence import as_json, require_networks
 from lamina.estimators.saved_network import not_finite
 from lamina.estimators.search.trial import OtherSearchError, SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared, Request
@@ -327,8 +326,8 @@ _OUTPUTS, _NETWORK = "outputs", "network."
 _ARRAYS = (_OUTPUTS, "state")
 _MOST_STAGES = 16
 
-_FIELDS = [field.name for field in dataclasses.fields(Trial)]
-_PLAIN = [name for name in _FIELDS if name not in (*_ARRAYS, "settings", "architecture", "earlier")]
+_OTHERS = (*_ARRAYS, "settings", "architecture", "earlier")
+_PLAIN = [field.name for field in dataclasses.fields(Trial) if field.name not in _OTHERS]
 _Stage: Any = msgspec.defstruct(
     "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
     forbid_unknown_fields=True, kw_only=True,
@@ -379,12 +378,12 @@ class TrialFolder:
 
     def save(self, trial: Trial) -> None:
         """Save a trial; if that fails, e.g. for lack of space, warn that the trial may be lost."""
-        said = {name: getattr(trial, name) for name in _FIELDS}
+        said = {name: getattr(trial, name) for name in (*_PLAIN, "settings")}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [
             {name: getattr(stage, name) for name in _Stage.__struct_fields__} for stage in trial.earlier
         ]
-        text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})
+        text = as_json(said)
         arrays: dict[str, np.ndarray] = {}
         for i, stage in enumerate((trial, *trial.earlier)):
             arrays |= {f"{_prefix(i)}{_NETWORK}{name}": array for name, array in stage.state.items()}

@@ -1,4 +1,7 @@
-"""Training of an estimator on a prepared table; Ctrl-C ends the training with the best epoch so far."""
+"""Training of an estimator on a prepared table, and the run's evaluation, files and report.
+
+Ctrl-C ends the training with the best epoch so far.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,36 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import __version__
 from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
+from lamina.estimators import MLPClassifier, MLPRegressor
+from lamina.estimators.base import encoder_of, fit_streamed, fit_table
+from lamina.estimators.declaring import declared
 from lamina.estimators.settings import settings_of
-from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows, marks_of
+from lamina.runs.data import EXAMPLES, SETTINGS, Part, Prepared, Request, example_rows, known_rows, marks_of
 from lamina.runs.model import TableModel, Trained
+from lamina.runs.report import Findings, findings_of, report_page
+from lamina.runs.run_folder import save_run
+from lamina.runs.wording import decision_of
 from lamina.table.columns import named, value_name
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import relearned
 from lamina.table.messages import DataWarning, closest, listed
 from lamina.table.schema import Target
+from lamina.table.write import write
+from lamina.training.checkpoint import write_json_lines
 from lamina.training.loop import Epoch, Loop, Observer
+from lamina.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from lamina.runs.search import Closing
 
 
 def train(
@@ -66,9 +84,6 @@ class _Watch(Observer):
 
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
     """Create the unfitted estimator that a request describes."""
-    from lamina.estimators import MLPClassifier, MLPRegressor
-    from lamina.estimators.declaring import declared
-
     is_class = prepared.target.task == "classification"
     _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
@@ -166,8 +181,6 @@ def fit_or_keep(estimator: Any, prepared: Prepared, can_keep: Callable[[], bool]
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
     """Fit an estimator to the training rows, validating on the validation rows."""
-    from lamina.estimators.base import fit_streamed, fit_table
-
     target = prepared.target.name
     validation = None
     if prepared.validation is not None:
@@ -186,8 +199,6 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     """Fit an encoder, with the estimator's settings, to all training rows."""
-    from lamina.estimators.base import encoder_of
-
     table = prepared.train.frame.drop(named(prepared.target.name))
     with warnings.catch_warnings(action="ignore", category=DataWarning):
         schema = relearned(prepared.schema, table)
@@ -199,3 +210,76 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]
+
+
+# --- the run's files --------------------------------------------------------------------------------------------------
+
+
+_TRIALS_LOG = "trials.jsonl"
+"""One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
+
+
+def complete(
+    prepared: Prepared,
+    trained: Trained,
+    request: Request,
+    folder: RunFolder,
+    tell: Callable[[str], None] = lambda _: None,
+    closing: Closing | None = None,
+) -> dict[str, Any]:
+    """Evaluate a trained network, and write the run's files and report.
+
+    The checkpoint remains, so that a run without its last files, such as the page, can be resumed. `tell` is called
+    with a message before each stage that takes seconds. `closing` limits the time for computing the importance of
+    columns.
+
+    Raises:
+        OSError: the folder is not writable.
+    """
+    settings = _settings(request, trained)
+    findings = findings_of(prepared, trained, settings, request.seed, tell, closing)
+    results = _results(findings)
+    tell("writing the report")
+
+    def fill(filled: Path) -> None:
+        save_run(filled, trained.model, findings.settings, results, trained.history)
+        (filled / "report.html").write_text(report_page(findings), "utf-8")
+        if trained.search is not None:
+            write_json_lines(filled / _TRIALS_LOG, trained.search["lines"])
+        write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
+
+    folder.put(fill)
+    return results
+
+
+def _results(findings: Findings) -> dict[str, Any]:
+    """The results of a run, for JSON."""
+    trained, measured, shap = findings.trained, findings.measured, findings.shap
+    search = trained.search and {name: value for name, value in trained.search.items() if name != "lines"}
+    return {
+        "task": findings.target.task,
+        "target": findings.target.name,
+        "rows": findings.rows,
+        "divided": findings.divided,
+        "measured_on": measured.part,
+        "measured_rows": len(measured.rows),
+        "metrics": measured.metrics,
+        "decision": decision_of(trained.model),
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "interrupted": trained.interrupted,
+        "seconds": round(trained.seconds, 3),
+        "importance": [asdict(one) for one in findings.importance],
+        "shap": None if shap is None else asdict(shap),
+        "intervals": [asdict(one) for one in measured.intervals],
+        "quantiles": [asdict(one) for one in measured.quantiles],
+        "outermost": None if measured.outermost is None else asdict(measured.outermost),
+        **({} if search is None else {"search": search}),
+        "advice": findings.advice,
+        "words": {column: [asdict(one) for one in ranked] for column, ranked in findings.words.items()},
+    }
+
+
+def _settings(request: Request, trained: Trained) -> dict[str, Any]:
+    resolved = vars(settings_of(trained.model.estimator).replace(max_iter=trained.most_epochs, monotone=None))
+    return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

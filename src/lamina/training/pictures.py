@@ -12,6 +12,9 @@ import numpy as np
 from lamina.support.extras import require
 
 BLUE, ORANGE, GRAY = "#2f6db3", "#d9822b", "#8a94a0"
+PLAIN_NUMBER = "{x:,.6g}"
+"""The format of ticks with thousands separators instead of powers of ten."""
+
 _MOST_MARKERS = 40
 _SWARM_BINS = 120
 _STYLE = {
@@ -138,7 +141,7 @@ def _label_rows(axes: Any, places: Sequence[int], names: Sequence[str], what: st
     axes.axvline(0, color="#59636e", lw=0.8)
     axes.set(xlabel=what)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(plain_number())
+    axes.xaxis.set_major_formatter(PLAIN_NUMBER)
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
@@ -154,11 +157,10 @@ def _explain_shades(axes: Any, *, has_gray: bool) -> None:
 
 def _shaded(shades: Any) -> Any:
     """Convert shades from 0 (blue) to 1 (orange) to colours, (points, 4); NaN becomes gray."""
-    from matplotlib.colors import to_rgba_array
+    from matplotlib.colors import LinearSegmentedColormap
 
-    *known, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
-    mixed = [np.interp(shades, [0.0, 0.5, 1.0], channel) for channel in np.transpose(known)]
-    return np.where(np.isnan(shades)[:, None], gray, np.transpose(mixed))
+    colors = LinearSegmentedColormap.from_list("shades", [BLUE, "#c9b8a8", ORANGE])
+    return colors.with_extremes(bad=GRAY)(shades)
 
 
 def _beside_each_other(bins: Any) -> Any:
@@ -170,10 +172,3 @@ def _beside_each_other(bins: Any) -> Any:
     rank[order] = np.arange(len(where)) - firsts[where[order]]
     middle = (counts[where] - 1) / 2
     return 0.4 * (rank - middle) / max(middle.max(), 4.0)
-
-
-def plain_number() -> Any:
-    """A tick formatter with thousands separators instead of powers of ten."""
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _: f"{value:,.6g}")

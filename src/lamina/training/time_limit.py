@@ -8,12 +8,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_NAMES = {"s": "s|secs?|seconds?", "m": "m|mins?|minutes?", "h": "h|hours?", "d": "d|days?"}
-_PART = re.compile(
-    rf"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:{'|'.join(f'(?P<{u}>{n})' for u, n in _NAMES.items())})\b\s*"
-)
-_PARTED = re.compile(r"(?<=[a-z])(?=\d)")
+_NAMES = {
+    1.0: "s sec secs second seconds",
+    60.0: "m min mins minute minutes",
+    3600.0: "h hour hours",
+    86400.0: "d day days",
+}
+_UNITS = {name: seconds for seconds, names in _NAMES.items() for name in names.split()}
+_PART = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)\s*")
 
 _ALLOWED, _ALLOWED_SHARE = 1.0, 0.02
 """Tolerance over a limit: seconds, or a share of the limit."""
@@ -139,14 +141,10 @@ def _read(text: str) -> float | None:
     """Parse a text to seconds; None if it is no duration."""
     with suppress(ValueError):
         return float(text)
-    text, at, total = _PARTED.sub(" ", text), 0, 0.0
-    while at < len(text):
-        part = _PART.match(text, at)
-        if part is None:
-            return None
-        total += float(part[1]) * next(_UNITS[unit] for unit in _UNITS if part[unit])
-        at = part.end()
-    return total if at else None
+    parts = _PART.findall(text)
+    if not parts or _PART.sub("", text) or not all(unit in _UNITS for _, unit in parts):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def duration_said(seconds: float) -> str:

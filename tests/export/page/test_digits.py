@@ -8,7 +8,7 @@ import pytest
 from lamina import nd
 from lamina.cli import main
 from lamina.datasets import mnist, normalize_digit
-from lamina.recipes.digits import pixel_rows
+from lamina.recipes._training import pixel_rows
 from lamina.recipes.run import network_of_run
 
 SEVEN = [(0.28, 0.27), (0.5, 0.25), (0.72, 0.26), (0.6, 0.5), (0.52, 0.68), (0.47, 0.8)]

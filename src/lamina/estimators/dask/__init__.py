@@ -2,8 +2,6 @@
 
 The partitions of a collection stay in the workers' memory. The workers compute statistics and encode the rows; the
 client fetches the encoded rows in blocks, and trains on them (docs/adr/dask.md).
-
-`_partitions` represents a table on workers; `_estimators` encodes and fetches its rows, and trains.
 """
 
 from lamina.support.extras import require

@@ -117,10 +117,10 @@ class Partitions:
         return found[0].result()
 
 
-def _delayed_parts(collection: Any, name: str) -> list[Any]:
-    """The partitions of a collection as delayed objects; error messages call the collection `name`."""
+def _delayed_parts(collection: Any, name: str, axes: Sequence[int] = (1, 2)) -> list[Any]:
+    """The partitions of a collection with so many axes as delayed objects; error messages call it `name`."""
     if is_array(collection):
-        if collection.ndim not in (1, 2):
+        if collection.ndim not in axes:
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
         if collection.ndim == 2 and len(collection.chunks[1]) > 1:
             raise DataError(
@@ -282,17 +282,11 @@ class _OnWorkers(BaseMLP):
         model = delayed(local, pure=False)
         outer = (np.nan,) if columns is None else (np.nan, columns)
         if is_array(X):
-            if X.ndim != 2 or len(X.chunks[1]) > 1:
-                raise ValueError(
-                    f"X has the chunks {X.chunks}; give it two axes, and chunks of whole rows: X.rechunk({{1: -1}})"
-                )
-            parts, lengths = X.to_delayed().ravel().tolist(), list(X.chunks[0])
+            parts, lengths = _delayed_parts(X, "X", (2,)), X.chunks[0]
         elif is_frame(X):
             target = local._fitted().encoder.schema.target
-            predictors = X
-            if target is not None and target.name in X.columns:
-                predictors = X.drop(columns=target.name)  # was a named column of the training table
-            parts = list(predictors.to_delayed())
+            named = [] if target is None else [target.name]  # maybe a column of the training table
+            parts = _delayed_parts(X.drop(columns=named, errors="ignore"), "X")
             lengths = [np.nan] * len(parts)
         else:
             return getattr(local, method)(X)

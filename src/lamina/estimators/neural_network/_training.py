@@ -99,26 +99,29 @@ class _Group:
         self._weights, self._batch = weights, batch
         can_take = all(_can_be_taken(x, dtype) for x in (X, y))
         is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_STEP_BYTES
-        self.table, self._copied = (nd.from_numpy(X), (y,)) if can_take and is_wide else (None, (X, y))
+        self.table = nd.from_numpy(X) if can_take and is_wide else None
+        self._copied: tuple[Any, ...] = (X, y) if self.table is None else (y,)
         sizes = [*(x.shape[1] for x in self._copied), 1]
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
         self.rows = self.steps * batch
         self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
-        self._numbers_stack = _stack(self._numbers, self.steps)
-        copies = [_stack(x, self.steps) for x in self._parts]
-        self.stacks = [self._numbers_stack, *copies][-3:]  # without row numbers if the inputs are copied
-        self._take = taking_rows() if can_take else None
-        self._places = copies[:-1]
-        self._tables = [nd.from_numpy(x) for x in self._copied] if can_take else []
+        stacks = [_stack(x, self.steps) for x in (self._numbers, *self._parts)]
+        self.stacks = stacks[-3:]  # without row numbers if the inputs are copied
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
         """Load the training rows at these positions; return the number of rows in each step."""
-        count, steps = len(rows), -(-len(rows) // self._batch)
-        self._put_inputs(rows, steps)
-        weights = self._weights
-        w, used = self._parts[-1], steps * self._batch
+        count, used = len(rows), -(-len(rows) // self._batch) * self._batch
+        self._numbers[:count], self._numbers[count:used] = rows, rows[-1]
+        for part, source in zip(self._parts, self._copied, strict=False):
+            if hasattr(source, "toarray"):  # sparse
+                part[:count] = source[rows].toarray()
+            elif source.dtype == part.dtype:
+                np.take(source, rows, axis=0, out=part[:count], mode="clip")  # needs no other memory
+            else:
+                part[:count] = source[rows]
+        w, weights = self._parts[-1], self._weights
         if weights is not None:
             w[:count, 0] = weights[rows]
         elif self._weighted != count:
@@ -127,16 +130,6 @@ class _Group:
         for part in self._parts:
             part[count:used] = 0
         return [min(self._batch, count - start) for start in range(0, count, self._batch)]
-
-    def _put_inputs(self, rows: np.ndarray, steps: int) -> None:
-        if self._take is not None:
-            self._numbers[: len(rows)] = rows
-            self._numbers[len(rows) : steps * self._batch] = rows[-1]
-            self._take.run_stacks([self._numbers_stack, *self._places], [()] * steps, *self._tables)
-            return
-        for part, source in zip(self._parts, self._copied, strict=False):
-            taken = source[rows]
-            part[: len(rows)] = taken if isinstance(taken, np.ndarray) else taken.toarray()
 
 
 def _stack(rows: np.ndarray, steps: int) -> NDArray:
@@ -174,7 +167,7 @@ class CompiledEpochs:
         self.optimizer: Any = None
 
     def _begin(self) -> None:
-        """Replace the optimizer created by scikit-learn with a `SteppedOptimizer`, and prepare the steps."""
+        """Prepare the steps; scikit-learn's optimizer does nothing meanwhile, since they update the parameters."""
         estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
@@ -195,7 +188,7 @@ class CompiledEpochs:
             self._arrays.insert(0, self._group.table)
         self._steps = _AdamSteps(optimizer) if solver == "adam" else _SGDSteps(optimizer)
         self.optimizer = optimizer
-        estimator._optimizer = SteppedOptimizer(optimizer)
+        optimizer.update_params = _leave
 
     @eager()
     def train(self, order: np.ndarray) -> float:
@@ -227,22 +220,13 @@ class CompiledEpochs:
         return self._data[0][rows]
 
     def end(self) -> None:
-        """Restore the optimizer that scikit-learn created."""
+        """Let scikit-learn's optimizer update parameters again."""
         if self.optimizer is not None:
-            self._estimator._optimizer = self.optimizer
+            del self.optimizer.update_params
 
 
-class SteppedOptimizer:
-    """A stand-in for scikit-learn's optimizer while compiled steps update the parameters."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-
-    def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
-        """Do nothing, since compiled steps have updated the parameters."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._optimizer, name)
+def _leave(_params: object, _grads: object) -> None:
+    """Leave the parameters as they are, in place of an optimizer's `update_params`."""
 
 
 class _SGDSteps:
@@ -390,21 +374,6 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
         return _loss_and_gradients(kind, x, y, w, alpha, parameters)
 
     return compile(evaluate)
-
-
-def taking_rows() -> CompiledFunction[..., Any]:
-    """A compiled function that copies rows of tables.
-
-    The function's arguments are row numbers, a destination for each table, and the tables. Each training has a
-    separate function, which keeps the tables in memory; compiling takes a hundredth of a second.
-    """
-
-    def take(rows: NDArray, *arrays: NDArray) -> None:
-        places, tables = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
-        for place, table in zip(places, tables, strict=True):
-            place[:] = nd.take(table, rows)
-
-    return compile(take)
 
 
 for _kept in (training_step, loss_and_gradients):

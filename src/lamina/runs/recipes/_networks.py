@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lamina import autograd, nd
 from lamina.compiler import compile
@@ -370,19 +371,10 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     >>> int(shifted(digits, np.random.default_rng(0)).sum())
     255
     """
-    pictures = images.reshape(-1, SIDE, SIDE)
-    result = np.zeros_like(pictures)
-    choice = rng.integers(0, 9, len(pictures))
-    for number in range(9):
-        down, right = number // 3 - 1, number % 3 - 1
-        rows = np.flatnonzero(choice == number)
-        result[rows, _target(down), _target(right)] = pictures[rows, _target(-down), _target(-right)]
-    return result.reshape(images.shape)
-
-
-def _target(move: int) -> slice:
-    """The range of pixels, along an axis, that still have image content after a shift by `move` pixels."""
-    return slice(max(move, 0), SIDE + min(move, 0))
+    padded = np.pad(images.reshape(-1, SIDE, SIDE), ((0, 0), (1, 1), (1, 1)))
+    down, right = np.divmod(rng.integers(0, 9, len(images)), 3)
+    windows = sliding_window_view(padded, (SIDE, SIDE), axis=(1, 2))
+    return windows[np.arange(len(images)), 2 - down, 2 - right].reshape(images.shape)
 
 
 class BestNetwork(AugmentedNetwork):
