@@ -179,7 +179,6 @@ class _Places:
         labels: the words before each number, or behind it if `behind`, in the order of the texts.
         behind: whether the words are behind the numbers.
         first, last: the words at the start and at the end of texts, which are not labels.
-        needed: whether all texts have the number next to the start, or next to the end if `behind`.
 
     >>> each = [words.split("\\0") for words in ("\\0-\\0 \\0-\\0", "\\0-\\0(\\0) \\0-\\0")]
     >>> _places_of(each).labels
@@ -193,7 +192,6 @@ class _Places:
     behind: bool
     first: list[str]
     last: list[str]
-    needed: bool
 
     @property
     def cost(self) -> float:
@@ -218,7 +216,6 @@ class _Places:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        last = len(self.labels) - 1 if self.behind else 0
         found = [_AROUND]
         for name, texts in (("words_before", self.first), ("words", self.last)):
             words = "|".join(
@@ -234,7 +231,7 @@ class _Places:
                 r"\s{1,3}" if label == " " else rf"[,;\s]{{0,3}}{words}[,;\s]{{0,3}}" if label else r"\s{0,3}"
             )
             one = rf"{number}{words}[(\[{{]{{0,3}}" if self.behind else rf"[)\]}}]{{0,3}}{words}{number}"
-            found.insert(-1, f"(?:{one})" + ("" if self.needed and place == last else "?"))
+            found.insert(-1, f"(?:{one})?")
         return lazily("".join([*found[:-1], _AROUND, found[-1]]), re.ASCII)
 
 
@@ -258,11 +255,8 @@ def _arranged(each: Sequence[Sequence[str]], behind: bool, has_words: bool) -> _
             own[0] = ""
         inner.add(gaps[-1].strip(f"{_OPENING}{_CLOSING},; "))
         rows.append(own)
-    labels = _merged(rows)
-    needed = has_words and all(map(len, rows))
-    if behind:
-        return _Places(labels[::-1], behind, sorted(inner), sorted(outer), needed)
-    return _Places(labels, behind, sorted(outer), sorted(inner), needed)
+    labels, first, last = _merged(rows), sorted(outer), sorted(inner)
+    return _Places(labels[::-1], behind, last, first) if behind else _Places(labels, behind, first, last)
 
 
 def _merged(rows: Sequence[Sequence[str]]) -> list[str]:
