@@ -292,10 +292,10 @@ def _label(words: str, brackets: str) -> str:
 
 def _varied_words_of(rows_of: Counter[str]) -> list[str]:
     """The words around numbers whose count varies, as in 6-3 6-7(4) 7-5 and 189 all out; [] if no places tell them."""
-    frequent = [words for words, rows in rows_of.most_common(_MOST_FORMS) if rows > 1]
     best: list[str] = []
-    if 2 * sum(rows for words, rows in rows_of.items() if "\0" in words) < rows_of.total():
-        return best
+    frequent = [words for words, rows in rows_of.most_common(_MOST_FORMS) if rows > 1]
+    if 2 * sum(rows_of[words] for words in frequent[:MOST_ONE_HOT] if "\0" in words) < rows_of.total():
+        return best  # sentences and names
     for count in range(2, len(frequent) + 1):
         found = sorted(frequent[:count])
         if any(_JOINED.search(words) or _NEXT in words for words in found) or not _are_named(found):
