@@ -27,7 +27,7 @@ from lamina.table.kinds import infer, judged
 from lamina.table.messages import DataWarning
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Category, Lists
-from lamina.table.types.base import type_from_dict
+from lamina.table.types.base import ColumnSchema, type_from_dict
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.pattern import Pattern
@@ -327,6 +327,27 @@ def test_a_varying_count_of_numbers_is_numbers_with_missing_ones(name):
     assert column.type.tag == "pattern" and column.missing == 1
     np.testing.assert_array_equal(np.stack(places, axis=1), np.array(numbers, float))
     assert column.type.looks_like(column.type.example(column))
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_streams_find_the_same_places(name):
+    frame = pl.DataFrame({"x": VARIED[name][0]})
+    begin, end = TableStatistics(frame.schema), TableStatistics(frame.schema, first=90)
+    begin.update(frame[:90])
+    end.update(frame[90:])
+    begin.merge(end)
+    found, expected = begin.schema()["x"], infer(frame)["x"]
+    assert found.type == expected.type
+    assert [(p.name, p.missing, p.low) for p in found.parts] == [
+        (p.name, p.missing, p.low) for p in expected.parts
+    ]
+
+
+def test_places_are_the_same_after_a_file():
+    column = infer(pl.DataFrame({"x": VARIED["five sets"][0]}))["x"]
+    again = ColumnSchema.from_dict(json.loads(json.dumps(column.to_dict())))
+    assert again.type.read("6-3 7-6(4)") == column.type.read("6-3 7-6(4)")
+    assert [again.type.read("6-3 7-6(4)")[place] for place in "1245"] == [6, 3, 7, 6]
 
 
 def test_the_words_of_a_varying_count_are_categories():

@@ -129,7 +129,8 @@ class Pattern(Fields):
         only_joined = set().union(*found) <= set("\0-. ")
         is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
         are_few = not is_measured and candidate.column.distinct() < _DIFFERENT * len(candidate.column)
-        if are_few and (is_single or rows_of.most_common(1)[0][0].count("\0") < 2):
+        of_one = sum(rows_of[words] for words in found if words.count("\0") < 2)
+        if are_few and (is_single or 2 * of_one > rows_of.total()):
             return None
         is_name = begins_with_letters and not (is_single and is_measured)
         is_name = is_name or (len(found) > 1 and not _are_named(found))  # 86-1B, 77-27S
@@ -266,7 +267,7 @@ def _merged(rows: Sequence[Sequence[str]]) -> list[str]:
     ['', '-', '(', ' ', '-', '(']
     """
     labels: list[str] = []
-    for own in rows:
+    for own in sorted(rows, key=len, reverse=True):
         outside = [label for label in own if not _BRACKET.search(label)]
         edits = SequenceMatcher(None, labels, outside, autojunk=False).get_opcodes()
         labels = [x for how, i, j, k, n in edits for x in labels[i:j] + outside[k:n] * (how != "equal")]
@@ -293,7 +294,8 @@ def _label(words: str, brackets: str) -> str:
 def _varied_words_of(rows_of: Counter[str]) -> list[str]:
     """The words around numbers whose count varies, as in 6-3 6-7(4) 7-5 and 189 all out; [] if no places tell them."""
     best: list[str] = []
-    frequent = [words for words, rows in rows_of.most_common(_MOST_FORMS) if rows > 1]
+    ordered = sorted(rows_of, key=lambda words: (-rows_of[words], words))  # for rows in any order
+    frequent = [words for words in ordered[:_MOST_FORMS] if rows_of[words] > 1]
     if 2 * sum(rows_of[words] for words in frequent[:MOST_ONE_HOT] if "\0" in words) < rows_of.total():
         return best  # sentences and names
     for count in range(2, len(frequent) + 1):
