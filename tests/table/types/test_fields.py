@@ -314,6 +314,7 @@ VARIED = {
     "remarks": varied(["{0}", "{0} (renovated {1})", "{0}"], 2),
     "studios": varied(["{0} bds {1} ba {2} sqft", "Studio {1} ba {2} sqft"], 3),
     "hours": varied(["{0}:{1}-{2}:{3}", "closed"], 4),
+    "sizes": varied(["{0} x {2} cm", "{0} x {1} x {2} cm"], 3),
     "wind": varied(["NE {0} km/h", "S {0} km/h", "S {0} km/h, gusts {1}"], 2),
 }
 

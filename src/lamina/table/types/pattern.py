@@ -108,8 +108,10 @@ class Pattern(Fields):
         return Source("number", f"whole_{name}_") if is_whole else Source("decimal", f"_{name}_")
 
     def _found(self, candidate: Candidate) -> Fields | None:
-        if candidate.looks_meant:
-            return None
+        return None if candidate.looks_meant else self.found_in(candidate)
+
+    def found_in(self, candidate: Candidate) -> Fields | None:
+        """The type with the words of a column, whether or not these texts look like those of another type."""
         rows_of = Counter[str]()
         for text, rows in candidate.first.texts:
             rows_of[_NUMBER.sub("\0", text)] += rows
