@@ -123,17 +123,15 @@ class Pattern(Fields):
         numbers = kind._numbers_in(texts)
         varies = kind._places is not None
         ends = [words.partition("\0")[::2] for words in found if "\0" in words]
-        if (
-            varies
-        ):  # units behind numbers, and words with a colon, as in Beds: 5, tell that these are none of names
+        if varies:  # units behind numbers, and a colon before them as in Beds: 5, belong to no names
             ends = [(a, b) for a, b in ends if a.rstrip()[-1:] not in ":=(" and not any(map(str.isalpha, b))]
         begins_with_letters = any(any(map(str.isalpha, before)) for before, _ in ends)
         only_joined = set().union(*found) <= set("\0-. ")
         is_measured, is_single = any(re.search("[.,]", text) for text in texts), len(numbers) == 1
         are_few = not is_measured and candidate.column.distinct() < _DIFFERENT * len(candidate.column)
         of_one = sum(rows_of[words] for words in found if words.count("\0") < 2)
-        if are_few and (is_single or 2 * of_one > rows_of.total()):
-            return None
+        if are_few and 2 * of_one > rows_of.total():
+            return None  # Room 12
         is_name = begins_with_letters and not (is_single and is_measured)
         is_name = is_name or (len(found) > 1 and not _are_named(found))  # 86-1B, 77-27S
         differs = candidate.differs or (is_single and candidate.column.distinct() == len(candidate.column))
