@@ -299,9 +299,10 @@ def test_closed_standard_input_and_output(run, capfd, monkeypatch, command, expe
 
 def test_rows_without_a_target_are_not_evaluated(tmp_path, run, cli):
     file = tmp_path / "new.csv"
-    file.write_bytes(table(flag=[True] * N, y=but(7, None)))
+    file.write_bytes(table(flag=[True] * N, y=but(7, None), c=but(20, "new", lambda i: "abc"[i % 3])))
     code, out, err = cli("evaluate", run, file, "--json")
     assert code == 0 and f"'y' is missing in 1 of 40 rows, first in line 9 of {file}; left out" in err
+    assert f"it counts as missing: 'new' in line 22 of {file}" in err
     assert json.loads(out)["rows"] == 39
     file.write_bytes(table(flag=[True] * N, y=pl.Series([None] * N, dtype=pl.String)))
     code, _, err = cli("evaluate", run, file)

@@ -75,6 +75,7 @@ NUMBERS = {
     "percent": [("7%", 2), ("12.5%", 3)],
     "commas": [("1,5", 3), ("1.000,25", 1)],
     "shares": [("12%", 3), ("7.5 %", 1), ("0.5", 2)],
+    "lakhs": [("45 L", 3), ("1.2 Cr", 1), ("7.5 lakh", 1)],
 }
 SCHEMAS = {
     **{name: ColumnSchema(name, kind, "String") for name, kind in FORMS.items()},

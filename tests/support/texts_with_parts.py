@@ -40,6 +40,22 @@ FRAME = pl.DataFrame(
         "mixed": [R.choice(["none", "unknown", f"{i}.25", f"{i}.5", f"{i % 30}"]) for i in range(N)],
         "pattern": [f"{R.randrange(90, 200)}/{R.randrange(50, 110)} ({i % 13}.5 mmHg)" for i in range(N)],
         "label": [R.choice(["EUR {:,}", "USD {:,}.5", "{} £", "Room {}"]).format(60 * i) for i in range(N)],
+        "sets": [
+            " ".join(
+                R.choice(["6-{}", "{}-6", "7-6({})", "6-7({})"]).format(R.randrange(5))
+                for _ in range(R.choice([2, 2, 3]))
+            )
+            for _ in range(N)
+        ],
+        "innings": [
+            R.choice(["{}/{}", "{} all out", "{}/{} dec"]).format(R.randrange(60, 400), i % 10)
+            for i in range(N)
+        ],
+        "flagged": [R.choice(["{} L", "{} H", ">{}", "{}"]).format(i / 8) for i in range(N)],
+        "rooms": [
+            R.choice(["{} beds, {} baths", "{1} bath", "{} beds"]).format(i % 7, R.randrange(1, 5))
+            for i in range(N)
+        ],
         "share": [f"{R.randrange(10, 9000):,} of {R.randrange(9000, 99999):,}" for _ in range(N)],
         "money": [R.choice(["free", f"${i:,}.50", f"${30 * i:,}"]) for i in range(N)],
     }
@@ -132,6 +148,36 @@ OTHERS = {
         " Room -3 ",
         "£ 5",
     ],
+    "sets": [
+        "6-3 6-4 6-2",
+        "6-3",
+        " 7-6(12) 6-7(3)",
+        "6-3 RET",
+        "6.5-3 2-6",
+        "6–3 6–4",
+        "12-10 6-4 ",
+        "((6-3",
+    ],
+    "innings": [
+        "245/7",
+        "1,200 all out",
+        "245 for 7",
+        "12.5/3 dec",
+        "245 dec",
+        "245/7 all out",
+        "all out",
+        "/7",
+    ],
+    "flagged": ["3 L", ">2.5 H", "> 7", "-2 H", "3L", "1e2 L", "2 M", "H", "1.", ",3 L"],
+    "rooms": [
+        "1 bed, 1 bath",
+        "2 Beds",
+        "3 baths",
+        "2 beds 1 bath",
+        "4 beds, 2.5 baths",
+        "beds",
+        "2 beds, 3",
+    ],
     "share": [
         "1 of 2",
         "1,234,567 of 1e7",
@@ -174,6 +220,10 @@ PIECES = {
     "size": ["4", "5.5", "x", " cm", "cm", " ", "mm"],
     "pattern": ["120", "/", "80", " (", "1.5", " mmHg)", "-", "e2", " "],
     "label": ["EUR", "USD", "Room", " ", "£", "1", "234", ",", ".5", "-"],
+    "sets": ["6", "-", " ", "7", "(", ")", "12", "."],
+    "innings": ["245", "/", "7", " all out", " dec", " ", ".5", ","],
+    "flagged": ["1", ".5", " L", " H", ">", " ", "-", "e2"],
+    "rooms": ["1", "2", " bed", "s", ", ", " bath", " ", ".5"],
     "share": ["1", "234", ",", " of ", ".5", "-", "000"],
     "mixed": ["1", ".", "none", "unknown", " ", "e", "-", "5"],
     "money": ["$", "1", "5", ",", "000", ".", "free", " ", "k", "-"],

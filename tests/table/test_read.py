@@ -89,6 +89,17 @@ def test_numbers_in_one_file_and_text_in_another(tmp_path):
         read(tmp_path / "*.parquet")
 
 
+@pytest.mark.parametrize("texts_first", [True, False])
+def test_a_column_without_values_in_one_file_has_the_type_of_the_other(tmp_path, texts_first):
+    """pandas stores a part of texts that are all missing as fractions."""
+    parts = [pl.DataFrame({"a": ["x", "y"]}), pl.DataFrame({"a": pl.Series([None, None], dtype=pl.Float64)})]
+    parts = parts if texts_first else parts[::-1]
+    for i, part in enumerate(parts):
+        write(part, tmp_path / f"{i}.parquet")
+    found = read(tmp_path / "*.parquet")["a"].to_list()
+    assert found == (["x", "y", None, None] if texts_first else [None, None, "x", "y"])
+
+
 def test_files_with_other_columns(tmp_path):
     (tmp_path / "1.csv").write_text("a,b\n1,2\n")
     (tmp_path / "2.csv").write_text("a,c\n1,2\n")

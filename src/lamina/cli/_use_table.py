@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from contextvars import Context, copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lamina.cli import _options as options
 from lamina.cli._console import note, output, say, warnings_as_lines
@@ -22,7 +23,10 @@ from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
 from lamina.table.formats import are_pictures, begin_reading, writable
-from lamina.table.messages import closest, counted, rows_numbered, warn
+from lamina.table.messages import closest, counted, row, rows_called, rows_from, warn
+
+if TYPE_CHECKING:
+    from lamina.table.places import LineNumbers
 
 
 @dataclass(frozen=True)
@@ -188,16 +192,20 @@ def evaluate(
 def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     """The target of all rows that have one, (rows,), and their predictions; see `TableModel.predicted`."""
     from lamina.runs.data import target_of
+    from lamina.table.places import LineNumbers
 
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
-    numbers: list[np.ndarray] = []
-    for batch, predicted in model.predicted(_with_target(batches, model.target.name, numbers)):
-        if not len(batch):  # an empty table has a single part without rows
-            raise DataError("the table has no rows to evaluate on")
-        with rows_numbered(numbers[len(targets)]):
-            targets.append(target_of(batch, model.target))
-        outputs.append(predicted)
+    rows, kept, of_files = 0, LineNumbers(), copy_context()
+    known = _with_target(batches, model.target.name, kept, of_files)
+    with rows_called(lambda index: of_files.run(row, kept[index] - 1)):
+        for batch, predicted in model.predicted(known):
+            if not len(batch):  # an empty table has a single part without rows
+                raise DataError("the table has no rows to evaluate on")
+            with rows_from(rows):
+                targets.append(target_of(batch, model.target))
+            outputs.append(predicted)
+            rows += len(batch)
     return np.concatenate(targets), np.concatenate(outputs)
 
 
@@ -216,11 +224,11 @@ def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, A
 
 
 def _with_target(
-    batches: Iterable[pl.DataFrame], name: str, numbers: list[np.ndarray]
+    batches: Iterable[pl.DataFrame], name: str, kept: LineNumbers, of_files: Context
 ) -> Iterator[pl.DataFrame]:
     """The batches without the rows that have no target, whose number a warning says.
 
-    The row numbers of each batch are appended to `numbers`.
+    `kept` receives the numbers, from 1, of the other rows among those of the files, which `of_files` names.
     """
     from lamina.table.findings.left_out import has_value, target_missing
     from lamina.table.target import no_values
@@ -235,13 +243,13 @@ def _with_target(
         present = has_value(batch[name])
         absent = np.append(absent, rows + np.flatnonzero(~present))
         if present.any() or not len(batch):
-            numbers.append(rows + np.flatnonzero(present))
+            kept.add(1 + rows + np.flatnonzero(present))
             yield batch.filter(present)
         rows += len(batch)
     if rows and len(absent) == rows:
         raise no_values(name, rows)
     if len(absent):
-        warn(target_missing(name, len(absent), rows, int(absent[0])))
+        warn(of_files.run(target_missing, name, len(absent), rows, int(absent[0])))
 
 
 def _show_tested(found: dict[str, Any], classes: Sequence[Any], *, as_json: bool) -> None:

@@ -28,11 +28,10 @@ from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.source import ReadOptions
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.tables import Table, as_table
-from lamina.table.target import column_of_target, infer_target
+from lamina.table.target import column_of_target, infer_target, numbers_of_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.base import Targets
 from lamina.table.types.unused import Unused
-from lamina.table.written_numbers import Form, number_in_form
 
 # --- reading of a table in bounded memory -----------------------------------------------------------------------------
 _MOST_BYTES = 512 << 20
@@ -336,7 +335,7 @@ class Look:
             return None
         if self.target.task == "classification":
             return cells_of(None, column, known)
-        return _number_series(column, self.target.form)
+        return Series(column.name, column.name, numbers_of_target(column, self.target.form))
 
     def _leakage(
         self, features: Sequence[Series], target: Series, keys: np.ndarray, sample: np.ndarray
@@ -346,8 +345,8 @@ class Look:
         held, wanted = [one.of(rows) for one in features], target.of(rows)
         self.findings += leaks(held, wanted)
         if self.target_column is not None and self.target_column.storage in ("number", "boolean"):
-            numbers = _number_series(self.target_column, None).of(rows)
-            self.findings += sums(held, numbers)
+            numbers = numbers_of_target(self.target_column, None)
+            self.findings += sums(held, replace(target, values=numbers, names=None).of(rows))
 
     # --- a new table -------------------------------------------------------------------------------------------------
 
@@ -429,30 +428,10 @@ class Look:
             return None
         try:
             return self._target_values(new.column(name), known)
-        except (DataError, ValueError, TypeError):
+        except (DataError, TypeError):
             said = f"the target {name!r} is not a number in some rows of the new table"
             self._find("columns", "warning", [name], said)
             return None
-
-
-def _number_series(column: Column, form: Form | None) -> Series:
-    """The numbers of a regression target.
-
-    Texts are parsed in the format `form`, if it is not None.
-
-    Raises:
-        ValueError: a text is not a number.
-    """
-    if column.storage in ("number", "boolean"):
-        return Series(column.name, column.name, column.numbers().astype(np.float64))
-
-    def read(value: object) -> float:
-        found = number_in_form(value_name(value), form)
-        if found is None:
-            raise ValueError(f"{value!r} is not a number")
-        return found
-
-    return Series(column.name, column.name, column.mapped(read, np.float64))
 
 
 def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Series) -> ColumnFacts:

@@ -130,11 +130,15 @@ def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
     """
     first, *others = readers
     types = first.types()
-    for reader in others:
+    for place, reader in enumerate(others, 1):
         found = reader.types()
         _require_same_columns(first.name, set(types), reader.name, set(found))
         for name, known in types.items():
             common = common_type(known, found[name], text=first.textual and reader.textual)
+            if common is None and _has_no_value(name, reader):
+                common = known
+            elif common is None and all(_has_no_value(name, one) for one in readers[:place]):
+                common = found[name]
             if common is None:
                 raise DataError(
                     f"{reader.name}: column {name!r} is {found[name]}, but {known} in the files before "
@@ -142,6 +146,14 @@ def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
                 )
             types[name] = common
     return {name: pl.String() if kind == pl.Null else kind for name, kind in types.items()}
+
+
+def _has_no_value(name: str, reader: HasTypes) -> bool:
+    """Whether a file stores a column without values as fractions, as pandas does, which takes a pass over the file."""
+    kinds = reader.types()
+    if reader.textual or not kinds[name].is_float() or not isinstance(reader, Reader):
+        return False
+    return all(batch[name].null_count() == len(batch) for batch in reader.batches(kinds, _ROWS_AT_ONCE))
 
 
 def _require_same_columns(first: str, expected: set[str], file: str, found: set[str]) -> None:

@@ -184,14 +184,19 @@ def _plain(value: object) -> str | int | float | bool:
 
 
 def _range(column: Column, reason: str, form: Form | None) -> Target:
-    values = _numbers(column, form)
+    values = numbers_of_target(column, form)
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise _refused(column, f"is constant: {low:g} in all {len(column)} rows; there is nothing to learn")
     return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values), form=form)
 
 
-def _numbers(column: Column, form: Form | None) -> np.ndarray:
+def numbers_of_target(column: Column, form: Form | None) -> np.ndarray:
+    """The numbers of a regression target, float64, NaN where missing; texts are read in the format `form`.
+
+    Raises:
+        DataError: a text is not a number.
+    """
     if column.storage in ("number", "boolean"):
         return column.numbers().astype(np.float64)
     wrong = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
@@ -222,7 +227,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
     """
     _require_values(column)
     if target.task == "regression":
-        return _numbers(column, target.form)
+        return numbers_of_target(column, target.form)
     lookup = {value_name(value): i for i, value in enumerate(target.classes)}
     unknown = [(value, count) for value, count in column.value_counts() if value_name(value) not in lookup]
     if unknown:

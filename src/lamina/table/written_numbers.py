@@ -29,6 +29,9 @@ _PLAIN_SIGNS = str.maketrans(
         **dict.fromkeys("’‘´`′", "'"), **dict.fromkeys("”“″", '"'),
         "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8",
         "⅞": " 7/8", "⁄": "/", "≤": "<", "≥": ">", "μ": "µ", "％": "%",
+        "٫": ".", "٬": ",", "．": ".", "，": ",", "＋": "+", "￥": "¥",
+        # Digits: Arabic, Persian, Devanagari, Bengali, Thai and full-width.
+        **{chr(zero + i): str(i) for zero in (0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10) for i in range(10)},
     }
 )  # fmt: skip
 
@@ -136,7 +139,7 @@ _ANGLE = _in_any_case(
 """Degrees, minutes and seconds."""
 _SEASON = lazily(r"(\d\d(\d\d))[-/–](\d\d)")
 _ORDINAL = _in_any_case(r"(?<=\d)(?:st|nd|rd|th|º|ª)(?= |$)")
-_NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
+_NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|(?:\[[\w ]{1,4}\])+|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """Dashes for zero cents, as in Swiss prices: 12.–."""
 _ABOUT = _in_any_case(
@@ -297,7 +300,7 @@ def _suffix(text: str, sign: str) -> tuple[int, str, str]:
     if _is_credit(text):
         return 0, "", text
     plain = head.lower().rstrip(".")
-    word = _SCALE_WORDS.get(plain, _SCALE_WORDS.get(f"{sign} {plain}"))
+    word = _SCALE_WORDS.get(plain, _scale_beside(sign, plain))
     if word is None and _COUNTED.fullmatch(text):
         word = _SCALES[text[0]]  # 1.2K views
     if word is None and (not tail or tail.strip().lower() in _CURRENCY):
@@ -493,6 +496,11 @@ def _is_credit(unit: str) -> bool:
     return unit.lower().rstrip(".") == "cr"
 
 
+def _scale_beside(currency: str, unit: str) -> int | None:
+    """The power of ten that a word such as L means only beside a currency; None for other words."""
+    return _SCALE_WORDS.get(f"{currency} {unit.lower().rstrip('.')}")
+
+
 def _power(unit: str, form: Form) -> int | None:
     """The exponent k if `unit` is 10^k times the column's unit; otherwise None.
 
@@ -506,6 +514,8 @@ def _power(unit: str, form: Form) -> int | None:
         return _SCALE_WORDS["cr"]
     if form.shares and unit == "%":
         return -2
+    if form.currency and (power := _scale_beside(form.currency, unit)):
+        return power
     mine, theirs = _UNITS.get(form.measure), _UNITS.get(unit)
     if mine and theirs and mine[0] == theirs[0]:
         return theirs[1] - mine[1]
@@ -745,7 +755,12 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         units[atom.unit] += rows
     del units[""]
     if ("CR", -1) not in map(_size, units):
-        units = Counter({unit: rows for unit, rows in units.items() if not _is_credit(unit)})
+        credits = {unit for unit in units if _is_credit(unit)}
+        lakhs = {
+            unit for unit in units if _scale_beside("₹", unit) and (credits or 7 in powers)
+        }  # 45 L and 1.2 Cr
+        units = Counter({unit: rows for unit, rows in units.items() if unit not in credits | lakhs})
+        currencies |= {"₹"} if lakhs else set()
     if len(currencies) > 1 or (
         scaled and not currencies and {unit for unit in units if len(unit) == 1} - {"m"}
     ):

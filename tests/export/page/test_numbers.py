@@ -65,6 +65,10 @@ COLUMNS = [
     ["-41° 07′ 05.7″", "+3° 12′", "12° 30'"],
     ["within 3 business days", "2-4 business days", "1 day"],
     ["12 ly", "3.5 pc"],
+    ["45 L", "1.2 Cr", "99.5 lakh"],
+    ["٣٤٠٫٥", "٢٢٬١٣١", "१२"],
+    ["１３，２７０円", "￥９８０"],
+    ["12,345[1][2]", "5[a]", "7,000"],
 ]
 FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
 WORDS = [

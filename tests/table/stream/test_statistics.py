@@ -56,6 +56,18 @@ FRAME = pl.DataFrame(
 KINDS = {"zip": "categorical", "shift": "categorical", "as text": "numeric"}
 
 
+def test_rare_values_of_another_type_do_not_count_more_than_their_rows():
+    """A few unreadable cells in one row each were a fifth of the values of a column, where periods repeat."""
+    days = [datetime.date(2011, 1, 5) + datetime.timedelta(37 * (i % 40)) for i in range(320)]
+    periods = [f"{day:%m/%d/%Y} - {day + datetime.timedelta(9):%m/%d/%Y}" for day in days]
+    frame = pl.DataFrame({"x": [*periods, *(f"to be done {i}" for i in range(12))]})
+    statistics = TableStatistics(frame.schema)
+    statistics.update(frame)
+    with pytest.warns(DataWarning, match="holds periods of two dates, but 'to be done"):
+        found, expected = statistics.schema()["x"], infer(frame)["x"]
+    assert found.type == expected.type and found.type.tag == "period"
+
+
 def of_parts(frame, cuts, target, order=None, **named):
     """Statistics of the parts between the cuts, merged in this order."""
     ends = [0, *sorted(cuts), len(frame)]

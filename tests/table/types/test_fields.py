@@ -27,7 +27,7 @@ from lamina.table.kinds import infer, judged
 from lamina.table.messages import DataWarning
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Category, Lists
-from lamina.table.types.base import type_from_dict
+from lamina.table.types.base import ColumnSchema, type_from_dict
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.pattern import Pattern
@@ -280,6 +280,99 @@ def test_several_words_around_numbers_are_a_category():
     assert words.mapped(str, object).tolist() == ["EUR", "USD", "", "None", "None"]
 
 
+def sets_of_tennis(count):
+    """Scores as texts, and the numbers of each place: of a set the games of both, and the tie-break's points."""
+    texts, numbers = [], []
+    for _ in range(N):
+        sets = [
+            (*R.choice([(6, R.randrange(5)), (R.randrange(5), 6), (7, 6)]), R.randrange(9))
+            for _ in range(R.choice([count // 2 + 1, count]))
+        ]
+        texts.append(" ".join(f"{a}-{b}" + (f"({tie})" if a == 7 else "") for a, b, tie in sets))
+        played = [x for a, b, tie in sets for x in (a, b, tie if a == 7 else None)]
+        numbers.append([*played, *[None] * (3 * count - len(played))])
+    return texts, numbers
+
+
+def varied(forms, count, high=400):
+    """Texts in forms that have a number in the places {0}, {1}, …, and the numbers."""
+    texts, numbers = [], []
+    for i in range(N):
+        form, row = forms[i % len(forms)], [R.randrange(1, high) for _ in range(count)]
+        texts.append(form.format(*row))
+        numbers.append([x if f"{{{place}}}" in form else None for place, x in enumerate(row)])
+    return texts, numbers
+
+
+VARIED = {
+    "three sets": sets_of_tennis(3),
+    "five sets": sets_of_tennis(5),
+    "cricket": varied(["{0}/{1}", "{0} all out", "{0}/{1} dec"], 2),
+    "results": varied(["{0} L", "{0} H", ">{0}", "{0}"], 1, 10_000),
+    "rooms": varied(["{0} beds, {1} baths", "{1} bath", "{0} bed"], 2),
+    "rooms before": varied(["Beds: {0}, Baths: {1}", "Beds: {0}", "Baths: {1}"], 2),
+    "remarks": varied(["{0}", "{0} (renovated {1})", "{0}"], 2),
+    "studios": varied(["{0} bds {1} ba {2} sqft", "Studio {1} ba {2} sqft"], 3),
+    "hours": varied(["{0}:{1}-{2}:{3}", "closed"], 4),
+    "sizes": varied(["{0} x {2} cm", "{0} x {1} x {2} cm"], 3),
+    "wind": varied(["NE {0} km/h", "S {0} km/h", "S {0} km/h, gusts {1}"], 2),
+}
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_a_varying_count_of_numbers_is_numbers_with_missing_ones(name):
+    texts, numbers = VARIED[name]
+    column = judged(as_column(pl.Series("x", [*texts, None])), None, True)
+    found = column.type.split(column, as_column(pl.Series("x", texts)))
+    places = [one.numbers() for part, one in zip(column.parts, found, strict=True) if part.name[3:].isdigit()]
+    assert column.type.tag == "pattern" and column.missing == 1
+    np.testing.assert_array_equal(np.stack(places, axis=1), np.array(numbers, float))
+    assert column.type.looks_like(column.type.example(column))
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_streams_find_the_same_places(name):
+    frame = pl.DataFrame({"x": VARIED[name][0]})
+    begin, end = TableStatistics(frame.schema), TableStatistics(frame.schema, first=90)
+    begin.update(frame[:90])
+    end.update(frame[90:])
+    begin.merge(end)
+    found, expected = begin.schema()["x"], infer(frame)["x"]
+    assert found.type == expected.type
+    assert [(p.name, p.missing, p.low) for p in found.parts] == [
+        (p.name, p.missing, p.low) for p in expected.parts
+    ]
+
+
+def test_places_are_the_same_after_a_file():
+    column = infer(pl.DataFrame({"x": VARIED["five sets"][0]}))["x"]
+    again = ColumnSchema.from_dict(json.loads(json.dumps(column.to_dict())))
+    assert again.type.read("6-3 7-6(4)") == column.type.read("6-3 7-6(4)")
+    assert [again.type.read("6-3 7-6(4)")[place] for place in "1245"] == [6, 3, 7, 6]
+
+
+def test_the_words_of_a_varying_count_are_categories():
+    texts, _ = VARIED["results"]
+    column = judged(as_column(pl.Series("x", texts)), None, True)
+    parts = column.type.split(column, as_column(pl.Series("x", texts)))
+    found = {part.name: one for part, one in zip(column.parts, parts, strict=True)}
+    assert found["x: words before"].mapped(str, object)[:4].tolist() == ["", "", ">", ""]
+    assert found["x: words"].mapped(str, object)[:4].tolist() == ["L", "H", "", ""]
+
+
+def test_numbers_between_words_have_signs():
+    ends = [(R.randrange(-40, 10), R.randrange(-40, 10)) for _ in range(N)]
+    column = judged(as_column(pl.Series("x", [f"{a} – {b}" for a, b in ends])), None, True)
+    first, second = column.type.split(column, as_column(pl.Series("x", ["-22 – -17", "5 – -3"])))[:2]
+    assert (first.numbers().tolist(), second.numbers().tolist()) == ([-22, 5], [-17, -3])
+
+
+def test_long_texts_are_read_by_many_places_in_little_time():
+    kind = judged(as_column(pl.Series("x", VARIED["five sets"][0])), None, True).type
+    for text in ("6-3 " * 5000 + "x", "6-3(1) " * 5 + "]" * 20_000, " " * 9000 + "6 " * 9000, "(" * 20_000):
+        assert kind.read(text) is None
+
+
 PERIODS = {
     "%m/%d/%Y - %m/%d/%Y": "mdy", "%d.%m.%Y–%d.%m.%Y": "dmy", "%Y-%m-%d to %Y-%m-%d": "", "%Y-%m-%d/%Y-%m-%d": "",
     "%b %d, %Y - %b %d, %Y": "", "%d/%m/%y bis %d/%m/%y": "dmy",
@@ -508,6 +601,8 @@ def test_a_model_of_them_learns(tmp_path):
 @pytest.mark.parametrize(
     "texts",
     [
+        [f"Qn{R.randrange(99)}" + (f"-{i}" if i % 2 else "") for i in range(N)],  # names with a varying count
+        [f"{R.randrange(99)}-{i}" + ("-7" if i % 2 else "") for i in range(N)],
         [f"INV-{R.randrange(99)}-{i}" for i in range(N)],  # codes that differ in every row
         [f"{R.randrange(99)}/{i}" for i in range(N)],  # numbers that count the rows
         [

@@ -105,8 +105,10 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
   }
 
   function writtenOf(text) {
-    if ([...text].length > 60 || !compiled.hasDigit.test(text)) return null;
-    text = Array.from(text, sign => signs[sign] ?? sign).join("").trim().replace(compiled.note, "").replace(compiled.noCents, "");
+    const length = [...text].length;
+    text = Array.from(text, sign => signs[sign] ?? sign).join("");
+    if (length > 60 || !compiled.hasDigit.test(text)) return null;
+    text = text.trim().replace(compiled.note, "").replace(compiled.noCents, "");
     text = inOneUnit(text.replace(compiled.about, ""));
     if (text.startsWith("(") && text.endsWith(")")) {
       const low = atomOf(text.slice(1, -1).trim());
@@ -139,7 +141,8 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
   function valueOf(atom, form) {
     const { unit } = atom, isOwn = unit === form.measure || !unit;
     const known = Object.hasOwn(form.units, unit) ? form.units[unit] : singular(unit) === singular(form.measure) ? 0 : null;
-    const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : isCredit(unit) && !form.words.dr ? powers.get("cr") : known;
+    const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : isCredit(unit) && !form.words.dr ? powers.get("cr")
+      : powers.get(`${form.currency} ${unit.toLowerCase().replace(/\.+$/, "")}`) ?? known;
     const word = unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
       : Object.hasOwn(form.signs, unit) ? form.signs[unit] : [null];
     const [ratio, added] = power !== null ? [1, 0] : found;

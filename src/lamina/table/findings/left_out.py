@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lamina.support.lazily import pl
@@ -52,8 +50,9 @@ def total_left_out(frame: pl.DataFrame) -> int | None:
     """The number of a table's row of totals, about which a warning says that it is left out; None without one."""
     if (total := _total(as_table(frame))) is None:
         return None
-    warn(f"{total.said}; it is left out")
-    return total.row
+    place, _, said = total
+    warn(f"{said}; it is left out")
+    return place
 
 
 def has_value(values: pl.Series) -> np.ndarray:
@@ -68,14 +67,6 @@ def target_missing(name: str, missing: int, rows: int, first: int) -> str:
     return f"the target {name!r} is missing in {missing:,} of {counted(rows, 'row')}, first in {row(first)}; left out"
 
 
-class _Total(NamedTuple):
-    """A row of totals, the columns that show it, and a sentence about it."""
-
-    row: int
-    columns: tuple[str, ...]
-    said: str
-
-
 def total_row(table: Table) -> Finding | None:
     """The finding about a row named "Total" or like it whose numbers are the sums of all other rows; None without one.
 
@@ -84,11 +75,14 @@ def total_row(table: Table) -> Finding | None:
     >>> finding.columns
     ('shop', 'sales')
     """
-    total = _total(table)
-    return total and Finding("columns", "warning", total.columns, f"{total.said}; leave the row out")
+    if (total := _total(table)) is None:
+        return None
+    _, columns, said = total
+    return Finding("columns", "warning", columns, f"{said}; leave the row out")
 
 
-def _total(table: Table) -> _Total | None:
+def _total(table: Table) -> tuple[int, tuple[str, ...], str] | None:
+    """The row of totals, the columns that show it, and a sentence about it; None without one."""
     if table.matrix is not None or not 2 < table.rows <= MOST_ROWS:
         return None
     columns = [table.column(name) for name in table.names]
@@ -101,7 +95,7 @@ def _total(table: Table) -> _Total | None:
                     f"{row(found[0])} looks like a total: {column.name!r} is {shown(value_name(found[1]))}, and "
                     f"{listed(sums, 3)} {'are the sums' if len(sums) > 1 else 'is the sum'} of all other rows"
                 )
-                return _Total(found[0], (column.name, *sums), said)
+                return found[0], (column.name, *sums), said
     return None
 
 

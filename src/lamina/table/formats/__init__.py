@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from lamina.support.extras import missing_packages, require
 from lamina.support.lazily import pl
@@ -45,6 +45,7 @@ class HasTypes(Protocol):
         ...
 
 
+@runtime_checkable
 class Reader(HasTypes, Protocol):
     """A reader of a table's file.
 

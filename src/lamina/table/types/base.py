@@ -396,7 +396,7 @@ class Candidate:
         named: whether the table has column names.
         dates: the date format that the user chose, see `lamina.table.dates.requested_form`; None: detected.
         targets: a function that returns the target and the fold of each row; or None.
-        rows: the rows to which `targets` belong, if the column itself has counts only; None: the column's.
+        rows: a sample of the rows, to which `targets` belong, if the column itself has counts only; None: the column's.
     """
 
     column: Column
@@ -427,10 +427,15 @@ class Candidate:
         able = (kind for kind in TYPES.values() if type(kind).looks_like is not ColumnType.looks_like)
         return any(self.first.are_most(kind.looks_like) for kind in able)
 
+    @property
+    def with_rows(self) -> Column:
+        """The column, or if it has counts only, a sample of its rows."""
+        return self.column if self.rows is None else self.rows
+
     @cached_property
     def first(self) -> Candidate:
         """The first rows alone, for quick tests before all rows are examined."""
-        return Candidate(self.column.head(_HEAD), self.choice, self.named, self.dates)
+        return Candidate(self.with_rows.head(_HEAD), self.choice, self.named, self.dates)
 
     @cached_property
     def counts(self) -> list[tuple[object, int]]:

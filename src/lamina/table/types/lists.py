@@ -132,7 +132,7 @@ class Lists(Fields):
         some = [separator for separator, share in shares.items() if share >= _SEVERAL]
         if not some:
             return None
-        pairs = candidate.column.head(_LOOKED_AT).value_counts()
+        pairs = candidate.with_rows.head(_LOOKED_AT).value_counts()
         counts = [(value_name(value), rows) for value, rows in pairs]
         kinds = (replace(self, separator=separator) for separator in some)
         return next((kind for kind in kinds if kind._divides(counts)), None)

@@ -10,9 +10,10 @@
       const code = name => names.indexOf(lower ? name.toLowerCase() : name) + 1;
       if (what === "whole") return code(text);
       if (!groups) return names.length ? 0 : NaN;
-      const found = groups[group], part = name => groups[name + group] ?? "";
+      const found = groups[group], part = (name, end = "") => groups[name + group + end] ?? "";
       if (what === "decimal") {
-        const fraction = part("fraction") || (groups[`fraction${group}2`] ?? "");
+        if (!part("digits") && !part("fraction", "2")) return NaN;
+        const fraction = part("fraction") || part("fraction", "2");
         return Number(`${part("minus")}${part("digits").replaceAll(",", "")}.${fraction || 0}e${part("down")}${part("exponent") || 0}`);
       }
       if (what === "text") return code(found || otherwise);

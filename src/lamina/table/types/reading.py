@@ -61,6 +61,8 @@ class Source:
         if self.what == "decimal":
             names = (*(f"{name}{self.group}" for name in _DECIMAL), f"fraction{self.group}2")
             minus, digits, fraction, down, exponent, other = (found[name] or "" for name in names)
+            if not digits and not other:
+                return None
             return float(f"{minus}{digits.replace(',', '')}.{fraction or other or 0}e{down}{exponent or 0}")
         text = found.groupdict().get(self.group)
         if self.what == "number":

@@ -173,8 +173,7 @@ def _tells_the_target(candidate: Candidate) -> bool:
     present = len(column) - column.missing()
     if targets is None or present < _MANY or column.distinct() < _DIFFERENT * present:
         return False
-    rows = column if candidate.rows is None else candidate.rows
-    return not candidate.looks_meant and codes_tell(rows, *targets())
+    return not candidate.looks_meant and codes_tell(candidate.with_rows, *targets())
 
 
 def _is_of_words(candidate: Candidate) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
+from lamina.table.types.pattern import Pattern
 from lamina.table.types.quantity import Quantity
 from lamina.table.types.reading import Reading, Source, decimal, script_beside
 from lamina.table.values import in_javascript, lazily
@@ -121,6 +122,9 @@ class Vector(Fields):
         if len(units) > 1:
             return None
         return super(Vector, replace(self, count=count, unit="".join(units))).recognize(candidate)
+
+    def _found(self, candidate: Candidate) -> Fields | None:
+        return super()._found(candidate) or Pattern().found_in(candidate)  # 10 x 20 cm beside 10 x 20 x 5 cm
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return [str(i) for i in range(1, self.count + 1)]
