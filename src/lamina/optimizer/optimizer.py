@@ -432,16 +432,18 @@ class Updater:
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """The states and update counts as bytes for `set_states`, with `dump_optimizer` also the learning rate."""
+        """The states as bytes for `set_states`, with `dump_optimizer` also the update counts and the learning rate.
+
+        Without `dump_optimizer`, an optimizer counts from its `begin_num_update` on, as in MXNet.
+        """
         named: dict[str, Any] = {}
         for index, held in self.states.items():
             for k, x in enumerate(arrays_in(held)):
                 named[f"{json.dumps(index)}.{k}"] = x.asnumpy()
-        counts, number = list(self.optimizer._counts.items()), self.optimizer.num_update
-        kind = type(self.optimizer).__name__
-        settings: dict[str, Any] = {"optimizer": kind, "counts": counts, "num_update": number}
+        made = self.optimizer
+        settings: dict[str, Any] = {"optimizer": type(made).__name__}
         if dump_optimizer:
-            settings["lr"] = self.optimizer.lr
+            settings |= {"counts": list(made._counts.items()), "num_update": made.num_update, "lr": made.lr}
         buffer = io.BytesIO()
         np.savez(buffer, **{_SETTINGS: np.frombuffer(json.dumps(settings).encode(), np.uint8)}, **named)
         return buffer.getvalue()
@@ -461,7 +463,7 @@ class Updater:
                 index, _, k = name.rpartition(".")
                 found.setdefault(json.loads(index), {})[int(k)] = values
             kind, lr = settings["optimizer"], settings.get("lr")
-            counts, number = dict(settings["counts"]), int(settings["num_update"])
+            counts, number = dict(settings.get("counts", ())), settings.get("num_update")
         except Exception as error:
             raise DataError(
                 f"these bytes are not an optimizer's states: {str(error).partition(chr(10))[0][:200]}"
@@ -474,7 +476,8 @@ class Updater:
         for index in list(self.states):
             self._restore(index)
         self.optimizer._counts.update(counts)
-        self.optimizer.num_update = number
+        if number is not None:
+            self.optimizer.num_update = int(number)
         if lr is not None and self.optimizer.lr_scheduler is None:
             self.optimizer.set_learning_rate(lr)
 

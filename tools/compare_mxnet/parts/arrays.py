@@ -1160,8 +1160,6 @@ _C_LIBRARY = "belongs to MXNet's C library"
 _SPARSE = "of sparse storage; lamina's arrays are dense"
 
 SETTLED: dict[str, str] = {
-    'y = A.astype("float16"); w = A * 1; m = nd.ones_like(A); nd.mp_nag_mom_update(y, y, m, w, out=y, lr=0.1, '
-    "momentum=0.9, wd=0.1); [y, m, w]": "MXNet decays the velocity by the weight that it has just written",
     'w = A * 1; nd.mp_lamb_update_phase2(A.astype("float16"), A * A, A.norm(), (A * A).norm(), w, lr=0.1); w': (
         "broken in MXNet: it does not write the weights that it keeps in float32"
     ),
