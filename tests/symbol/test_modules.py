@@ -588,3 +588,22 @@ def test_modules_on_several_devices_share_parameters() -> None:
     second.update()
     weights = [array.asnumpy() for module in (first, second) for array in module._exec_group.param_arrays[0]]
     assert all(np.array_equal(weights[0], x) for x in weights[1:])
+
+
+def test_a_part_of_a_network_gets_all_parameters() -> None:
+    first, _ = trained(num_epoch=1).get_params()
+    part = mx.mod.Module(network().get_internals()["fc1_output"], label_names=None)
+    part.bind([("data", (4, 12))], part._label_shapes, for_training=False)
+    part.set_params(first, {})  # those of fc2, too, as in MXNet's tutorial of feature extraction
+    part.forward(mx.io.DataBatch([nd.array(ROWS[:4])]))
+    expected = ROWS[:4] @ first["fc1_weight"].asnumpy().T + first["fc1_bias"].asnumpy()
+    np.testing.assert_allclose(part.get_outputs()[0].asnumpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_backward_without_anything_to_learn() -> None:
+    module = mx.mod.Module(mx.sym.relu(mx.sym.var("data")), label_names=None)
+    module.bind([("data", (2, 3))])
+    module.init_params()
+    module.forward(mx.io.DataBatch([nd.ones((2, 3))]))
+    module.backward([nd.ones((2, 3))])
+    assert module.get_outputs()[0].asnumpy().tolist() == [[1, 1, 1]] * 2

@@ -241,7 +241,8 @@ class Module(BaseModule):
             arg_params, aux_params: values by name. With None the initializer sets all.
             allow_missing: whether the initializer sets parameters that are not in these.
             force_init: whether parameters that have values are set anew.
-            allow_extra: whether values for unknown parameters are ignored.
+            allow_extra: whether `set_params` with `allow_missing` ignores values for unknown parameters, as all other
+                calls do.
         """
         if self.params_initialized and not force_init:
             said = "Parameters already initialized and force_init=False. init_params call ignored."
@@ -262,7 +263,10 @@ class Module(BaseModule):
                 if initializer is not None:
                     initializer(InitDesc(name, noted.get(name)), x)
         group.write(arguments, states, True)
-        group.write(arg_params or {}, aux_params or {}, allow_extra)
+        is_strict = (
+            initializer is None and allow_missing and not allow_extra
+        )  # as in MXNet, an update in part
+        group.write(arg_params or {}, aux_params or {}, not is_strict)
         self.params_initialized = True
 
     def get_params(self) -> tuple[Arrays, Arrays]:

@@ -134,6 +134,8 @@ class Executor:
         """
         if isinstance(out_grads, Mapping):
             out_grads = [out_grads[name] for name in self._symbol.list_outputs()]
+        if not any(request != "null" for request in self._requests.values()):
+            return
         grads = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads or ())
         grads += [None] * (len(self._symbol) - len(grads))
         for (node, _), grad in zip(self._symbol.heads, grads, strict=True):
