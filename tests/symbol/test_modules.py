@@ -467,6 +467,9 @@ def test_an_iterator_with_pairs_as_descriptions_is_prefetched() -> None:
             self.found = iter(batches())
 
     own: Any = Own()
+    model = mx.model.FeedForward(network(), num_epoch=1)
+    model.fit(own)
+    assert model.predict(own).shape == (600, 3)
     module = mx.mod.Module(network())
     module.fit(mx.io.PrefetchingIter(own), num_epoch=1)
     assert module.predict(mx.io.PrefetchingIter(own)).shape == (600, 3)

@@ -969,6 +969,10 @@ grads(lambda x: nd.MAERegressionOutput(x, A * 2, grad_scale=3), A.copy())
 grads(lambda x: nd.SVMOutput(x, nd.array([0, 1, 2])), A)
 grads(lambda x: nd.SVMOutput(x, nd.array([0, 1, 2]), use_linear=True), A)
 grads(lambda x: nd.MakeLoss(x, grad_scale=2), A)
+[grads(lambda x: nd.MakeLoss(x, normalization="batch"), x) for x in (nd.array([1, 2, 3]), A, A.reshape((2, 3, 2)), A.reshape((2, 1, 3, 2)))]
+[grads(lambda x: nd.MakeLoss(x, normalization="valid", valid_thresh=v), x) for v in (0, 0.5, 100) for x in (nd.array([0, 1, 2]), nd.array([[0, 1], [2, 3]]))]
+[grads(lambda x: nd.SoftmaxOutput(x, nd.array([[0, 1, 1], [1, 0, 1]]), preserve_shape=True, use_ignore=i, ignore_label=1, normalization=n), A.reshape((2, 3, 2))) for i in (False, True) for n in ("null", "batch", "valid")]
+[grads(lambda x: nd.SoftmaxOutput(x, nd.array([[0, 1], [1, 0]]), multi_output=True, use_ignore=i, ignore_label=1, normalization=n), A.reshape((2, 3, 2))) for i in (False, True) for n in ("null", "batch", "valid")]
 grads(lambda x: nd.make_loss(x), A)
 grads(lambda x: nd.smooth_l1(x, scalar=2), A)
 grads(lambda x: nd.Embedding(nd.array([0, 2, 0]), x, input_dim=3, output_dim=4), A)
