@@ -96,7 +96,7 @@ def _apply_weighting(F: Any, loss: Any, weight: float | None = None, sample_weig
     return loss if weight is None else loss * weight
 
 
-def _reshape_like(F: Any, x: Any, y: Any) -> Any:
+def _reshape_like(F: Any, x: Any, y: Any) -> Any:  # pyright: ignore[reportUnusedFunction] - for other modules
     """`x` in the shape of `y`, as losses for MXNet call it."""
     return F.reshape_like(x, y)
 
