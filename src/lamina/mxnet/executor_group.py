@@ -1,4 +1,4 @@
-"""The executors of a module, one for each device, each of which computes a slice of every batch."""
+"""The executors of a module: one for each device, for its slice of every batch."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Module(BaseModule):
         symbol: the network, with a loss such as `SoftmaxOutput` as its output.
         data_names, label_names: the variables that batches provide, in their order. All others are parameters.
         logger: the logger of `fit`.
-        context: the device, or several, each of which computes a slice of every batch.
+        context: the device, or several, which compute slices of every batch.
         fixed_param_names: parameters that `update` doesn't change.
 
     `fit` does everything. Without it, call `bind`, `init_params` and `init_optimizer` once, and `forward`, `backward`

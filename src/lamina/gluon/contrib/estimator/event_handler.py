@@ -174,7 +174,7 @@ class ValidationHandler(_Counting):
 
 
 class LoggingHandler(TrainBegin, TrainEnd, EpochBegin, EpochEnd, BatchBegin, BatchEnd):
-    """Log metrics after each epoch, and if `log_interval` is a number also every so many batches."""
+    """Log metrics after each epoch, and if `log_interval` is a number also after that number of batches."""
 
     def __init__(
         self, log_interval: int | str = "epoch", metrics: Any = None, priority: float = math.inf
