@@ -10,7 +10,7 @@ import pytest
 import lamina
 from lamina import nd, optimizer
 from lamina.errors import ParameterError, TraceError
-from lamina.lr_scheduler import CosineScheduler, FactorScheduler
+from lamina.lr_scheduler import FactorScheduler
 from lamina.optimizer.optimizer import optimizers
 
 
@@ -47,8 +47,8 @@ def test_updates_are_counted_by_parameter() -> None:
 def test_learning_rate_comes_from_argument_scheduler_or_default() -> None:
     assert optimizer.create("sgd").learning_rate == 0.01
     assert optimizer.create("adam").learning_rate == 0.001
-    assert optimizer.create("adam", lr_scheduler=FactorScheduler(1, base_lr=0.7)).learning_rate == 0.7
-    schedule = CosineScheduler(10, base_lr=0.7)
+    assert optimizer.create("sgd", lr_scheduler=FactorScheduler(1, base_lr=0.7)).learning_rate == 0.7
+    schedule = FactorScheduler(10, base_lr=0.7)
     with pytest.warns(UserWarning, match="has been overwritten by ``learning_rate``"):
         assert optimizer.create("adam", learning_rate=0.2, lr_scheduler=schedule).learning_rate == 0.2
     assert schedule.base_lr == 0.2
@@ -271,6 +271,16 @@ def test_what_is_no_number_is_told_in_one_line() -> None:
     with pytest.raises(ParameterError, match=r"^wd must be a number, not .*NDArray 2x2.*$") as told:
         optimizer.create("sgd", wd=nd.ones((2, 2)))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("adam", 0.001), ("rmsprop", 0.001), ("adamax", 0.002), ("nadam", 0.001), ("signum", 0.01)],
+)
+@pytest.mark.filterwarnings("ignore:learning rate from ``lr_scheduler``:UserWarning")
+def test_a_rate_of_its_own_counts_more_than_the_schedule_s(name: str, own: float) -> None:
+    schedule = FactorScheduler(3, 0.5, base_lr=0.1)
+    assert optimizer.create(name, lr_scheduler=schedule).learning_rate == own
 
 
 OF_MXNET = {

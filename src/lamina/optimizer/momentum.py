@@ -137,6 +137,8 @@ class Signum(_Momentum):
         wd_lh: decoupled weight decay (Loshchilov and Hutter, 2019).
     """
 
+    default_learning_rate = 0.01
+
     def __init__(
         self, learning_rate: float | None = None, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any
     ) -> None:

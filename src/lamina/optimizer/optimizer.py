@@ -55,7 +55,8 @@ class Optimizer(PlainNumbers):
         wd: the weight decay λ, which adds λ·w to the gradient.
         clip_gradient: the limit on the absolute value of each gradient element. None, 0 or a negative number means no
             limit.
-        learning_rate: the rate, by default the scheduler's `base_lr`, or without a scheduler the optimizer's default.
+        learning_rate: the rate, by default the optimizer's own (as Adam's 0.001), or if it has none the scheduler's
+            `base_lr`, or 0.01.
         lr_scheduler: a function that computes the rate from the number of updates. `learning_rate`, unless None,
             becomes its `base_lr`.
         begin_num_update: the initial number of updates.
@@ -76,7 +77,7 @@ class Optimizer(PlainNumbers):
     array([0.5, 2.5], dtype=float32)
     """
 
-    default_learning_rate: ClassVar[float] = 0.01
+    default_learning_rate: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -104,11 +105,14 @@ class Optimizer(PlainNumbers):
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
         if learning_rate is None:
-            base: float = getattr(lr_scheduler, "base_lr", self.default_learning_rate)  # not of any function
-            learning_rate = base
+            learning_rate = self.default_learning_rate
+        if learning_rate is None:
+            learning_rate = float(getattr(lr_scheduler, "base_lr", 0.01))  # not of any function
         elif lr_scheduler is not None and getattr(lr_scheduler, "base_lr", learning_rate) != learning_rate:
+            base = lr_scheduler.base_lr
             warn(
-                "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer."
+                "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer: "
+                f"{learning_rate} instead of {base}. Pass learning_rate={base} to keep it"
             )
             lr_scheduler.base_lr = learning_rate
         self.lr = learning_rate
