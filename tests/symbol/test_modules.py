@@ -293,6 +293,12 @@ def test_a_monitor_sees_outputs_gradients_and_parameters(caplog: pytest.LogCaptu
     assert all(float(line[3]) > 0 for line in lines if line[2] != "fc1_bias")
 
 
+def _fitted_at_the_end() -> None:
+    given = batches()
+    list(given)
+    mx.mod.Module(network()).fit(given, num_epoch=1)
+
+
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "input": (ValueError, "has no input 'dota'. Did you mean 'data'", lambda: mx.mod.Module(network(), ["dota"])),
     "unbound": (ParameterError, "call bind first", lambda: mx.mod.Module(network()).forward(batches().next())),
@@ -319,6 +325,7 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "initializer": (TypeError, "initializer is an Initializer such as mx.init.Xavier", lambda: trained(initializer=3)),
     "monitor": (ValueError, "interval is a number of batches, 1 or more, not 0", lambda: mx.mon.Monitor(0)),
     "iterator": (TypeError, "train_data is a DataIter", lambda: mx.mod.Module(network()).fit(ROWS, num_epoch=1)),  # pyright: ignore[reportArgumentType]
+    "at its end": (ValueError, r"no batch left; call its reset\(\)", _fitted_at_the_end),
     "evaluated": (TypeError, "eval_data is a DataIter", lambda: trained(num_epoch=1).score(None, "acc")),
     "slices": (
         ShapeError, "a batch of 1 rows can't be divided among 2 devices",
@@ -470,6 +477,7 @@ def test_an_iterator_with_pairs_as_descriptions_is_prefetched() -> None:
     model = mx.model.FeedForward(network(), num_epoch=1)
     model.fit(own)
     assert model.predict(own).shape == (600, 3)
+    own.reset()
     module = mx.mod.Module(network())
     module.fit(mx.io.PrefetchingIter(own), num_epoch=1)
     assert module.predict(mx.io.PrefetchingIter(own)).shape == (600, 3)

@@ -125,15 +125,7 @@ class BaseModule:
         for epoch in range(begin_epoch, num_epoch):
             tic = time.time()
             eval_metric.reset()
-            for nbatch, data_batch in enumerate(train_data):
-                if monitor is not None:
-                    monitor.tic()
-                self.forward_backward(data_batch)
-                self.update()
-                self.update_metric(eval_metric, data_batch.label)
-                if monitor is not None:
-                    monitor.toc_print()
-                _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+            self._fit_epoch(epoch, train_data, eval_metric, monitor, batch_end_callback)
             self._log(epoch, "Train", eval_metric.get_global_name_value())
             self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
             parameters = self.get_params()
@@ -144,6 +136,22 @@ class BaseModule:
                 found = self.score(eval_data, tested, None, *callbacks, epoch=epoch)
                 self._log(epoch, "Validation", found)
             train_data.reset()
+
+    def _fit_epoch(
+        self, epoch: int, train_data: Any, eval_metric: Any, monitor: Any, batch_end_callback: Callbacks
+    ) -> None:
+        nbatch = None
+        for nbatch, data_batch in enumerate(train_data):
+            if monitor is not None:
+                monitor.tic()
+            self.forward_backward(data_batch)
+            self.update()
+            self.update_metric(eval_metric, data_batch.label)
+            if monitor is not None:
+                monitor.toc_print()
+            _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+        if nbatch is None:
+            raise ValueError("fit: train_data has no batch left; call its reset() before")
 
     def _log(self, epoch: int, what: str, values: Sequence[tuple[str, float]]) -> None:
         for name, value in values:
