@@ -36,7 +36,7 @@ class Symbol(Symbolic):
     >>> x = mx.sym.var("x")
     >>> y = mx.sym.FullyConnected(x, num_hidden=3, name="fc") + 1
     >>> y.list_arguments(), y.list_outputs()
-    (['x', 'fc_weight', 'fc_bias'], ['_plus_scalar0_output'])
+    (['x', 'fc_weight', 'fc_bias'], ['_plusscalar0_output'])
     """
 
     __slots__ = ("heads",)
