@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lamina import optimizer
 from lamina.lr_scheduler import (
     CosineScheduler,
     FactorScheduler,
@@ -122,3 +123,44 @@ def test_a_step_that_is_no_number() -> None:
         FactorScheduler(math.nan)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="step must be a number, not '2'"):
         FactorScheduler("2")
+
+
+SCHEDULES: dict[str, tuple[Callable[[], LRScheduler], list[float], list[float]]] = {
+    "factor": (
+        lambda: FactorScheduler(3, 0.5, base_lr=0.1),
+        [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05], [0.1, 0.1, 0.1, 0.05, 0.05, 0.3, 0.15, 0.15],
+    ),
+    "steps": (
+        lambda: MultiFactorScheduler([3, 6], 0.5, base_lr=0.1),
+        [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05], [0.1, 0.1, 0.1, 0.05, 0.05, 0.3, 0.15, 0.15],
+    ),
+    "polynomial": (
+        lambda: PolyScheduler(8, 0.1, pwr=2, final_lr=0.01),
+        [0.0789, 0.0606, 0.0452, 0.0325, 0.0227, 0.0156, 0.0114, 0.01],
+        [0.0789, 0.0606, 0.0452, 0.0325, 0.0227, 0.0156, 0.0114, 0.01],
+    ),
+    "cosine after a warm-up": (
+        lambda: CosineScheduler(8, 0.1, warmup_steps=3, warmup_begin_lr=0.001),
+        [0.034, 0.067, 0.1, 0.0905, 0.0655, 0.0345, 0.0095, 0.0],
+        [0.034, 0.067, 0.1, 0.0905, 0.0655, 0.0345, 0.0095, 0.0],
+    ),
+    "factor after a warm-up": (
+        lambda: FactorScheduler(3, 0.5, base_lr=0.1, warmup_steps=3, warmup_begin_lr=0.001),
+        [0.034, 0.067, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05], [0.034, 0.067, 0.1, 0.05, 0.05, 0.3, 0.15, 0.15],
+    ),
+}  # fmt: skip
+"""Rates of MXNet 1.9.1 if the optimizer has a rate of 0.2, and if `base_lr` is set to 0.3 after five updates."""
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.filterwarnings("ignore:learning rate from ``lr_scheduler``:UserWarning")
+def test_rates_of_mxnet(name: str) -> None:
+    make, *expected = SCHEDULES[name]
+    for rate, rates in zip((0.2, None), expected, strict=True):
+        made = optimizer.SGD(learning_rate=rate, lr_scheduler=make())
+        found = []
+        for update in range(8):
+            if rate is None and update == 5:
+                made.lr_scheduler.base_lr = 0.3  # pyright: ignore[reportOptionalMemberAccess]
+            found.append(made._step_size(0))
+        assert found == pytest.approx(rates, abs=6e-5)

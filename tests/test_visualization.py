@@ -22,7 +22,7 @@ def test_a_network_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_errors() -> None:
     with pytest.raises(TypeError, match="needs a Symbol, not Dense"):
         mx.visualization.print_summary(mx.gluon.nn.Dense(3))  # pyright: ignore[reportArgumentType]
-    two = mx.sym.var("a") + mx.sym.var("b")
+    two = mx.sym.broadcast_add(mx.sym.var("a"), mx.sym.var("b"))
     with (
         pytest.warns(UserWarning, match="infer_shape"),
         pytest.raises(ValueError, match="Input shape is incomplete"),

@@ -156,7 +156,8 @@ def test_many_batches_in_one_call_are_the_eager_steps():
         mx.random.seed(5)
         net = network(6)
         schedule = mx.lr_scheduler.CosineScheduler(max_update=10, base_lr=0.05)
-        trainer = gluon.Trainer(net.collect_params(), "adam", {"lr_scheduler": schedule, "wd": 0.01})
+        settings = {"learning_rate": 0.05, "lr_scheduler": schedule, "wd": 0.01}
+        trainer = gluon.Trainer(net.collect_params(), "adam", settings)
         step = training_step(net, trainer)
         if many:
             values = compiled(step).run_batches(index, data, label).asnumpy().ravel()

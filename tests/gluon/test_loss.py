@@ -291,3 +291,26 @@ def test_samples_may_be_on_several_axes_or_on_none(batch_axis: Any, expected: li
 def test_what_is_no_axis_of_samples(batch_axis: Any) -> None:
     with pytest.raises(ParameterError, match=f"batch_axis, the axis of the samples.*, not {batch_axis!r}"):
         losses.L2Loss(batch_axis=batch_axis)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_loss_written_for_mxnet_with_its_helpers(hybrid: bool) -> None:
+    class Squared(losses.Loss):
+        def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
+            loss = F.square(pred - losses._reshape_like(F, label, pred))
+            return F.mean(
+                losses._apply_weighting(F, loss, self._weight / 2, sample_weight),
+                axis=self._batch_axis,
+                exclude=True,
+            )
+
+    random = np.random.RandomState(0)
+    pred, label, weight = (
+        nd.array(random.randn(4, 3)),
+        nd.array(random.randn(12)),
+        nd.array([[1], [2], [0], [3]]),
+    )
+    loss = Squared(2.0, 0)
+    loss.hybridize(hybrid)
+    expected = losses.L2Loss(2.0)(pred, label, weight)
+    np.testing.assert_allclose(loss(pred, label, weight).asnumpy(), expected.asnumpy(), rtol=1e-6)

@@ -256,3 +256,19 @@ def test_an_array_is_taken_under_mxnet_s_name_for_it() -> None:
         weight._load_init(nd.ones((1, 2), dtype="float64"), mx.cpu())
     weight._load_init(nd.ones((1, 2), dtype="float64"), mx.cpu(), cast_dtype=True, dtype_source="saved")
     assert weight.data().dtype == np.float64
+
+
+def test_a_file_has_the_mean_of_running_statistics_over_devices(tmp_path):
+    contexts = [mx.cpu(0), mx.cpu(1), mx.cpu(2)]
+    net = gluon.nn.BatchNorm(in_channels=2)
+    net.initialize(ctx=contexts)
+    rows = np.arange(24, dtype="float32").reshape(12, 2) ** 2
+    with autograd.record():
+        outputs = [net(part) for part in gluon.utils.split_and_load(rows, contexts)]
+    autograd.backward(outputs)
+    path = str(tmp_path / "n.params")
+    net.save_parameters(path)
+    saved = nd.load(path)["running_mean"].asnumpy()
+    expected = np.mean([x.asnumpy() for x in net.running_mean.list_data()], axis=0)
+    np.testing.assert_allclose(saved, expected, rtol=1e-6)
+    assert not np.array_equal(saved, net.running_mean.data(contexts[0]).asnumpy())

@@ -404,3 +404,23 @@ def test_gradients_used_in_a_loop_that_is_compiled_by_itself_are_not_used_again(
             see(net.weight.data())
 
     sees_the_same(program)
+
+
+def test_numbers_of_mxnet_that_depend_on_the_order_of_updates():
+    random = np.random.RandomState(0)
+    rows = random.randn(40, 6).astype("float32")
+    labels = (rows[:, :1] * 2 - rows[:, 1:2] + 0.3).astype("float32")
+    net, random = gluon.nn.HybridSequential(), np.random.RandomState(0)
+    net.add(gluon.nn.Dense(3, activation="tanh", in_units=6), gluon.nn.Dense(1, in_units=3))
+    net.initialize()
+    for parameter in net.collect_params().values():
+        parameter.set_data(nd.array(random.randn(*parameter.shape) * 0.3))
+    trainer = gluon.Trainer(net.collect_params(), "nadam", {"learning_rate": 0.05, "wd": 0.1})
+    for _ in range(4):
+        with autograd.record():
+            loss = gluon.loss.L2Loss()(net(nd.array(rows)), nd.array(labels))
+        loss.backward()
+        trainer.step(40)
+    of_mxnet = [-0.0421, -0.2262, -0.6086], [0.3329, 0.396, -0.1164]
+    np.testing.assert_allclose(net[0].bias.data().asnumpy(), of_mxnet[0], atol=2e-4)
+    np.testing.assert_allclose(net[1].weight.data().asnumpy()[0], of_mxnet[1], atol=2e-4)

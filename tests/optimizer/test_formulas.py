@@ -30,14 +30,20 @@ def sgd(momentum: float = 0.0) -> Step:
 
 
 def nag(momentum: float = 0.9) -> Step:
-    """Sutskever's form: the gradient is taken at the look-ahead point, which is what the weights hold here."""
+    """Sutskever's form: the gradient is taken at the look-ahead point, which is what the weights hold here.
+
+    MXNet's velocity decays the new weights.
+    """
     v = np.zeros(SHAPE)
 
     def step(w: Array, g: Array, t: int, lr: float, wd: float) -> Array:
         nonlocal v
         here = w - momentum * v  # the parameters of the paper; w is where they look ahead to
-        v = momentum * v - lr * (g + wd * w)
-        return here + v + momentum * v
+        v = momentum * v - lr * g
+        decayed = v - lr * wd * w
+        new = here + decayed + momentum * decayed
+        v = v - lr * wd * new
+        return new
 
     return step
 

@@ -10,7 +10,7 @@ import pytest
 import lamina
 from lamina import nd, optimizer
 from lamina.errors import ParameterError, TraceError
-from lamina.lr_scheduler import CosineScheduler, FactorScheduler
+from lamina.lr_scheduler import FactorScheduler
 from lamina.optimizer.optimizer import optimizers
 
 
@@ -47,8 +47,8 @@ def test_updates_are_counted_by_parameter() -> None:
 def test_learning_rate_comes_from_argument_scheduler_or_default() -> None:
     assert optimizer.create("sgd").learning_rate == 0.01
     assert optimizer.create("adam").learning_rate == 0.001
-    assert optimizer.create("adam", lr_scheduler=FactorScheduler(1, base_lr=0.7)).learning_rate == 0.7
-    schedule = CosineScheduler(10, base_lr=0.7)
+    assert optimizer.create("sgd", lr_scheduler=FactorScheduler(1, base_lr=0.7)).learning_rate == 0.7
+    schedule = FactorScheduler(10, base_lr=0.7)
     with pytest.warns(UserWarning, match="has been overwritten by ``learning_rate``"):
         assert optimizer.create("adam", learning_rate=0.2, lr_scheduler=schedule).learning_rate == 0.2
     assert schedule.base_lr == 0.2
@@ -271,3 +271,55 @@ def test_what_is_no_number_is_told_in_one_line() -> None:
     with pytest.raises(ParameterError, match=r"^wd must be a number, not .*NDArray 2x2.*$") as told:
         optimizer.create("sgd", wd=nd.ones((2, 2)))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("adam", 0.001), ("rmsprop", 0.001), ("adamax", 0.002), ("nadam", 0.001), ("signum", 0.01)],
+)
+@pytest.mark.filterwarnings("ignore:learning rate from ``lr_scheduler``:UserWarning")
+def test_a_rate_of_its_own_counts_more_than_the_schedule_s(name: str, own: float) -> None:
+    schedule = FactorScheduler(3, 0.5, base_lr=0.1)
+    assert optimizer.create(name, lr_scheduler=schedule).learning_rate == own
+
+
+OF_MXNET = {
+    "nadam": (
+        {"wd": 0.1}, [1.86572, 0.27514, 1.01081, 2.33071, 1.63741, -0.91704], [0.90261, -0.26816, -0.06864, 0.44741],
+    ),
+    "nag": (
+        {"wd": 0.1, "momentum": 0.9}, [3.0774, -0.34257, 1.25157, 2.79831, 0.58492, -0.26186],
+        [0.2799, -0.83201, 0.14162, 0.36522],
+    ),
+}  # fmt: skip
+"""Two parameters after six updates in MXNet 1.9.1, from the numbers of the test below."""
+
+
+@pytest.mark.parametrize("name", OF_MXNET)
+def test_numbers_of_mxnet(name: str) -> None:
+    settings, *expected = OF_MXNET[name]
+    random = np.random.RandomState(0)
+    weights = [nd.array(random.randn(*shape)) for shape in ((3, 2), (4,))]
+    update = optimizer.get_updater(optimizer.create(name, learning_rate=0.1, **settings))
+    for _ in range(6):
+        for i, weight in enumerate(weights):
+            update(i, nd.array(random.randn(*weight.shape)), weight)
+    for weight, values in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(weight.asnumpy().ravel(), values, atol=2e-5)
+
+
+def test_states_have_update_counts_only_with_the_optimizer() -> None:
+    def updated(states: bytes | None, steps: int, **settings: int) -> np.ndarray:
+        update, weight = optimizer.get_updater(optimizer.create("adam", **settings)), nd.ones(3)
+        if states is not None:
+            update.set_states(states)
+        for _ in range(steps):
+            update(0, nd.array([1.0, 2.0, 3.0]), weight)
+        return weight.asnumpy()
+
+    update, weight = optimizer.get_updater(optimizer.create("adam")), nd.ones(3)
+    for _ in range(2):
+        update(0, nd.array([3.0, 2.0, 1.0]), weight)
+    alone, whole = update.get_states(), update.get_states(dump_optimizer=True)
+    assert np.array_equal(updated(whole, 2), updated(alone, 2, begin_num_update=2))
+    assert not np.allclose(updated(whole, 2), updated(alone, 2), rtol=1e-5)

@@ -335,7 +335,9 @@ def test_shapes_are_inferred_without_computing():
         [(3, 4, 5)],
         [],
     )
-    with pytest.warns(UserWarning, match="data, layers_dense0_weight of .* do not follow"):
+    with pytest.warns(
+        UserWarning, match="data, layers_dense0_weight, .* do not follow from the shapes of nothing"
+    ):
         assert symbol.infer_shape() == (None, None, None)
     with pytest.raises(ValueError, match="'dta' is no input"):
         symbol.infer_shape(dta=(2, 3))

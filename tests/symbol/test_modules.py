@@ -104,14 +104,10 @@ def test_files_continue_a_training(tmp_path: Path) -> None:
         "model-0001.params", "model-0002.params", "model-0002.states", "model-symbol.json",
     ]  # fmt: skip
     other = mx.mod.Module.load(prefix, 2, load_optimizer_states=True)
+    given = {"learning_rate": 0.02, "begin_num_update": 2 * 12}
     for each in (module, other):
         each.fit(
-            batches(),
-            num_epoch=4,
-            begin_epoch=2,
-            optimizer="adam",
-            optimizer_params={"learning_rate": 0.02},
-            force_rebind=True,
+            batches(), num_epoch=4, begin_epoch=2, optimizer="adam", optimizer_params=given, force_rebind=True
         )
     for x, y in zip(module.get_params()[0].values(), other.get_params()[0].values(), strict=True):
         assert np.array_equal(x.asnumpy(), y.asnumpy())
@@ -297,6 +293,12 @@ def test_a_monitor_sees_outputs_gradients_and_parameters(caplog: pytest.LogCaptu
     assert all(float(line[3]) > 0 for line in lines if line[2] != "fc1_bias")
 
 
+def _fitted_at_the_end() -> None:
+    given = batches()
+    list(given)
+    mx.mod.Module(network()).fit(given, num_epoch=1)
+
+
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "input": (ValueError, "has no input 'dota'. Did you mean 'data'", lambda: mx.mod.Module(network(), ["dota"])),
     "unbound": (ParameterError, "call bind first", lambda: mx.mod.Module(network()).forward(batches().next())),
@@ -312,6 +314,29 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "extra": (
         ParameterError, "no parameter 'fc1_wight'. Did you mean 'fc1_weight'",
         lambda: trained(num_epoch=1).set_params({"fc1_wight": nd.zeros(1)}, {}, allow_missing=True),
+    ),
+    "symbol": (TypeError, "symbol is a Symbol, such as mx.sym.SoftmaxOutput", lambda: mx.mod.Module(None)),  # pyright: ignore[reportArgumentType]
+    "contexts": (TypeError, r"context is a device such as mx.cpu", lambda: mx.mod.Module(network(), context=[])),
+    "names": (TypeError, r"data_names is a list .*, such as \['data'\]", lambda: mx.mod.Module(network(), "data")),
+    "fixed": (ValueError, "no input 'fc1'", lambda: mx.mod.Module(network(), fixed_param_names=["fc1"])),
+    "optimizer": (TypeError, "optimizer is a name such as 'sgd', or an Optimizer, not 3", lambda: trained(optimizer=3)),
+    "optimizer's": (TypeError, "optimizer_params is a dict of arguments, not 3", lambda: trained(optimizer_params=3)),
+    "store": (TypeError, "kvstore is a name such as 'local', a KVStore or None, not 3", lambda: trained(kvstore=3)),
+    "initializer": (TypeError, "initializer is an Initializer such as mx.init.Xavier", lambda: trained(initializer=3)),
+    "monitor": (ValueError, "interval is a number of batches, 1 or more, not 0", lambda: mx.mon.Monitor(0)),
+    "iterator": (TypeError, "train_data is a DataIter", lambda: mx.mod.Module(network()).fit(ROWS, num_epoch=1)),  # pyright: ignore[reportArgumentType]
+    "at its end": (ValueError, r"no batch left; call its reset\(\)", _fitted_at_the_end),
+    "evaluated": (TypeError, "eval_data is a DataIter", lambda: trained(num_epoch=1).score(None, "acc")),
+    "slices": (
+        ShapeError, "a batch of 1 rows can't be divided among 2 devices",
+        lambda: mx.mod.Module(network(), context=[mx.cpu(0), mx.cpu(1)]).bind([("data", (1, 12))]),
+    ),
+    "abstract": (NotImplementedError, "Own must define bind, init_params", lambda: _own().forward(None)),
+    "composed": (TypeError, r"its inputs by name, as in net\(data=x\)", lambda: network()(mx.sym.var("x"))),
+    "composed of": (ValueError, "no input 'dota'. Did you mean 'data'", lambda: network()(dota=mx.sym.var("x"))),
+    "types": (
+        TypeError, "_plus.* needs arrays of one dtype, not float32 and float64",
+        lambda: (mx.sym.var("a") + mx.sym.var("b")).infer_type(a="float32", b="float64"),
     ),
     "states": (LaminaError, "pass states as data", lambda: mx.mod.Module(network(), state_names=["s"])),
     "buckets": (OutsideError, "need mx.mod.Module alone", lambda: mx.mod.BucketingModule),
@@ -336,6 +361,13 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         lambda: network().simple_bind(mx.cpu(), "sum", data=(2, 12)),
     ),
 }  # fmt: skip
+
+
+def _own() -> Any:
+    class Own(mx.mod.BaseModule):
+        pass
+
+    return Own()
 
 
 def _bound(net: Any = None) -> Any:
@@ -442,6 +474,10 @@ def test_an_iterator_with_pairs_as_descriptions_is_prefetched() -> None:
             self.found = iter(batches())
 
     own: Any = Own()
+    model = mx.model.FeedForward(network(), num_epoch=1)
+    model.fit(own)
+    assert model.predict(own).shape == (600, 3)
+    own.reset()
     module = mx.mod.Module(network())
     module.fit(mx.io.PrefetchingIter(own), num_epoch=1)
     assert module.predict(mx.io.PrefetchingIter(own)).shape == (600, 3)
@@ -510,3 +546,75 @@ def test_an_executor_bound_to_the_output_of_another() -> None:
     assert first.grad_dict["a"].asnumpy().tolist() == [0, 0]
     first.backward(slope)
     assert first.grad_dict["a"].asnumpy().tolist() == [15, 15]
+
+
+def test_a_module_of_ones_own() -> None:
+    class Majority(mx.mod.BaseModule):
+        """The class that most labels of the last batches have."""
+
+        def bind(self, *_args: Any, **_kwargs: Any) -> None:
+            self.counts, self.binded = nd.zeros(3), True
+
+        def init_params(self, *_args: Any, **_kwargs: Any) -> None:
+            self.params_initialized = True
+
+        def init_optimizer(self, *_args: Any) -> None:
+            self.optimizer_initialized = True
+
+        def get_params(self) -> Any:
+            return {"counts": self.counts}, {}
+
+        def forward(self, data_batch: Any, is_train: bool = True) -> None:
+            self.batch = data_batch
+            self.outputs = [nd.tile(self.counts, reps=(len(data_batch.data[0]), 1))]
+
+        def backward(self) -> None:
+            self.found = nd.sum(nd.one_hot(self.batch.label[0], 3), axis=0)
+
+        def update(self) -> None:
+            self.counts += self.found
+
+        def get_outputs(self) -> Any:
+            return self.outputs
+
+        def update_metric(self, eval_metric: Any, labels: Any) -> None:
+            eval_metric.update(labels, self.outputs)
+
+    module = Majority()
+    module.fit(batches(), num_epoch=2)
+    expected = np.bincount(CLASSES.astype(int))
+    assert module.get_params()[0]["counts"].asnumpy().tolist() == (2 * expected).tolist()
+    assert dict(module.score(batches(), "acc"))["accuracy"] == pytest.approx(float(expected.max()) / 600)
+    assert module.predict(batches(64)).shape == (600, 3)
+
+
+def test_modules_on_several_devices_share_parameters() -> None:
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    first, second = (mx.mod.Module(network(), context=contexts) for _ in range(2))
+    first.bind(batches().provide_data, batches().provide_label)
+    first.init_params(mx.init.Xavier())
+    second.bind(batches().provide_data, batches().provide_label, shared_module=first)
+    second.init_optimizer(optimizer_params={"learning_rate": 0.5})
+    second.forward_backward(next(batches()))
+    second.update()
+    weights = [array.asnumpy() for module in (first, second) for array in module._exec_group.param_arrays[0]]
+    assert all(np.array_equal(weights[0], x) for x in weights[1:])
+
+
+def test_a_part_of_a_network_gets_all_parameters() -> None:
+    first, _ = trained(num_epoch=1).get_params()
+    part = mx.mod.Module(network().get_internals()["fc1_output"], label_names=None)
+    part.bind([("data", (4, 12))], part._label_shapes, for_training=False)
+    part.set_params(first, {})  # those of fc2, too, as in MXNet's tutorial of feature extraction
+    part.forward(mx.io.DataBatch([nd.array(ROWS[:4])]))
+    expected = ROWS[:4] @ first["fc1_weight"].asnumpy().T + first["fc1_bias"].asnumpy()
+    np.testing.assert_allclose(part.get_outputs()[0].asnumpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_backward_without_anything_to_learn() -> None:
+    module = mx.mod.Module(mx.sym.relu(mx.sym.var("data")), label_names=None)
+    module.bind([("data", (2, 3))])
+    module.init_params()
+    module.forward(mx.io.DataBatch([nd.ones((2, 3))]))
+    module.backward([nd.ones((2, 3))])
+    assert module.get_outputs()[0].asnumpy().tolist() == [[1, 1, 1]] * 2

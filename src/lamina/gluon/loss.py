@@ -76,10 +76,8 @@ class Loss(HybridBlock):
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
         """The loss of each element times `factor`, the sample weights and this loss's `weight`."""
-        if sample_weight is not None:
-            loss = F.broadcast_mul(loss, sample_weight)
         scale = factor if self._weight is None else factor * self._weight
-        return loss if scale == 1 else loss * scale
+        return _apply_weighting(F, loss, None if scale == 1 else scale, sample_weight)
 
     def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
         """The weighted loss of each sample, averaged over all axes but the batch axis."""
@@ -89,6 +87,18 @@ class Loss(HybridBlock):
             if weighted.size == batch:  # a single number per sample, so there is nothing to average
                 return weighted.reshape((batch,))
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
+
+
+def _apply_weighting(F: Any, loss: Any, weight: float | None = None, sample_weight: Any = None) -> Any:
+    """The loss of each element times the sample weights and `weight`, as losses for MXNet call it, too."""
+    if sample_weight is not None:
+        loss = F.broadcast_mul(loss, sample_weight)
+    return loss if weight is None else loss * weight
+
+
+def _reshape_like(F: Any, x: Any, y: Any) -> Any:  # pyright: ignore[reportUnusedFunction] - for other modules
+    """`x` in the shape of `y`, as losses for MXNet call it."""
+    return F.reshape_like(x, y)
 
 
 def _axes(batch_axis: Any) -> Any:

@@ -364,8 +364,12 @@ class Parameter:
             g[:] = 0
 
     def _values(self) -> np.ndarray:
-        """The values on the first device, equal on all devices."""
-        return self._initialized(self._data)[0].asnumpy()
+        """The values, equal on all devices; of running means, which differ, the mean over the devices."""
+        first, *others = self._initialized(self._data)
+        values = first.asnumpy()
+        if self._differentiable or not others:
+            return values
+        return np.mean([values, *(x.asnumpy() for x in others)], axis=0, dtype=values.dtype)
 
     def _initialized(self, arrays: list[NDArray] | None) -> list[NDArray]:
         if arrays is None:

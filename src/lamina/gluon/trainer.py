@@ -79,6 +79,10 @@ class Trainer:
         update_on_kvstore: bool | None = None,
     ) -> None:
         self._params = _distinct(params)
+        # In MXNet, parameters of a dictionary are updated in the order of their names, on which Nadam depends.
+        self._order = list(range(len(self._params)))
+        if isinstance(params, ParameterDict | Mapping):
+            self._order.sort(key=lambda i: self._params[i].name)
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._updater = get_updater(self._optimizer)
@@ -209,7 +213,7 @@ class Trainer:
             raise ParameterError(
                 f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"
             )
-        todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
+        todo = [i for i in self._order if self._params[i].grad_req != "null"]
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
         with self._optimizer.dividing_by(batch_size):
@@ -246,7 +250,7 @@ class Trainer:
         """The indices in `todo` of parameters whose gradients are not stale; with `warn`, warn of the others."""
         stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
-            names = ", ".join(f"'{self._params[i].name}'" for i in stale)
+            names = ", ".join(f"'{self._params[i].name}'" for i in sorted(stale))
             warnings.warn(
                 f"The gradients of {names} have not been written by backward since the last step, so these "
                 "parameters are not updated. Was a part of the network left out? If that is intended, call "

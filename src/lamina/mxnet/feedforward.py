@@ -88,7 +88,7 @@ class FeedForward:
             batches = ResizeIter(batches, self.epoch_size, reset_internal=False)
         if isinstance(eval_data, tuple | list):
             eval_data = self._batches(np.asarray(eval_data[0]), np.asarray(eval_data[1]))
-        data, labels = [[x.name for x in part] for part in (batches.provide_data, batches.provide_label)]
+        data, labels = [[x[0] for x in part] for part in (batches.provide_data, batches.provide_label)]
         module = Module(self.symbol, data, labels, logger or logging, self.ctx)
         module.bind(batches.provide_data, batches.provide_label)
         module.init_params(
@@ -167,7 +167,7 @@ class FeedForward:
     def _trained(self, batches: Any) -> Module:
         if self.arg_params is None:
             raise ParameterError("FeedForward: the network is not trained; call fit, or pass arg_params")
-        data = [x.name for x in batches.provide_data]
+        data = [x[0] for x in batches.provide_data]
         labels = [n for n in self.symbol.list_arguments() if n not in data and n not in self.arg_params]
         module = Module(self.symbol, data, labels, context=self.ctx)
         module.bind(batches.provide_data, None, for_training=False)

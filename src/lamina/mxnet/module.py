@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,42 +14,33 @@ import numpy as np
 from lamina import nd
 from lamina.device.context import Context, current_context
 from lamina.errors import LaminaError, ParameterError
-from lamina.gluon import metric as metrics
 from lamina.gluon.initializer import Fill, InitDesc, Uniform
 from lamina.mxnet import kvstore as stores
-from lamina.mxnet.io import DataBatch, DataDesc, DataIter
-from lamina.mxnet.model import (
-    Arrays,
-    BatchEndParam,
-    load_arrays,
-    load_checkpoint,
-    save_arrays,
-    save_checkpoint,
-)
+from lamina.mxnet.base_module import BaseModule
+from lamina.mxnet.executor_group import ExecutorGroup
+from lamina.mxnet.io import DataBatch, DataDesc
+from lamina.mxnet.model import Arrays, load_checkpoint, save_checkpoint
 from lamina.mxnet.symbol import Symbol
-from lamina.mxnet.symbol.executor import Executor, bound_to_shapes
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create, get_updater
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
 from lamina.support.unsupported import names_of_others
 
-__all__ = ["Module"]
+__all__ = ["BaseModule", "Module"]
 
 Shapes = Sequence[Any] | None
 """Descriptions of inputs, `DataDesc` or pairs (name, shape)."""
 
-Callbacks = Callable[..., object] | Sequence[Callable[..., object]] | None
 
-
-class Module:
+class Module(BaseModule):
     """A symbol with its parameters and an optimizer.
 
     Args:
         symbol: the network, with a loss such as `SoftmaxOutput` as its output.
         data_names, label_names: the variables that batches provide, in their order. All others are parameters.
         logger: the logger of `fit`.
-        context: the device; of several, the first one computes.
+        context: the device, or several, which compute slices of every batch.
         fixed_param_names: parameters that `update` doesn't change.
 
     `fit` does everything. Without it, call `bind`, `init_params` and `init_optimizer` once, and `forward`, `backward`
@@ -79,25 +69,34 @@ class Module:
         group2ctxs: Any = None,
         compression_params: Any = None,
     ) -> None:
-        variables = symbol.list_arguments()
-        unknown = next((name for name in data_names or () if name not in variables), None)
-        if unknown is not None:
-            raise ValueError(f"Module: the network has no input {unknown!r}.{closest(unknown, variables)}")
+        super().__init__(logger)
+        if not isinstance(symbol, Symbol):
+            raise TypeError(f"Module: symbol is a Symbol, such as mx.sym.SoftmaxOutput(net), not {symbol!r}")
         if state_names:
             raise LaminaError("Module: state_names are not supported; pass states as data")
-        self.symbol, self.logger = symbol, logger
-        self.data_names = list(data_names or ())
-        self.label_names = [name for name in label_names or () if name in variables]
-        given = {*self.data_names, *self.label_names}
+        contexts = [context or current_context()] if isinstance(context, Context | None) else context
+        if (
+            not isinstance(contexts, Sequence)
+            or not contexts
+            or not all(isinstance(x, Context) for x in contexts)
+        ):
+            raise TypeError(
+                f"Module: context is a device such as mx.cpu(), or a list of devices, not {context!r}"
+            )
+        variables = symbol.list_arguments()
+        for what, names in (("data_names", data_names), ("fixed_param_names", fixed_param_names)):
+            _check_names(what, names, variables)
+        self._symbol, self._context = symbol, list(contexts)
+        self._data_names = list(data_names or ())
+        self._label_names = [name for name in label_names or () if name in variables]
+        given = {*self._data_names, *self._label_names}
         self._param_names = [name for name in variables if name not in given]
-        self._fixed = set(fixed_param_names or ())
-        place = context if isinstance(context, Context | None) else context[0]
-        self._context = place or current_context()
-        self.binded = self.params_initialized = self.optimizer_initialized = False
-        self.for_training = self.inputs_need_grad = False
-        self._params: tuple[Arrays, Arrays] = {}, {}
-        self._executor: Executor | None = None
-        self._store: Any = None
+        self._fixed_param_names = list(fixed_param_names or ())
+        self._data_shapes: list[DataDesc] | None = None
+        self._label_shapes: list[DataDesc] | None = None
+        self._given: tuple[Arrays | None, Arrays | None] = None, None
+        self._group: ExecutorGroup | None = None
+        self._kvstore: Any = None
         self._updater: Any = None
         self._states_file: str | None = None
 
@@ -105,11 +104,14 @@ class Module:
     def load(prefix: str, epoch: int, load_optimizer_states: bool = False, **kwargs: Any) -> Module:
         """A module with the network and parameters of files that `save_checkpoint` wrote, in lamina or MXNet.
 
-        With `load_optimizer_states` `init_optimizer` reads the optimizer's states. `kwargs` are the constructor's.
+        With `load_optimizer_states` `init_optimizer` reads the optimizer's states. As in MXNet these don't have the
+        number of updates, with which Adam and schedules go on if it is passed to `init_optimizer` as
+        ``begin_num_update``. `kwargs` are the constructor's.
         """
-        symbol, *params = load_checkpoint(prefix, epoch)
+        symbol, *given = load_checkpoint(prefix, epoch)
         module = Module(symbol, **kwargs)
-        module._params, module.params_initialized = (params[0], params[1]), True
+        module._arg_params, module._aux_params = given
+        module.params_initialized = True
         if load_optimizer_states:
             module._states_file = f"{prefix}-{epoch:04d}.states"
         return module
@@ -118,7 +120,7 @@ class Module:
         self, prefix: str, epoch: int, save_optimizer_states: bool = False, remove_amp_cast: bool = True
     ) -> None:
         """Write ``prefix-symbol.json``, ``prefix-0000.params`` and on request ``prefix-0000.states``."""
-        save_checkpoint(prefix, epoch, self.symbol, *self.get_params())
+        save_checkpoint(prefix, epoch, self._symbol, *self.get_params())
         if save_optimizer_states:
             self.save_optimizer_states(f"{prefix}-{epoch:04d}.states")
 
@@ -148,71 +150,79 @@ class Module:
             self.logger.warning("Already bound, ignoring bind()")
             return
         if self.binded:
-            self._params = self.get_params()
+            self._given = self.get_params()
         self.for_training, self.inputs_need_grad = for_training, inputs_need_grad
         self.reshape(data_shapes, label_shapes)
-        with_gradient = {*self._param_names} - self._fixed | {*(self.data_names if inputs_need_grad else ())}
+        with_gradient = {*self._param_names} - {*self._fixed_param_names}
+        with_gradient |= {*(self._data_names if inputs_need_grad else ())}
         requests = {name: grad_req for name in with_gradient if for_training}
         shapes = {desc.name: desc.shape for desc in (*self.data_shapes, *self.label_shapes)}
         types = {desc.name: desc.dtype for desc in self.data_shapes}
         # A label of MXNet's default dtype has the data's; one of integers stays exact.
         types |= {desc.name: desc.dtype for desc in self.label_shapes if np.dtype(desc.dtype).kind != "f"}
-        executor = bound_to_shapes(self.symbol, self._context, requests, types, shapes)
-        self._executor, self.binded = executor, True
+        self._group = ExecutorGroup(self._symbol, self._context, requests, types, shapes, self._param_names)
+        self.binded = True
         if shared_module is not None:
-            self._share(executor, shared_module)
+            self._group.share(shared_module._exec_group)
+            self.params_initialized = shared_module.params_initialized
+            if shared_module.optimizer_initialized:
+                self.borrow_optimizer(shared_module)
         elif self.params_initialized:
-            self._write(*self._params, allow_extra=True)
-
-    def _share(self, executor: Executor, other: Module) -> None:
-        theirs = other._bound()
-        for name in (*self._param_names, *executor.aux_dict):
-            own = executor.aux_dict if name in executor.aux_dict else executor.arg_dict
-            found = theirs.aux_dict.get(name, theirs.arg_dict.get(name))
-            if found is not None and found.shape == own[name].shape:
-                own[name] = found
-                if name in executor.grad_dict:
-                    executor.grad_dict[name] = theirs.grad_dict[name]
-        self.params_initialized = other.params_initialized
-        if other.optimizer_initialized:
-            self.borrow_optimizer(other)
+            arguments, states = self._given
+            self._group.write(arguments or {}, states or {}, True)
 
     def reshape(self, data_shapes: Shapes, label_shapes: Shapes = None) -> None:
         """Set `data_shapes` and `label_shapes`."""
-        self.data_shapes = _described("data", self.data_names, data_shapes)
-        self.label_shapes = _described("label", self.label_names, label_shapes) if label_shapes else []
+        self._data_shapes = _described("data", self._data_names, data_shapes)
+        self._label_shapes = _described("label", self._label_names, label_shapes) if label_shapes else []
+
+    data_names = property(attrgetter("_data_names"), doc="The names of the data.")
+    label_names = property(attrgetter("_label_names"), doc="The names of the labels that the network has.")
+    data_shapes = property(attrgetter("_data_shapes"), doc="Descriptions of the data.")
+    label_shapes = property(attrgetter("_label_shapes"), doc="Descriptions of the labels, [] without labels.")
 
     @property
     def output_names(self) -> list[str]:
         """The names of the outputs."""
-        return self.symbol.list_outputs()
+        return self._symbol.list_outputs()
 
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """The names and shapes of the outputs."""
-        _, shapes, _ = self.symbol.infer_shape(**{desc.name: desc.shape for desc in self.data_shapes})
+        _, shapes, _ = self._symbol.infer_shape(**{desc.name: desc.shape for desc in self.data_shapes})
         return list(zip(self.output_names, shapes or (), strict=True))
 
-    def _bound(self) -> Executor:
-        if self._executor is None:
-            raise ParameterError("the module has no arrays yet; call bind first")
-        return self._executor
+    # --- what programs take from MXNet's private attributes of these names -------------------------------------------
 
     @property
-    def _exec_group(self) -> SimpleNamespace:
-        """What programs take from MXNet's private attribute of this name; each list has one item per device."""
-        executor = self._bound()
-        return SimpleNamespace(
-            execs=[executor],
-            param_names=self._param_names,
-            param_arrays=[[executor.arg_dict[name]] for name in self._param_names],
-            grad_arrays=[[executor.grad_dict[name]] for name in self._param_names],
-        )
+    def _exec_group(self) -> ExecutorGroup:
+        """The executors on all devices."""
+        if self._group is None:
+            raise ParameterError("the module has no arrays yet; call bind first")
+        return self._group
 
     @property
     def _optimizer(self) -> Optimizer | None:
-        """The optimizer, whose rate programs for MXNet change under this name."""
+        """The optimizer, whose rate programs change."""
         return None if self._updater is None else self._updater.optimizer
+
+    @property
+    def _arg_params(self) -> Arrays | None:
+        """Copies of the parameters; what is set before `bind` are the values that it begins with."""
+        return self.get_params()[0] if self.binded else self._given[0]
+
+    @_arg_params.setter
+    def _arg_params(self, given: Arrays | None) -> None:
+        self._given = given, self._given[1]
+
+    @property
+    def _aux_params(self) -> Arrays | None:
+        """Copies of the auxiliary states, as `_arg_params`."""
+        return self.get_params()[1] if self.binded else self._given[1]
+
+    @_aux_params.setter
+    def _aux_params(self, given: Arrays | None) -> None:
+        self._given = self._given[0], given
 
     # --- parameters -------------------------------------------------------------------------------------------------
 
@@ -231,14 +241,20 @@ class Module:
             arg_params, aux_params: values by name. With None the initializer sets all.
             allow_missing: whether the initializer sets parameters that are not in these.
             force_init: whether parameters that have values are set anew.
-            allow_extra: whether values for unknown parameters are ignored.
+            allow_extra: whether `set_params` with `allow_missing` ignores values for unknown parameters, as all other
+                calls do.
         """
         if self.params_initialized and not force_init:
             said = "Parameters already initialized and force_init=False. init_params call ignored."
             warnings.warn(said, stacklevel=2)
             return
-        noted = self.symbol.attr_dict()
-        for own, given in zip(self._own_arrays(), (arg_params, aux_params), strict=True):
+        if initializer is not None and not callable(initializer):
+            raise TypeError(
+                f"init_params: initializer is an Initializer such as mx.init.Xavier(), not {initializer!r}"
+            )
+        noted, group = self._symbol.attr_dict(), self._exec_group
+        arguments, states = group.parameters()
+        for own, given in zip((arguments, states), (arg_params, aux_params), strict=True):
             for name, x in sorted(own.items()):
                 if given is not None and name in given:
                     continue
@@ -246,43 +262,19 @@ class Module:
                     raise ParameterError(f"{name} is not presented: pass its values, or allow_missing=True")
                 if initializer is not None:
                     initializer(InitDesc(name, noted.get(name)), x)
-        self._write(arg_params or {}, aux_params or {}, allow_extra)
+        group.write(arguments, states, True)
+        is_strict = (
+            initializer is None and allow_missing and not allow_extra
+        )  # as in MXNet, an update in part
+        group.write(arg_params or {}, aux_params or {}, not is_strict)
         self.params_initialized = True
 
-    def set_params(
-        self,
-        arg_params: Mapping[str, NDArray],
-        aux_params: Mapping[str, NDArray] | None,
-        allow_missing: bool = False,
-        force_init: bool = True,
-        allow_extra: bool = False,
-    ) -> None:
-        """Set the parameters to given values; with `allow_missing` others keep theirs."""
-        self.init_params(None, arg_params, aux_params, allow_missing, force_init, allow_extra)
-
     def get_params(self) -> tuple[Arrays, Arrays]:
-        """Copies of the parameters and of the auxiliary states, by name."""
+        """Copies of the parameters and of the auxiliary states, by name; of several devices, the states' means."""
         if not self.binded:
-            return self._params
-        arguments, states = self._own_arrays()
+            return self._given[0] or {}, self._given[1] or {}
+        arguments, states = self._exec_group.parameters()
         return {name: x.copy() for name, x in arguments.items()}, {n: x.copy() for n, x in states.items()}
-
-    def save_params(self, fname: str) -> None:
-        """Write the parameters to a file."""
-        save_arrays(fname, *self.get_params())
-
-    def load_params(self, fname: str) -> None:
-        """Set the parameters from a file that `save_params` wrote."""
-        self.set_params(*load_arrays(fname))
-
-    def _own_arrays(self) -> tuple[Arrays, Arrays]:
-        executor = self._bound()
-        return {name: executor.arg_dict[name] for name in self._param_names}, executor.aux_dict
-
-    def _write(
-        self, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray], allow_extra: bool
-    ) -> None:
-        self._bound().copy_params_from(arg_params, aux_params, allow_extra)
 
     # --- the optimizer ----------------------------------------------------------------------------------------------
 
@@ -306,27 +298,40 @@ class Module:
         if self.optimizer_initialized and not force_init:
             self.logger.warning("optimizer already initialized, ignoring...")
             return
+        if not isinstance(optimizer, str | Optimizer):
+            raise TypeError(
+                f"init_optimizer: optimizer is a name such as 'sgd', or an Optimizer, not {optimizer!r}"
+            )
+        if not isinstance(kvstore, str | stores.KVStoreBase | None):
+            raise TypeError(
+                f"init_optimizer: kvstore is a name such as 'local', a KVStore or None, not {kvstore!r}"
+            )
         store = stores.create(kvstore) if isinstance(kvstore, str) else kvstore
-        self._store = store if store is not None and store.num_workers > 1 else None
-        workers = 1 if self._store is None else self._store.num_workers
+        self._kvstore = store if store is not None and store.num_workers > 1 else None
+        workers = 1 if self._kvstore is None else self._kvstore.num_workers
         names = dict(enumerate(self._param_names))
         if isinstance(optimizer, str):
+            if not isinstance(optimizer_params, Mapping | Sequence):
+                raise TypeError(
+                    f"init_optimizer: optimizer_params is a dict of arguments, not {optimizer_params!r}"
+                )
             size = self.data_shapes[0].shape[DataDesc.get_batch_axis(self.data_shapes[0].layout)]
             settings = {"rescale_grad": 1.0 / (size * workers), **dict(optimizer_params)}
-            optimizer = create(optimizer, sym=self.symbol, param_idx2name=names, **settings)
+            optimizer = create(optimizer, sym=self._symbol, param_idx2name=names, **settings)
         elif not optimizer.idx2name:
             optimizer.idx2name = names
         self._updater, self.optimizer_initialized = get_updater(optimizer), True
-        if self._store is not None:
-            for i, x in enumerate(self._own_arrays()[0].values()):
-                self._store.broadcast(i, x, out=x)
+        if self._kvstore is not None:
+            for i, (first, *_) in enumerate(self._exec_group.param_arrays):
+                self._kvstore.broadcast(i, first, out=first)
+                self._exec_group.update_others(self._param_names[i])
         if self._states_file is not None:
             self.load_optimizer_states(self._states_file)
             self._states_file = None
 
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module."""
-        self._updater, self._store = shared_module._updater, shared_module._store
+        self._updater, self._kvstore = shared_module._updater, shared_module._kvstore
         self.optimizer_initialized = True
 
     def save_optimizer_states(self, fname: str) -> None:
@@ -342,13 +347,14 @@ class Module:
         """Change the parameters by the gradients of the last `backward`."""
         if self._updater is None:
             raise ParameterError("update: there is no optimizer; call init_optimizer first")
-        executor = self._bound()
+        group = self._exec_group
         for i, name in enumerate(self._param_names):
-            gradient = executor.grad_dict[name]
+            gradient = group.gradient(name)
             if gradient is not None:
-                if self._store is not None:
-                    self._store.pushpull(i, gradient)
-                self._updater(i, gradient, executor.arg_dict[name])
+                if self._kvstore is not None:
+                    self._kvstore.pushpull(i, gradient)
+                self._updater(i, gradient, group.execs[0].arg_dict[name])
+                group.update_others(name)
 
     # --- batches ----------------------------------------------------------------------------------------------------
 
@@ -358,196 +364,57 @@ class Module:
         Args:
             is_train: whether `backward` follows; None means as bound.
         """
-        executor = self._bound()
+        group = self._exec_group
         if not self.params_initialized:
             raise ParameterError("forward: the parameters have no values; call init_params first")
         inputs = _named(data_batch, "data", self.data_shapes)
         if self.label_shapes:
             inputs |= _named(data_batch, "label", self.label_shapes)
-        absent = [name for name in self.label_names if name not in inputs]
+        absent = [name for name in self._label_names if name not in inputs]
         if absent:
-            shapes, _, _ = self.symbol.infer_shape(**{name: x.shape for name, x in inputs.items()})
-            found = dict(zip(self.symbol.list_arguments(), shapes or (), strict=False))
-            inputs.update((name, nd.zeros(found[name], ctx=self._context)) for name in absent)
-        placed = {
-            name: x.as_in_context(self._context).astype(executor.arg_dict[name].dtype, copy=False)
-            for name, x in inputs.items()
-        }
-        executor.compute(self.for_training if is_train is None else is_train, placed)
+            shapes, _, _ = self._symbol.infer_shape(**{name: x.shape for name, x in inputs.items()})
+            found = dict(zip(self._symbol.list_arguments(), shapes or (), strict=False))
+            inputs.update((name, nd.zeros(found[name], ctx=self._context[0])) for name in absent)
+        group.forward(self.for_training if is_train is None else is_train, inputs)
 
     def backward(self, out_grads: Any = None) -> None:
         """Compute the gradients, from those of the outputs if these are no losses."""
-        self._bound().backward(out_grads)
+        self._exec_group.backward(out_grads)
 
-    def forward_backward(self, data_batch: DataBatch) -> None:
-        """Compute the outputs and gradients for a batch."""
-        self.forward(data_batch, is_train=True)
-        self.backward()
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        """The outputs of the last `forward`; without `merge_multi_context`, each as a list of one array per device."""
+        group = self._exec_group
+        return group.merged([each.outputs for each in group.execs], merge_multi_context)
 
-    def prepare(self, data_batch: DataBatch, sparse_row_id_fn: Any = None) -> None:
-        """Do nothing, since all arrays are dense."""
-
-    def get_outputs(self, merge_multi_context: bool = True) -> list[NDArray]:
-        """The outputs of the last `forward`."""
-        return self._bound().outputs
-
-    def get_input_grads(self, merge_multi_context: bool = True) -> list[NDArray | None]:
-        """The gradients of the data, if the module is bound with `inputs_need_grad`."""
-        return [self._bound().grad_dict[name] for name in self.data_names]
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        """The gradients of the data, if the module is bound with `inputs_need_grad`, in the form of `get_outputs`."""
+        group = self._exec_group
+        gradients = [[each.grad_dict[name] for name in self._data_names] for each in group.execs]
+        return group.merged(gradients, merge_multi_context)
 
     def update_metric(
         self, eval_metric: Any, labels: Sequence[NDArray] | None, pre_sliced: bool = False
     ) -> None:
         """Update a metric with labels and the outputs of the last `forward`."""
-        described = self.label_shapes or [(name,) for name in self.label_names]
+        described = self.label_shapes or [(name,) for name in self._label_names]
         named = {one[0]: x for one, x in zip(described, labels or (), strict=False)}
-        known = {name: x for name, x in named.items() if name in self.label_names}
-        eval_metric.update_dict(known, self._bound().output_dict)
+        known = {name: x for name, x in named.items() if name in self._label_names}
+        self._exec_group.update_metric(eval_metric, known)
 
     def install_monitor(self, mon: Any) -> None:
         """Let a `Monitor` see the values of all nodes."""
-        mon.install(self._bound())
-
-    # --- passes over an iterator ------------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        train_data: DataIter,
-        eval_data: DataIter | None = None,
-        eval_metric: Any = "acc",
-        epoch_end_callback: Callbacks = None,
-        batch_end_callback: Callbacks = None,
-        kvstore: Any = "local",
-        optimizer: str | Optimizer = "sgd",
-        optimizer_params: Any = (("learning_rate", 0.01),),
-        eval_end_callback: Callbacks = None,
-        eval_batch_end_callback: Callbacks = None,
-        initializer: Fill | None = Uniform(0.01),  # noqa: B008 - as in MXNet
-        arg_params: Mapping[str, NDArray] | None = None,
-        aux_params: Mapping[str, NDArray] | None = None,
-        allow_missing: bool = False,
-        force_rebind: bool = False,
-        force_init: bool = False,
-        begin_epoch: int = 0,
-        num_epoch: int | None = None,
-        validation_metric: Any = None,
-        monitor: Any = None,
-        sparse_row_id_fn: Any = None,
-    ) -> None:
-        """Train for the epochs from `begin_epoch` to `num_epoch`, and log the metrics of each.
-
-        Callbacks after batches get a `BatchEndParam`; those after epochs the epoch, symbol, parameters and states.
-        """
-        if num_epoch is None:
-            raise TypeError("fit: num_epoch, the number of epochs, is missing")
-        self.bind(_shapes(train_data, "data"), _shapes(train_data, "label"), force_rebind=force_rebind)
-        if monitor is not None:
-            self.install_monitor(monitor)
-        if not self.params_initialized or force_init:
-            self.init_params(initializer, arg_params, aux_params, allow_missing, force_init)
-        self.init_optimizer(kvstore, optimizer, optimizer_params)
-        tested = validation_metric if validation_metric is not None else eval_metric
-        eval_metric = metrics.create(eval_metric)
-        for epoch in range(begin_epoch, num_epoch):
-            tic = time.time()
-            eval_metric.reset()
-            for nbatch, data_batch in enumerate(train_data):
-                if monitor is not None:
-                    monitor.tic()
-                self.forward_backward(data_batch)
-                self.update()
-                self.update_metric(eval_metric, data_batch.label)
-                if monitor is not None:
-                    monitor.toc_print()
-                _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            self._log(epoch, "Train", eval_metric.get_global_name_value())
-            self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
-            if epoch_end_callback is not None:
-                _call(epoch_end_callback, epoch, self.symbol, *self.get_params())
-            if eval_data is not None:
-                callbacks = eval_batch_end_callback, eval_end_callback
-                found = self.score(eval_data, tested, None, *callbacks, epoch=epoch)
-                self._log(epoch, "Validation", found)
-            train_data.reset()
-
-    def _log(self, epoch: int, what: str, values: Sequence[tuple[str, float]]) -> None:
-        for name, value in values:
-            self.logger.info("Epoch[%d] %s-%s=%f", epoch, what, name, value)
-
-    def score(
-        self,
-        eval_data: DataIter,
-        eval_metric: Any,
-        num_batch: int | None = None,
-        batch_end_callback: Callbacks = None,
-        score_end_callback: Callbacks = None,
-        reset: bool = True,
-        epoch: int = 0,
-        sparse_row_id_fn: Any = None,
-    ) -> list[tuple[str, float]]:
-        """The names and values of the metrics of an iterator's batches."""
-        eval_metric = metrics.create(eval_metric)
-        eval_metric.reset()
-        count = 0
-        for nbatch, eval_batch in self._computed(eval_data, num_batch, reset):
-            self.update_metric(eval_metric, eval_batch.label)
-            _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            count = nbatch + 1
-        _call(score_end_callback, BatchEndParam(epoch, count, eval_metric, locals()))
-        return eval_metric.get_name_value()
-
-    def iter_predict(
-        self,
-        eval_data: DataIter,
-        num_batch: int | None = None,
-        reset: bool = True,
-        sparse_row_id_fn: Any = None,
-    ) -> Iterator[tuple[list[NDArray], int, DataBatch]]:
-        """Yield the outputs without padding, the number and the batch for each of an iterator's batches."""
-        for nbatch, batch in self._computed(eval_data, num_batch, reset):
-            yield [x[: x.shape[0] - (batch.pad or 0)] for x in self.get_outputs()], nbatch, batch
-
-    def predict(
-        self,
-        eval_data: Any,
-        num_batch: int | None = None,
-        merge_batches: bool = True,
-        reset: bool = True,
-        always_output_list: bool = False,
-        sparse_row_id_fn: Any = None,
-    ) -> Any:
-        """The outputs for an iterator's batches, or for an array.
-
-        Returns an array, or a list of arrays for several outputs; without `merge_batches` a list of lists by batch.
-        """
-        if isinstance(eval_data, NDArray | np.ndarray):
-            self.forward(DataBatch([nd.array(eval_data)]), is_train=False)
-            return self.get_outputs()[0]
-        found = [outputs for outputs, _, _ in self.iter_predict(eval_data, num_batch, reset)]
-        if not merge_batches or not found:
-            return found
-        merged = [nd.concat(*parts, dim=0) for parts in zip(*found, strict=True)]
-        return merged if always_output_list or len(merged) > 1 else merged[0]
-
-    def _computed(
-        self, batches: DataIter, num_batch: int | None, reset: bool
-    ) -> Iterator[tuple[int, DataBatch]]:
-        if reset:
-            batches.reset()
-        for nbatch, batch in enumerate(batches):
-            if nbatch == num_batch:
-                return
-            self.forward(batch, is_train=False)
-            yield nbatch, batch
+        for each in self._exec_group.execs:
+            mon.install(each)
 
 
-def _call(callbacks: Callbacks, *arguments: Any) -> None:
-    for callback in callbacks if isinstance(callbacks, Sequence) else [callbacks] if callbacks else ():
-        callback(*arguments)
-
-
-def _shapes(batches: Any, kind: str) -> Any:
-    return getattr(batches, f"provide_{kind}", None)
+def _check_names(what: str, names: Sequence[str] | None, variables: Sequence[str]) -> None:
+    if isinstance(names, str):
+        raise TypeError(f"Module: {what} is a list of names, such as [{names!r}], not {names!r}")
+    unknown = next((name for name in names or () if name not in variables), None)
+    if unknown is not None:
+        raise ValueError(
+            f"Module: {what}: the network has no input {unknown!r}.{closest(unknown, variables)}"
+        )
 
 
 def _named(batch: Any, kind: str, bound: Sequence[DataDesc]) -> Arrays:

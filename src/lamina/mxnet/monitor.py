@@ -33,6 +33,8 @@ class Monitor:
         sort: bool = False,
         monitor_all: bool = False,
     ) -> None:
+        if not isinstance(interval, int) or interval < 1:
+            raise ValueError(f"Monitor: interval is a number of batches, 1 or more, not {interval!r}")
         self.interval, self.sort, self.monitor_all = interval, sort, monitor_all
         self.stat_func = stat_func or (lambda x: nd.norm(x) / x.size**0.5)
         self.re_prog = re.compile(pattern)

@@ -107,9 +107,10 @@ def sgd_mom_update(x: SimpleNamespace) -> NDArray:
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
 def nag_mom_update(x: SimpleNamespace) -> NDArray:
-    """Apply `nesterov_step` with wd · weight added to the gradient."""
-    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
-    return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
+    """Apply `nesterov_step` with the decay wd."""
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient)
+    settings = {"rate": x.lr, "momentum": x.momentum, "decay": x.wd}
+    return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), **settings))
 
 
 @_declared(

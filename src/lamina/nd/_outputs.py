@@ -173,7 +173,7 @@ def SoftmaxOutput(
         multi_output, preserve_shape: the axis of classes is 1 with `multi_output` and the last with `preserve_shape`.
             By default all axes but the first are flattened, and index the classes.
         normalization: the gradient is divided by the number of examples (``"batch"``), by the number of labels that are
-            not ignored (``"valid"``), or by 1 (``"null"``).
+            not ignored (``"valid"``; without `use_ignore` by the label's first size), or by 1 (``"null"``).
         out_grad: whether to multiply by the incoming gradient, which is ignored by default.
         smooth_alpha: the share of the label's probability that is spread over the other classes.
 
@@ -196,8 +196,9 @@ def SoftmaxOutput(
         labels = bind(reshape, label, shape=p.shape[:-1])
         valid = (labels != ignore_label) if use_ignore else ones_like(labels)
         slope = slope * bind(reshape, valid, shape=(*labels.shape, 1)).astype(p.dtype)
-        divisor: Any = {"null": 1, "batch": label.shape[0]}.get(normalization)
-        if divisor is None:
+        examples = p.shape[0] if multi_output else math.prod(p.shape[:-1])
+        divisor: Any = {"null": 1, "batch": examples, "valid": label.shape[0]}[normalization]
+        if use_ignore and normalization == "valid":
             divisor = maximum(sum(valid.astype(p.dtype)), 1.0)
         if multi_output and normalization != "valid":
             divisor = divisor * max(1, math.prod(data.shape[2:]))
@@ -294,11 +295,12 @@ def MakeLoss(
     """`data` unchanged, with the gradient `grad_scale` for every element.
 
     `normalization` divides the gradient by the number of examples (``"batch"``) or by the number of elements above
-    `valid_thresh` (``"valid"``).
+    `valid_thresh` (``"valid"``). As in MXNet, each row along the last axis is an example, so an array with one axis
+    is one.
     """
     known_name("MakeLoss", "normalization", normalization, _NORMALIZATIONS)
     x = stop_gradient(data)
-    divisor: Any = {"null": 1, "batch": data.shape[0]}.get(normalization)
+    divisor: Any = {"null": 1, "batch": math.prod(data.shape[:-1])}.get(normalization)
     if divisor is None:
         divisor = maximum(sum(x > valid_thresh), 1.0)
     return bind(output_layer, x, data, stop_gradient(ones_like(x) * grad_scale / divisor))

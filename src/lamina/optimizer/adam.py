@@ -241,10 +241,8 @@ def nadam_step(
 class Nadam(_Moments):
     """Adam with Nesterov's momentum, which applies `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
 
-    The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
-
-    Each parameter has a separate product Mₜ. (MXNet has one product for all parameters, and its result depends on their
-    number.)
+    The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)). As in MXNet, Mₜ is the product of the momenta of
+    all updates so far, also those of other parameters.
     """
 
     def __init__(
@@ -259,23 +257,25 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
-        self._products = [1.0]  # M₀, M₁, …, extended on demand
+        self._products = [1.0]  # of the momenta of steps 1 to t, by t; extended on demand
 
     def _momentum(self, t: int) -> float:
         """The momentum μₜ of step t."""
         return self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay))
 
-    def _product(self, t: int) -> float:
-        """Mₜ, the product of the momenta of steps 1 to t."""
-        while len(self._products) <= t:
+    def _product(self) -> float:
+        """The product of the momenta of all updates of all parameters so far."""
+        counts = self._counts.values()
+        while len(self._products) <= max(counts):
             self._products.append(self._products[-1] * self._momentum(len(self._products)))
-        return self._products[t]
+        before = self._products[self.begin_num_update] if self.begin_num_update else 1.0
+        return math.prod(self._products[t] / before for t in counts)
 
     def _share_of_gradient(self, t: int) -> float:
-        return (1.0 - self._momentum(t)) / (1.0 - self._product(t))
+        return (1.0 - self._momentum(t)) / (1.0 - self._product())
 
     def _share_of_mean(self, t: int) -> float:
-        return self._momentum(t + 1) / (1.0 - self._product(t + 1))
+        return self._momentum(t + 1) / (1.0 - self._product() * self._momentum(t + 1))
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index)

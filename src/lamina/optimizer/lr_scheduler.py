@@ -1,8 +1,9 @@
 """Learning rate schedules, which compute the rate from the number of updates.
 
 A scheduler is called with the number of the update (from 1 on) and has no state besides its settings; training can be
-resumed at any update. `base_lr` is the initial rate; an optimizer created with a learning rate sets `base_lr`. The
-formulas are in `lamina.support.schedules`.
+resumed at any update. `base_lr` is the initial rate. An optimizer created with a learning rate sets `base_lr`; as in
+MXNet this changes neither the end of a warm-up nor a decay by a polynomial or a cosine, which have the `base_lr` that
+they were made with. The formulas are in `lamina.support.schedules`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class LRScheduler(PlainNumbers):
             )
         if warmup_mode not in ("linear", "constant"):
             raise ValueError(f"warmup_mode must be 'linear' or 'constant', not {warmup_mode!r}")
-        self.base_lr = base_lr
+        self.base_lr = self.warmup_final_lr = base_lr
         self.warmup_steps = warmup_steps
         self.warmup_begin_lr = warmup_begin_lr
         self.warmup_mode = warmup_mode
@@ -60,7 +61,7 @@ class LRScheduler(PlainNumbers):
         """The learning rate of update `num_update` during the warm-up."""
         if self.warmup_mode == "constant":
             return self.warmup_begin_lr
-        return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
+        return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.warmup_final_lr)
 
     def _scheduled(self, num_update: int) -> float:
         """The learning rate after the warm-up, at update `num_update` counted from the first update of training.
@@ -100,7 +101,36 @@ class _Falling:
         return rate
 
 
-class FactorScheduler(LRScheduler):
+class _Steps(LRScheduler):
+    """A schedule whose rate falls by `factor` at some updates; a rate that is set later falls from then on."""
+
+    factor: float
+    stop_factor_lr = 0.0
+
+    def __init__(self, base_lr: float, warmup_steps: int, warmup_begin_lr: float, warmup_mode: str) -> None:
+        self._falling, self._times = _Falling(), 0
+        super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+
+    @property
+    def base_lr(self) -> float:
+        """The rate from which it falls."""
+        return self._base_lr
+
+    @base_lr.setter
+    def base_lr(self, rate: float) -> None:
+        self._base_lr, self._times_before = rate, self._times
+
+    def _scheduled(self, num_update: int) -> float:
+        self._times = self._falls(num_update)
+        times = max(0, self._times - self._times_before)
+        return self._falling(num_update, times, self._base_lr, self.factor, self.stop_factor_lr)
+
+    def _falls(self, num_update: int) -> int:
+        """How often the rate has fallen at an update."""
+        raise NotImplementedError
+
+
+class FactorScheduler(_Steps):
     """Multiply the rate by `factor` after every `step` updates, but not below `stop_factor_lr`.
 
     >>> schedule = FactorScheduler(step=10, factor=0.5, base_lr=1.0)
@@ -124,15 +154,13 @@ class FactorScheduler(LRScheduler):
             raise ValueError(f"step must be at least 1 update, got {step}")
         _check_factor(factor)
         self.step, self.factor, self.stop_factor_lr = step, factor, stop_factor_lr
-        self._falling = _Falling()
 
-    def _scheduled(self, num_update: int) -> float:
+    def _falls(self, num_update: int) -> int:
         # As in MXNet, a step may be a fraction of an update.
-        times = max(0, int(-(-num_update // self.step)) - 1)
-        return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
+        return max(0, int(-(-num_update // self.step)) - 1)
 
 
-class MultiFactorScheduler(LRScheduler):
+class MultiFactorScheduler(_Steps):
     """Multiply the rate by `factor` after each of the update numbers in `step`.
 
     >>> schedule = MultiFactorScheduler(step=[10, 15], factor=0.1, base_lr=1.0)
@@ -155,11 +183,9 @@ class MultiFactorScheduler(LRScheduler):
             raise ValueError(f"step must be increasing update numbers from 1 on, got {steps}")
         _check_factor(factor)
         self.step, self.factor = steps, factor
-        self._falling = _Falling()
 
-    def _scheduled(self, num_update: int) -> float:
-        times = sum(milestone < num_update for milestone in self.step)
-        return self._falling(num_update, times, self.base_lr, self.factor)
+    def _falls(self, num_update: int) -> int:
+        return sum(milestone < num_update for milestone in self.step)
 
 
 def _check_factor(factor: float) -> None:
@@ -184,11 +210,11 @@ class _Decay(LRScheduler):
             raise ValueError(
                 f"max_update must be positive and after the warm-up of {warmup_steps}, got {max_update}"
             )
-        self.max_update, self.final_lr = max_update, final_lr
+        self.max_update, self.final_lr, self.base_lr_orig = max_update, final_lr, base_lr
 
     def _scheduled(self, num_update: int) -> float:
         passed = min(1.0, (num_update - self.warmup_steps) / (self.max_update - self.warmup_steps))
-        return self.final_lr + (self.base_lr - self.final_lr) * self._remaining(passed)
+        return self.final_lr + (self.base_lr_orig - self.final_lr) * self._remaining(passed)
 
     def _remaining(self, passed: float) -> float:
         """The share of the decay that remains after the share `passed` of its time, both from 0 to 1."""

@@ -72,34 +72,41 @@ class SGD(_Momentum):
             write(weight, (), sgd_step(weight, self._prepared(index, weight, grad), rate=rate))
 
 
-def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
+def nesterov_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float, decay: float = 0.0
+) -> Stepped:
     """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013), with the state (v,).
 
-    v = momentum·v - rate·g;  w = w + momentum·v - rate·g.
+    u = momentum·v - rate·(g + decay·w);  w = w + momentum·u - rate·(g + decay·w);  v = u, with decay·w of the new w.
 
-    w is the paper's look-ahead point, at which the gradient g is computed (Bengio et al., 2013).
+    w is the paper's look-ahead point, at which the gradient g is computed (Bengio et al., 2013). That the velocity
+    decays the new weight is MXNet's order of computation.
     """
     (v,) = state
-    step = rate * g
-    v = momentum * v - step
-    return w + (momentum * v - step), (v,)
+    slowed = momentum * v
+    if not decay:
+        step = rate * g
+        v = slowed - step
+        return w + (momentum * v - step), (v,)
+    step = rate * (g + decay * w)
+    new = w + (momentum * (slowed - step) - step)
+    return new, (slowed - rate * (g + decay * new),)
 
 
 @optimizers.register("nag")
 class NAG(_Momentum):
-    """Nesterov's accelerated gradient, which applies `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
+    """Nesterov's accelerated gradient, which applies `nesterov_step` with g = clip(rescale_grad·∇) and the decay wd.
 
-    With ``momentum=0``, the default as in MXNet 1.x, this is plain gradient descent.
+    With ``momentum=0``, the default as in MXNet 1.x, this is plain gradient descent with g + wd·w.
     """
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
         rate = self._step_size(index)
-        g = self._prepared(index, weight, grad)
         if state is None:
-            write(weight, (), sgd_step(weight, g, rate=rate))
+            write(weight, (), sgd_step(weight, self._prepared(index, weight, grad), rate=rate))
         else:
-            velocity = (state,)
-            write(weight, velocity, nesterov_step(weight, g, velocity, rate=rate, momentum=self.momentum))
+            settings = {"rate": rate, "momentum": self.momentum, "decay": self._get_wd(index)}
+            write(weight, (state,), nesterov_step(weight, self._rescaled(grad), (state,), **settings))
 
 
 def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
@@ -129,6 +136,8 @@ class Signum(_Momentum):
     Args:
         wd_lh: decoupled weight decay (Loshchilov and Hutter, 2019).
     """
+
+    default_learning_rate = 0.01
 
     def __init__(
         self, learning_rate: float | None = None, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any

@@ -55,7 +55,8 @@ class Optimizer(PlainNumbers):
         wd: the weight decay λ, which adds λ·w to the gradient.
         clip_gradient: the limit on the absolute value of each gradient element. None, 0 or a negative number means no
             limit.
-        learning_rate: the rate, by default the scheduler's `base_lr`, or without a scheduler the optimizer's default.
+        learning_rate: the rate, by default the optimizer's own (as Adam's 0.001), or if it has none the scheduler's
+            `base_lr`, or 0.01.
         lr_scheduler: a function that computes the rate from the number of updates. `learning_rate`, unless None,
             becomes its `base_lr`.
         begin_num_update: the initial number of updates.
@@ -76,7 +77,7 @@ class Optimizer(PlainNumbers):
     array([0.5, 2.5], dtype=float32)
     """
 
-    default_learning_rate: ClassVar[float] = 0.01
+    default_learning_rate: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -104,11 +105,14 @@ class Optimizer(PlainNumbers):
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
         if learning_rate is None:
-            base: float = getattr(lr_scheduler, "base_lr", self.default_learning_rate)  # not of any function
-            learning_rate = base
+            learning_rate = self.default_learning_rate
+        if learning_rate is None:
+            learning_rate = float(getattr(lr_scheduler, "base_lr", 0.01))  # not of any function
         elif lr_scheduler is not None and getattr(lr_scheduler, "base_lr", learning_rate) != learning_rate:
+            base = lr_scheduler.base_lr
             warn(
-                "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer."
+                "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer: "
+                f"{learning_rate} instead of {base}. Pass learning_rate={base} to keep it"
             )
             lr_scheduler.base_lr = learning_rate
         self.lr = learning_rate
@@ -432,16 +436,18 @@ class Updater:
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """The states and update counts as bytes for `set_states`, with `dump_optimizer` also the learning rate."""
+        """The states as bytes for `set_states`, with `dump_optimizer` also the update counts and the learning rate.
+
+        Without `dump_optimizer`, an optimizer counts from its `begin_num_update` on, as in MXNet.
+        """
         named: dict[str, Any] = {}
         for index, held in self.states.items():
             for k, x in enumerate(arrays_in(held)):
                 named[f"{json.dumps(index)}.{k}"] = x.asnumpy()
-        counts, number = list(self.optimizer._counts.items()), self.optimizer.num_update
-        kind = type(self.optimizer).__name__
-        settings: dict[str, Any] = {"optimizer": kind, "counts": counts, "num_update": number}
+        made = self.optimizer
+        settings: dict[str, Any] = {"optimizer": type(made).__name__}
         if dump_optimizer:
-            settings["lr"] = self.optimizer.lr
+            settings |= {"counts": list(made._counts.items()), "num_update": made.num_update, "lr": made.lr}
         buffer = io.BytesIO()
         np.savez(buffer, **{_SETTINGS: np.frombuffer(json.dumps(settings).encode(), np.uint8)}, **named)
         return buffer.getvalue()
@@ -461,7 +467,7 @@ class Updater:
                 index, _, k = name.rpartition(".")
                 found.setdefault(json.loads(index), {})[int(k)] = values
             kind, lr = settings["optimizer"], settings.get("lr")
-            counts, number = dict(settings["counts"]), int(settings["num_update"])
+            counts, number = dict(settings.get("counts", ())), settings.get("num_update")
         except Exception as error:
             raise DataError(
                 f"these bytes are not an optimizer's states: {str(error).partition(chr(10))[0][:200]}"
@@ -474,7 +480,8 @@ class Updater:
         for index in list(self.states):
             self._restore(index)
         self.optimizer._counts.update(counts)
-        self.optimizer.num_update = number
+        if number is not None:
+            self.optimizer.num_update = int(number)
         if lr is not None and self.optimizer.lr_scheduler is None:
             self.optimizer.set_learning_rate(lr)
 

@@ -87,7 +87,8 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 class LARS(SGD):
     """SGD whose learning rate for each array is multiplied by `lars_ratio`.
 
-    The rate of arrays whose names end in gamma, beta or bias is not multiplied.
+    The rate of arrays whose names in `param_idx2name` end in gamma, beta or bias is not multiplied. As in MXNet, a
+    `Trainer` gives no such names.
 
     Args:
         momentum: the factor on the velocity.
@@ -127,7 +128,7 @@ class LARS(SGD):
         write(weight, (state,), step)
 
     def _named(self, index: int) -> str:
-        return getattr(self.param_dict.get(index), "name", None) or self.idx2name.get(index, str(index))
+        return self.idx2name.get(index, str(index))
 
     def _corrected(self, index: int) -> float:
         """This step's momentum, corrected for a change of the learning rate if `momentum_correction`."""

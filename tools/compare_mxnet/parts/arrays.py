@@ -969,6 +969,10 @@ grads(lambda x: nd.MAERegressionOutput(x, A * 2, grad_scale=3), A.copy())
 grads(lambda x: nd.SVMOutput(x, nd.array([0, 1, 2])), A)
 grads(lambda x: nd.SVMOutput(x, nd.array([0, 1, 2]), use_linear=True), A)
 grads(lambda x: nd.MakeLoss(x, grad_scale=2), A)
+[grads(lambda x: nd.MakeLoss(x, normalization="batch"), x) for x in (nd.array([1, 2, 3]), A, A.reshape((2, 3, 2)), A.reshape((2, 1, 3, 2)))]
+[grads(lambda x: nd.MakeLoss(x, normalization="valid", valid_thresh=v), x) for v in (0, 0.5, 100) for x in (nd.array([0, 1, 2]), nd.array([[0, 1], [2, 3]]))]
+[grads(lambda x: nd.SoftmaxOutput(x, nd.array([[0, 1, 1], [1, 0, 1]]), preserve_shape=True, use_ignore=i, ignore_label=1, normalization=n), A.reshape((2, 3, 2))) for i in (False, True) for n in ("null", "batch", "valid")]
+[grads(lambda x: nd.SoftmaxOutput(x, nd.array([[0, 1], [1, 0]]), multi_output=True, use_ignore=i, ignore_label=1, normalization=n), A.reshape((2, 3, 2))) for i in (False, True) for n in ("null", "batch", "valid")]
 grads(lambda x: nd.make_loss(x), A)
 grads(lambda x: nd.smooth_l1(x, scalar=2), A)
 grads(lambda x: nd.Embedding(nd.array([0, 2, 0]), x, input_dim=3, output_dim=4), A)
@@ -1160,8 +1164,6 @@ _C_LIBRARY = "belongs to MXNet's C library"
 _SPARSE = "of sparse storage; lamina's arrays are dense"
 
 SETTLED: dict[str, str] = {
-    'y = A.astype("float16"); w = A * 1; m = nd.ones_like(A); nd.mp_nag_mom_update(y, y, m, w, out=y, lr=0.1, '
-    "momentum=0.9, wd=0.1); [y, m, w]": "MXNet decays the velocity by the weight that it has just written",
     'w = A * 1; nd.mp_lamb_update_phase2(A.astype("float16"), A * A, A.norm(), (A * A).norm(), w, lr=0.1); w': (
         "broken in MXNet: it does not write the weights that it keeps in float32"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
 from pathlib import Path
@@ -32,6 +33,8 @@ class _Trials:
     def all(self) -> dict[str, Any]:
         names = (
             "net",
+            "normalized",
+            "resumed",
             "batches",
             "parameters",
             "module",
@@ -51,6 +54,25 @@ class _Trials:
         x = sym.FullyConnected(sym.Activation(x, act_type=hidden, name="act"), num_hidden=2, name="fc2")
         return getattr(sym, loss)(x, name="softmax", **settings) if loss else x
 
+    def normalized(self) -> Any:
+        """A network with batch normalization, whose numbers depend on the rows that are computed together."""
+        sym = self.mx.sym
+        x = sym.FullyConnected(sym.Variable("data"), num_hidden=5, name="fc1")
+        x = sym.Activation(sym.BatchNorm(x, fix_gamma=False, name="bn"), act_type="tanh")
+        return sym.SoftmaxOutput(sym.FullyConnected(x, num_hidden=2, name="fc2"), name="softmax")
+
+    def resumed(self, optimizer: str, **settings: Any) -> Any:
+        """What a module predicts that goes on training from files with an optimizer's states."""
+        given = {"optimizer": optimizer, "optimizer_params": copy.deepcopy(settings), "num_epoch": 3}
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = str(Path(folder) / "model")
+            module = self.module()
+            module.fit(self.batches(), **{**given, "num_epoch": 2})
+            module.save_checkpoint(prefix, 2, save_optimizer_states=True)
+            other = self.mx.mod.Module.load(prefix, 2, load_optimizer_states=True, context=self.mx.cpu())
+            other.fit(self.batches(), begin_epoch=2, **{**given, "optimizer_params": settings})
+            return other.predict(self.batches())
+
     def batches(self, size: int = 10, labels: bool = True, **settings: Any) -> Any:
         return self.mx.io.NDArrayIter(self.X, self.y if labels else None, size, **settings)
 
@@ -59,7 +81,8 @@ class _Trials:
 
     def module(self, net: Any = None, labels: bool = True, **settings: Any) -> Any:
         """A module with parameters, not trained."""
-        module = self.mx.mod.Module(self.net() if net is None else net, context=self.mx.cpu(), **settings)
+        settings = {"context": self.mx.cpu(), **settings}
+        module = self.mx.mod.Module(self.net() if net is None else net, **settings)
         batches = self.batches(labels=labels)
         module.bind(batches.provide_data, batches.provide_label or None)
         module.init_params(arg_params=self.parameters(), aux_params={})
@@ -67,13 +90,14 @@ class _Trials:
 
     def trained(self, net: Any = None, optimizer: str = "sgd", size: int = 10, **settings: Any) -> Any:
         """Parameters, scores and predictions after three epochs."""
-        fixed = settings.pop("fixed", None)
+        fixed, devices = settings.pop("fixed", None), settings.pop("devices", 1)
+        contexts = [self.mx.cpu(i) for i in range(devices)]
         module = self.mx.mod.Module(
-            self.net() if net is None else net, context=self.mx.cpu(), fixed_param_names=fixed
+            self.net() if net is None else net, context=contexts, fixed_param_names=fixed
         )
         module.fit(
             self.batches(size), eval_metric=["acc", "ce"], optimizer=optimizer, optimizer_params=settings,
-            arg_params=self.parameters(), num_epoch=3,
+            arg_params=self.parameters(), num_epoch=3, allow_missing=True, initializer=self.mx.init.One(),
         )  # fmt: skip
         found, states = module.get_params()
         scores = [[name, float(value)] for name, value in module.score(self.batches(16), ["acc", "ce"])]
@@ -130,7 +154,28 @@ trained(net(normalization="batch"), learning_rate=0.5)
 trained(net(smooth_alpha=0.1), learning_rate=0.5)
 trained(net(hidden="relu"), learning_rate=0.5)
 trained(learning_rate=0.5, lr_scheduler=mx.lr_scheduler.FactorScheduler(4, 0.5))
+trained(optimizer="nag", learning_rate=0.1, momentum=0.9, wd=0.1)
+trained(optimizer="nadam", learning_rate=0.1, wd=0.01)
+trained(devices=2, learning_rate=0.5, momentum=0.9)
+trained(devices=3, optimizer="adam", learning_rate=0.1)
+trained(normalized(), devices=2, learning_rate=0.5)
+trained(normalized(), size=16, devices=3, learning_rate=0.5, wd=0.1)
+resumed("sgd", learning_rate=0.1, momentum=0.9)
+resumed("adam", learning_rate=0.1)
+resumed("adam", learning_rate=0.1, begin_num_update=8)
+resumed("nadam", learning_rate=0.1, lr_scheduler=mx.lr_scheduler.FactorScheduler(2, 0.5, base_lr=0.1))
+# --- several devices
+m = module(context=[mx.cpu(0), mx.cpu(1)]); m.forward_backward(batches().next()); [[x.shape for x in m.get_outputs()], [[x.shape for x in y] for y in m.get_outputs(merge_multi_context=False)], m.get_outputs()[0]]
+m = module(context=[mx.cpu(0), mx.cpu(1)]); m.forward_backward(batches().next()); g = m._exec_group; [g.batch_size, [[x.start, x.stop] for x in g.slices], [[x.shape for x in y] for y in g.grad_arrays], g.param_names, g.aux_names, g.arg_names, len(g.execs)]
+m = mx.mod.Module(net(), context=[mx.cpu(0), mx.cpu(1), mx.cpu(2)]); m.bind([("data", (10, 4))], [("softmax_label", (10,))], inputs_need_grad=True); m.init_params(arg_params=parameters(), aux_params={}); m.forward_backward(batches().next()); [m.get_input_grads()[0], [x.shape for x in m.get_input_grads(False)[0]]]
+m = module(context=[mx.cpu(0), mx.cpu(1)]); p = mx.metric.create(["acc", "ce"]); b = batches().next(); m.forward(b, is_train=False); m.update_metric(p, b.label); [float(x) for x in p.get()[1]]
+mx.mod.Module(net(), context=[mx.cpu(0), mx.cpu(1)]).bind([("data", (1, 4))], [("softmax_label", (1,))])
 # --- modules
+m = module(); [sorted(m._arg_params), sorted(m._aux_params), m._arg_params["fc1_bias"], m._symbol.name, m._data_names, m._label_names, m._param_names, [list(x) for x in m._data_shapes], [list(x) for x in m._label_shapes], m._fixed_param_names]
+m = mx.mod.Module(net(""), label_names=None); [m._arg_params, m._label_shapes, m.params_initialized]
+m = mx.mod.Module(net(""), label_names=None); m._arg_params, m._aux_params, m.params_initialized = parameters(), {}, True; m.bind([("data", (10, 4))]); m.forward(batches(labels=False).next()); m.get_outputs()
+isinstance(module(), mx.mod.BaseModule)
+mx.mod.Module(net(), fixed_param_names=["nosuch"])
 m = module(); [m.data_names, m.label_names, m.output_names, [list(x) for x in m.data_shapes], [list(x) for x in m.label_shapes], [list(x) for x in m.output_shapes]]
 m = module(); [m.binded, m.params_initialized, m.optimizer_initialized, m.for_training, m.inputs_need_grad]
 m = module(); m.predict(batches())
@@ -186,6 +231,24 @@ a, b = mx.sym.Variable("a"), mx.sym.Variable("b"); e = (2 * a + b).bind(mx.cpu()
 net().simple_bind(mx.cpu(), nosuch=(2, 3))
 mx.sym.Variable("w", shape=(3, 2)).infer_shape()
 mx.sym.dot(mx.sym.Variable("x"), mx.sym.Variable("w", shape=(3, 2)) * mx.sym.ones((3, 2))).infer_shape(x=(4, 3))
+# --- names of nodes
+a, b = mx.sym.var("a"), mx.sym.var("b"); [x.list_outputs() for x in (a + b, a - b, a * b, a / b, a % b, a ** b, a == b, a > b, a <= b, mx.sym.maximum(a, b), mx.sym.broadcast_add(a, b), mx.sym.elemwise_add(a, b))]
+a = mx.sym.var("a"); [x.list_outputs() for x in (a + 1, 1 + a, a - 1, 1 - a, a * 2, a / 2, 2 / a, a % 2, a ** 2, -a, a > 1, a == 1, mx.sym.maximum(a, 1))]
+a, b = mx.sym.var("a"), mx.sym.var("b"); [x.list_outputs() for x in (mx.sym.split(a, num_outputs=2), mx.sym.ElementWiseSum(a, b), mx.sym.identity(a), mx.sym.linalg.gemm2(a, b), mx.sym.swapaxes(a, dim1=0, dim2=1), mx.sym.random_normal(), mx.sym.random.normal(), mx.sym.make_loss(a), mx.sym.stop_gradient(a), a.astype("int32"))]
+x = mx.sym.split(mx.sym.var("a"), num_outputs=2, name="s"); [x.name, x.attr("num_outputs"), mx.sym.Group([x, mx.sym.var("b")]).name]
+# --- composition
+c = mx.sym.FullyConnected(mx.sym.FullyConnected(name="f1", num_hidden=3), name="f2", num_hidden=2); d = c(f1_data=mx.sym.exp(mx.sym.var("x")), name="whole"); [d.list_arguments(), d.list_outputs(), c.list_arguments(), c.name]
+a, b, c = map(mx.sym.var, "abc"); d = mx.sym.Group([a * b, b + c])(b=mx.sym.exp(mx.sym.var("d")), name="first"); [d.list_arguments(), d.list_outputs()[0], d.eval(ctx=mx.cpu(), a=nd.array([1, 2]), c=nd.ones(2), d=nd.array([0, 1]))]
+mx.sym.BatchNorm(mx.sym.var("a"), name="bn")(a=mx.sym.var("q")).list_auxiliary_states()
+(mx.sym.var("a") + mx.sym.var("b"))(nosuch=mx.sym.var("c"))
+(mx.sym.var("a") + mx.sym.var("b"))(a=3)
+# --- shapes and dtypes
+a, b = mx.sym.var("a"), mx.sym.var("b"); [(a + b).infer_shape(a=(2, 3)), (a * b).infer_shape(b=(2, 3)), mx.sym.exp(a + mx.sym.ones((2, 3))).infer_shape(), mx.sym.add_n(a, b).infer_shape(b=(4,)), (a > b).infer_shape(a=(2,))]
+x = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=8, name="f1") + mx.sym.FullyConnected(mx.sym.var("other"), num_hidden=8, name="f2"); [x.infer_shape_partial(data=(10, 6)), x.infer_shape_partial(), x.infer_shape_partial(data=(10, 6), other=(10, 2)), x.infer_shape(data=(10, 6))]
+a, b = mx.sym.var("a"), mx.sym.var("b"); [mx.sym.broadcast_add(a, b).infer_shape_partial(a=(2, 3)), mx.sym.dot(a, b).infer_shape_partial(a=(2, 3)), normalized().infer_shape_partial(data=(5, 3))]
+[[None if p is None else [None if t is None else np.dtype(t).name for t in p] for p in normalized().infer_type(**k)] for k in ({"data": "float32"}, {"data": "float16"}, {"fc1_weight": "float64"}, {})]
+[[[None if t is None else np.dtype(t).name for t in p] for p in s.infer_type_partial(a="int32")] for s in (mx.sym.Embedding(mx.sym.var("a"), input_dim=3, output_dim=2, name="e"), mx.sym.one_hot(mx.sym.var("a"), depth=3), mx.sym.Cast(mx.sym.var("a"), dtype="float16"), mx.sym.where(mx.sym.var("a"), mx.sym.var("b"), mx.sym.var("c")), mx.sym.var("a") + mx.sym.var("b"))]
+(mx.sym.var("a") + mx.sym.var("b")).infer_type(a="float32", b="float64")
 # --- operators of symbols
 mx.sym.SVMOutput(mx.sym.var("x"), name="svm").eval(x=nd.array([[1, 2], [3, 0]]), svm_label=nd.array([0, 1]))
 mx.sym.cumsum(mx.sym.var("x"), axis=1).eval(x=nd.array([[1, 2], [3, 0]]))
@@ -208,7 +271,6 @@ PROGRAMS: list[Any] = []
 _ATTRIBUTE = "an attribute of each object"
 
 SETTLED: dict[str, str] = {
-    **dict.fromkeys((f"mx.mod.Module.{name}" for name in ("data_*", "label_*", "symbol")), _ATTRIBUTE),
     "mx.executor.Executor.*_dict": _ATTRIBUTE,
     "mx.mod.Module.*et_states": "a state that batches carry on is data, returned as an output",
     **dict.fromkeys(

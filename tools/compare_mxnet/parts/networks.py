@@ -564,9 +564,6 @@ SETTLED: dict[str, str] = {
     "loss(gluon.loss.TripletLoss(margin=0.1)*": "lamina's takes a sample_weight, too",
     "loss(gluon.loss.PoissonNLLLoss(*compute_full=True)*": "broken in MXNet under autograd.record: it writes into an array",
     "mx.metric.TopKAccuracy(top_k=3).get_config()": "so that create makes the same name of it; MXNet makes top_k_accuracy_3_3",
-    'step("nag", wd=0.3, clip_gradient=0.2, rescale_grad=0.7, momentum=0.9)': (
-        "MXNet decays the velocity by the weight that it has just written, lamina by the one before the step"
-    ),
     'step("dcasgd", wd=0.3, clip_gradient=0.2, rescale_grad=0.7, momentum=0.9)': (
         "broken in MXNet: it asks whether the momentum, an array, is true"
     ),

@@ -45,14 +45,14 @@ def load_json(json_str: str) -> Symbol:
 class _Namespace:
     """Functions whose names have a common prefix, such as ``F.random.normal`` for ``F.random_normal``."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str, hint: str) -> None:
+        self._prefix, self._hint = prefix, hint
 
     def __getattr__(self, name: str) -> Any:
-        return function(self._prefix + name)
+        return function(self._prefix + name, self._hint + name)
 
 
-linalg, random = _Namespace("linalg_"), _Namespace("random_")
+linalg, random = _Namespace("linalg_", ""), _Namespace("random_", "_random_")
 
 
 def __getattr__(name: str) -> Any:

@@ -24,9 +24,10 @@ class CustomOperator(Operator):
         declared = [*self._described.list_arguments(), *states, *(f"{x}:str" for x in ("op_type", *settings))]
         super().__init__(" ".join(["Custom", *declared]))
         self.auxiliary = tuple(states)
+        self.output_names = tuple(self._described.list_outputs())
 
     def outputs(self, values: Mapping[str, Any]) -> int:
-        return len(self._described.list_outputs())
+        return len(self.output_names)
 
     def shapes_of_inputs(self, data: Shape) -> dict[str, Shape]:
         """The shapes of all inputs and states, from that of the first input."""

@@ -34,6 +34,11 @@ def prefixed(prefix: str, own: str | None = None) -> AbstractContextManager[None
     return changed(_current, prefix=prefix, own=own)
 
 
+def in_block() -> bool:
+    """Whether the nodes that are made now describe a block."""
+    return bool(_current.prefix) or _current.taken is not None
+
+
 def new_name(given: str | None, hint: str) -> str:
     """The name of a new node, which is `given` or by default `hint` with a number.
 
@@ -41,7 +46,7 @@ def new_name(given: str | None, hint: str) -> str:
     """
     own, _current.own = _current.own, None
     taken = _current.taken
-    if not _current.prefix and own is None and taken is None:
+    if own is None and not in_block():
         return NameManager.current.get(given, hint)
     name = _current.prefix + (given or own or _counted(hint))
     if taken is not None:

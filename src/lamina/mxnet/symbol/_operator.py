@@ -146,6 +146,7 @@ class Operator:
         defaults: the default values of optional arguments, as strings.
         arguments: the names of all arguments, arrays included, in order.
         auxiliary: the names of the arrays that the operator changes in training.
+        output_names: the names of the outputs, or () for ``output``, or ``output0``, ``output1`` …
     """
 
     def __init__(self, declared: str) -> None:
@@ -162,6 +163,7 @@ class Operator:
                     self.defaults[name] = default
         self.arguments = tuple(argument.removeprefix("*").partition(":")[0] for argument in arguments)
         self.auxiliary = _AUXILIARY.get(self.name, ())
+        self.output_names = ("loss",) if self.name == "make_loss" else ()
 
     def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
         """The values of all arguments except arrays, from a node's attributes and the defaults.

@@ -15,8 +15,9 @@ from lamina.gluon.call_checks import require_arrays
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.mxnet.symbol import Group, Symbol, load, load_json, var
-from lamina.mxnet.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.mxnet.symbol.computing import Key, Step, key_of, planned
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, nodes_of
+from lamina.mxnet.symbol.inference import shapes_of
 from lamina.nd.facade import has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import closest

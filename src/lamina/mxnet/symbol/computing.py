@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
-from lamina.mxnet.symbol._custom import CustomOperator
-from lamina.mxnet.symbol._operator import read_value
 from lamina.mxnet.symbol.graph import Node, Output, nodes_of
 from lamina.nd.arithmetic import OF_TWO
 from lamina.nd.ndarray import NDArray
-from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
 _WITHOUT_MEANING = {
     "num_args", "cudnn_off", "min_calib_range", "max_calib_range", "is_int", "sparse_grad", "forward_stype", "ctx",
@@ -219,95 +214,3 @@ def run(
         for key in step.finished:
             del kept[key]
     return [kept[key_of(head)] for head in heads]
-
-
-# --- the sizes of parameters -------------------------------------------------------------------------------------
-
-
-def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters and label, by input name, for a first input of shape `data`."""
-    assert node.operator is not None
-    values = node.values
-    if isinstance(node.operator, CustomOperator):
-        return node.operator.shapes_of_inputs(data)
-    match node.operator.name:
-        case "FullyConnected":
-            width = math.prod(data[1:]) if values["flatten"] else data[-1]
-            return {"weight": (values["num_hidden"], width), "bias": (values["num_hidden"],)}
-        case "BatchNorm" | "LayerNorm":
-            size = (data[values["axis"]],)
-            return dict.fromkeys(("gamma", "beta", "moving_mean", "moving_var"), size)
-        case "InstanceNorm":
-            return dict.fromkeys(("gamma", "beta"), (data[1],))
-        case "GroupNorm":
-            return dict.fromkeys(("gamma", "beta"), (values["num_groups"],))
-        case "Embedding":
-            return {"weight": (values["input_dim"], values["output_dim"])}
-        case "LeakyReLU":
-            return {"gamma": (data[1] if len(data) > 1 else 1,)}
-        case "SoftmaxOutput" if values["multi_output"]:
-            return {"label": (data[0], *data[2:])}
-        case "SoftmaxOutput" | "SVMOutput" | "softmax_cross_entropy":
-            return {"label": data[:-1]}
-        case "LinearRegressionOutput" | "LogisticRegressionOutput" | "MAERegressionOutput":
-            return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
-        case _:
-            return {}
-
-
-Shape = tuple[int, ...]
-
-
-def inferred(
-    heads: Sequence[Output], given: Mapping[str, Shape]
-) -> tuple[dict[str, Shape], list[Shape]] | None:
-    """The shapes of all variables by name, and of the outputs `heads`, from those of some variables.
-
-    Returns None, with a warning, if the shapes don't follow from the given ones.
-    """
-    declared = {
-        node.name: read_value(node.attributes["__shape__"], "shape")
-        for node in nodes_of(heads)
-        if node.operator is None and "__shape__" in node.attributes
-    }
-    found = {name: shape for name, shape in declared.items() if 0 not in shape}
-    found.update((name, tuple(shape)) for name, shape in given.items())
-    arrays: dict[Key, NDArray] = {name: array_of_shape(shape) for name, shape in found.items()}
-    with on_shapes_only():
-        for step in planned(heads):
-            unknown = _complete(step, arrays, found)
-            if unknown:
-                warnings.warn(
-                    f"infer_shape: the shapes of {', '.join(unknown)} of {step.node.name} do not follow from the "
-                    f"shapes of {', '.join(given) or 'nothing'}; pass the shapes of more variables",
-                    stacklevel=3,
-                )
-                return None
-            operator, inputs = step.node.operator, [arrays[key] for key in step.inputs]
-            if isinstance(operator, CustomOperator):
-                results = list(map(array_of_shape, operator.shapes_of_outputs(inputs[0].shape)))
-            else:
-                results = step.compute(*inputs)
-            arrays.update(zip(step.outputs, results, strict=True))
-    return found, [arrays[key_of(head)].shape for head in heads]
-
-
-def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
-    """Add to `arrays` and `found` those inputs of a step whose shapes follow from the step's first input.
-
-    Returns the names of the inputs whose shapes stay unknown.
-    """
-    operator, unknown = step.node.operator, []
-    first = arrays.get(step.inputs[0]) if step.inputs else None
-    for place, key in enumerate(step.inputs):
-        if key in arrays:
-            continue
-        shape = None
-        if operator is not None and first is not None and not operator.is_variadic:
-            shape = shapes_of(step.node, first.shape).get(operator.inputs(step.node.values)[place])
-        if shape is None:
-            unknown.append(str(key))
-            continue
-        found[str(key)] = shape
-        arrays[key] = array_of_shape(shape)
-    return unknown

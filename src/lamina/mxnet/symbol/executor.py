@@ -12,6 +12,7 @@ from lamina.core.tape import is_recorded
 from lamina.device.context import Context, current_context
 from lamina.errors import AutogradError, ParameterError, ShapeError
 from lamina.mxnet.symbol.computing import planned, run
+from lamina.mxnet.symbol.inference import inferred_types
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import closest
 
@@ -133,6 +134,8 @@ class Executor:
         """
         if isinstance(out_grads, Mapping):
             out_grads = [out_grads[name] for name in self._symbol.list_outputs()]
+        if not any(request != "null" for request in self._requests.values()):
+            return
         grads = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads or ())
         grads += [None] * (len(self._symbol) - len(grads))
         for (node, _), grad in zip(self._symbol.heads, grads, strict=True):
@@ -240,12 +243,13 @@ def bound_to_shapes(
             f"simple_bind: the shapes {dict(shapes)} don't determine the shapes of all arguments"
         )
     place = ctx or current_context()
-    names, dtypes = symbol.list_arguments(), types or {}
-    common = next((x for x in dtypes.values() if np.dtype(x).kind == "f"), "float32")
+    names, dtypes = symbol.list_arguments(), inferred_types(symbol.heads, types or {})
     requests = _requests(names, grad_req)
 
     def zeros(name: str, shape: tuple[int, ...]) -> NDArray:
-        return nd.zeros(shape, ctx=place, dtype=dtypes.get(name, common))
+        inferred = dtypes.get(name, np.float32)
+        is_meant = name in (types or {}) or issubclass(inferred, np.floating)
+        return nd.zeros(shape, ctx=place, dtype=inferred if is_meant else np.float32)
 
     arguments = {name: zeros(name, shape) for name, shape in zip(names, found, strict=True)}
     gradients = {name: zeros(name, x.shape) for name, x in arguments.items() if requests[name] != "null"}

@@ -40,6 +40,8 @@ class Node:
         """The names of the node's outputs."""
         if self.operator is None:
             return [self.name]
+        if self.operator.output_names:
+            return [f"{self.name}_{output}" for output in self.operator.output_names]
         if self.outputs == 1:
             return [f"{self.name}_output"]
         return [f"{self.name}_output{i}" for i in range(self.outputs)]

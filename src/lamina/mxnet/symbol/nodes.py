@@ -6,19 +6,22 @@ A function creates a node, or several nodes if MXNet lacks the operator.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar, NoReturn
 
 from lamina.core.array import Symbolic
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.attribute import AttrScope
 from lamina.mxnet.symbol._custom import CustomOperator
-from lamina.mxnet.symbol._names import new_name, prefixed
+from lamina.mxnet.symbol._names import in_block, new_name, prefixed
 from lamina.mxnet.symbol._operator import OPERATORS, Operator
-from lamina.mxnet.symbol.computing import evaluated, inferred
+from lamina.mxnet.symbol.computing import evaluated, key_of
 from lamina.mxnet.symbol.executor import Executor, bound, bound_to_shapes
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
+from lamina.mxnet.symbol.inference import inferred_shapes, inferred_types
 from lamina.nd.arithmetic import OF_TWO
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
@@ -33,7 +36,7 @@ class Symbol(Symbolic):
     >>> x = mx.sym.var("x")
     >>> y = mx.sym.FullyConnected(x, num_hidden=3, name="fc") + 1
     >>> y.list_arguments(), y.list_outputs()
-    (['x', 'fc_weight', 'fc_bias'], ['_plus_scalar0_output'])
+    (['x', 'fc_weight', 'fc_bias'], ['_plusscalar0_output'])
     """
 
     __slots__ = ("heads",)
@@ -48,8 +51,14 @@ class Symbol(Symbolic):
 
     @property
     def name(self) -> str | None:
-        """The name of the output's node, or None if the symbol has several outputs."""
-        return self.heads[0][0].name if len(self.heads) == 1 else None
+        """The name of the node, or None if the outputs are of several nodes."""
+        return None if self._node is None else self._node.name
+
+    @property
+    def _node(self) -> Node | None:
+        """The node of the outputs, or None if there are several."""
+        first = self.heads[0][0]
+        return first if all(node is first for node, _ in self.heads) else None
 
     def __repr__(self) -> str:
         names = ", ".join(dict.fromkeys(node.name for node, _ in self.heads))
@@ -114,18 +123,16 @@ class Symbol(Symbolic):
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
-        """The attribute `key` of the output's node, or None.
+        """The attribute `key` of the node, or None.
 
         MXNet's attributes are found with or without underscores, as ``lr_mult`` or ``__lr_mult__``.
         """
-        if len(self.heads) != 1:
-            return None
-        noted = self.heads[0][0].attributes
+        noted = self.list_attr()
         return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
 
     def list_attr(self) -> dict[str, str]:
-        """The attributes of the output's node, or {} if the symbol has several outputs."""
-        return dict(self.heads[0][0].attributes) if len(self.heads) == 1 else {}
+        """The attributes of the node, or {} if the outputs are of several nodes."""
+        return {} if self._node is None else dict(self._node.attributes)
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """The attributes of all nodes that have any, by node name."""
@@ -142,6 +149,29 @@ class Symbol(Symbolic):
             same = all(x is y for (x, _), (y, _) in zip(inputs, node.inputs, strict=True))
             made[id(node)] = node if same else Node(node.operator, node.name, node.attributes, inputs)
         return Symbol([(made[id(node)], i) for node, i in self.heads])
+
+    def __call__(self, *args: Any, name: str | None = None, **inputs: Symbol) -> Symbol:
+        """The same network with `inputs` in place of the variables of these names (MXNet's composition).
+
+        With `name`, the node of the first output is called so.
+
+        >>> import lamina as mx
+        >>> net = mx.sym.FullyConnected(mx.sym.var("x"), num_hidden=3, name="fc")
+        >>> net(x=mx.sym.tanh(mx.sym.var("y"))).list_arguments()
+        ['y', 'fc_weight', 'fc_bias']
+        """
+        variables = self.list_inputs()
+        if args:
+            raise TypeError(f"a Symbol takes its inputs by name, as in net({variables[0]}=x)")
+        unknown = next((key for key in inputs if key not in variables), None)
+        if unknown is not None:
+            raise ValueError(f"the network has no input {unknown!r}.{closest(unknown, variables)}")
+        made = self.replaced({key: _single("a network", x) for key, x in inputs.items()})
+        if name is None:
+            return made
+        old, _ = made.heads[0]
+        new = Node(old.operator, name, old.attributes, old.inputs)
+        return Symbol([(new if node is old else node, i) for node, i in made.heads])
 
     # --- files ---------------------------------------------------------------------------------------------------
 
@@ -183,16 +213,60 @@ class Symbol(Symbolic):
         >>> net.infer_shape(data=(64, 784))
         ([(64, 784), (10, 784), (10,)], [(64, 10)], [])
         """
+        found = self.infer_shape_partial(*shapes, **named)
+        names = [*self.list_arguments(), *self.list_outputs(), *self.list_auxiliary_states()]
+        unknown = [name for name, shape in zip(names, chain(*found), strict=True) if not shape]
+        if unknown:
+            warnings.warn(
+                f"infer_shape: the shapes of {', '.join(unknown[:10])} do not follow from the shapes of "
+                f"{', '.join(named) or 'nothing'}; pass the shapes of more variables",
+                stacklevel=2,
+            )
+            return None, None, None
+        return found
+
+    def infer_shape_partial(
+        self, *shapes: tuple[int, ...] | None, **named: tuple[int, ...]
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """The shapes as by `infer_shape`, where () stands for an unknown shape."""
+        return self._inferred(inferred_shapes, (), shapes, named)
+
+    def infer_type(
+        self, *types: Any, **named: Any
+    ) -> tuple[list[Any], list[Any], list[Any]] | tuple[None, None, None]:
+        """The dtypes of arguments, outputs and auxiliary states, as classes of NumPy, each in the order of its list.
+
+        Args:
+            types: arguments' dtypes, in the order of `list_arguments`; None if unknown.
+            named: inputs' dtypes by name.
+
+        Returns (None, None, None) if the arguments don't determine all dtypes.
+
+        >>> import lamina as mx
+        >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
+        >>> [dtype.__name__ for dtype in net.infer_type(data="float16")[0]]
+        ['float16', 'float16', 'float16']
+        """
+        found = self.infer_type_partial(*types, **named)
+        return (None, None, None) if None in chain(*found) else found
+
+    def infer_type_partial(self, *types: Any, **named: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """The dtypes as by `infer_type`, where None stands for an unknown dtype."""
+        return self._inferred(inferred_types, None, types, named)
+
+    def _inferred(
+        self, infer: Callable[..., Any], unknown: Any, in_order: Sequence[Any], named: Mapping[str, Any]
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """What `infer` finds of arguments, outputs and auxiliary states, and `unknown` where it finds nothing."""
         names, inputs = self.list_arguments(), self.list_inputs()
-        given = {name: shape for name, shape in zip(names, shapes, strict=False) if shape is not None} | named
         for name in named:
             if name not in inputs:
-                raise ValueError(f"infer_shape: {name!r} is no input; there are {', '.join(inputs[:20])}")
-        found = inferred(self.heads, given)
-        if found is None:
-            return None, None, None
-        known, outputs = found
-        return [known[n] for n in names], outputs, [known[n] for n in self.list_auxiliary_states()]
+                raise ValueError(f"{name!r} is no input; there are {', '.join(inputs[:20])}")
+        given = {**dict(zip(names, in_order, strict=False)), **named}
+        found = infer(self.heads, {name: value for name, value in given.items() if value is not None})
+        keys = names, map(key_of, self.heads), self.list_auxiliary_states()
+        arguments, outputs, states = ([found.get(key, unknown) for key in part] for part in keys)
+        return arguments, outputs, states
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
         """Compute the outputs from an array for each variable, passed by name, on the arrays' device.
@@ -326,12 +400,17 @@ def _type_flag(dtype: Any) -> int:
     return TYPE_FLAGS.index(np.dtype(dtype).name)
 
 
-def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
-    """Apply an operator to symbols; omitted inputs become new variables, named after the new node."""
+def apply(
+    operator: Operator, *arrays: Any, name: str | None = None, hint: str | None = None, **values: Any
+) -> Symbol:
+    """Apply an operator to symbols; omitted inputs become new variables, named after the new node.
+
+    Without `name`, the node is called `hint` and a number; `hint` is the operator's name by default.
+    """
     texts = operator.texts(values)
     if operator.is_variadic and "num_args" not in texts:
         texts = {**texts, "num_args": str(len(arrays))}
-    full = new_name(name, operator.name.lower())
+    full = new_name(name, (hint or operator.name).lower())
     try:
         node = Node(operator, full, texts)
     except DataError as error:
@@ -341,25 +420,25 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
         given = (*arrays, *[None] * (len(names) - len(arrays)))
         pairs = zip(names, given, strict=False)
         arrays = tuple(var(f"{full}_{own}") if x is None else x for own, x in pairs)
-    node.inputs = tuple(_single(operator, x) for x in arrays)
+    node.inputs = tuple(_single(operator.name, x) for x in arrays)
     return Symbol([(node, i) for i in range(node.outputs)])
 
 
-def _single(operator: Operator, x: Any) -> tuple[Node, int]:
+def _single(taker: str, x: Any) -> Output:
     if not isinstance(x, Symbol):
         raise SymbolError(
-            f"{operator.name} takes Symbols in a network's description, not {type(x).__name__}. Make an array "
+            f"{taker} takes Symbols in a network's description, not {type(x).__name__}. Make an array "
             "part of the network as a parameter: self.params.get_constant(name, value)"
         )
     if len(x) != 1:
-        raise TypeError(
-            f"{operator.name} takes single outputs, and {x!r} has {len(x)}; select one, as in x[0]"
-        )
+        raise TypeError(f"{taker} takes single outputs, and {x!r} has {len(x)}; select one, as in x[0]")
     return x.heads[0]
 
 
-def function(name: str) -> Callable[..., Symbol]:
+def function(name: str, hint: str | None = None) -> Callable[..., Symbol]:
     """The function `name` of symbols, with the arguments of the operator called `name`.
+
+    Nodes without a name are called `hint` and a number; `hint` is `name` by default.
 
     Raises:
         AttributeError: there is no such operator.
@@ -373,14 +452,14 @@ def function(name: str) -> Callable[..., Symbol]:
             f"lamina.symbol has no operator {name!r} for MXNet's files.{closest(name, known)} "
             "lamina.export_onnx writes any network"
         )
-    return _function_of(operator)
+    return _function_of(operator, hint or name)
 
 
-def _function_of(operator: Operator) -> Callable[..., Symbol]:
+def _function_of(operator: Operator, hint: str | None = None) -> Callable[..., Symbol]:
     def call(*args: Any, name: str | None = None, attr: Any = None, **named: Any) -> Symbol:
         if operator.is_variadic:
             arrays = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
-            return apply(operator, *arrays, name=name, **named)
+            return apply(operator, *arrays, name=name, hint=hint, **named)
         given = dict(zip(operator.arguments, args, strict=False))
         if len(args) > len(operator.arguments) or given.keys() & named.keys():
             raise TypeError(
@@ -391,7 +470,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
         names = operator.inputs(operator.values(operator.texts(given)))
         kept = [x for array, x in zip(operator.arrays, arrays, strict=True) if array in names]
         with AttrScope(**(attr or {})):
-            return apply(operator, *kept, name=name, **given)
+            return apply(operator, *kept, name=name, hint=hint, **given)
 
     call.__name__ = operator.name
     return call
@@ -423,31 +502,37 @@ _METHODS: dict[str, Callable[..., Any]] = {
 # --- arithmetic of two arrays, or of an array and a number -------------------------------------------------------
 
 
-_SCALARS = {"add": "plus", "sub": "minus"}
+_SPOKEN = {"add": "plus", "sub": "minus"}
 _SWAPPED = {
     "sub": "rminus", "div": "rdiv", "mod": "rmod", "power": "rpower", "greater": "lesser", "lesser": "greater",
     "greater_equal": "lesser_equal", "lesser_equal": "greater_equal",
 }  # fmt: skip
-"""Operators of an array and a number by another name than that of two arrays; and those with the number first."""
+"""Stems of operators by another name in names of nodes and operators of a number; and those with the number first."""
 
 
 def _binary(stem: str) -> Callable[..., Any]:
-    of_arrays, of_number = f"broadcast_{stem}", _SCALARS.get(stem, stem)
-    with_number, number_first = f"_{of_number}_scalar", f"_{_SWAPPED.get(stem, of_number)}_scalar"
+    """The operator `stem` of two arrays of one shape, or an array and a number.
+
+    In the description of a block, whose function may broadcast, it is the operator that broadcasts.
+    """
+    spoken = _SPOKEN.get(stem, stem)
+    of_arrays = OPERATORS.get(f"elemwise_{stem}") or OPERATORS[f"_{stem}"]
+    with_number, number_first = (OPERATORS[f"_{x}_scalar"] for x in (spoken, _SWAPPED.get(stem, spoken)))
+    is_comparison = stem.endswith(("equal", "greater", "lesser"))
 
     def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
         if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
-            return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
+            operator = OPERATORS[f"broadcast_{stem}"] if in_block() else of_arrays
+            return apply(operator, lhs, rhs, name=name, hint=f"_{spoken}")
         operator = with_number if isinstance(lhs, Symbol) else number_first
         array, number = (lhs, rhs) if isinstance(lhs, Symbol) else (rhs, lhs)
         if not isinstance(array, Symbol):
-            raise TypeError(
-                f"{of_arrays} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}"
-            )
+            raise TypeError(f"{stem} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}")
         is_scalar = hasattr(number, "item") and not hasattr(number, "asnumpy")
         if not is_scalar and not isinstance(number, int | float):
-            _single(OPERATORS[of_arrays], number)
-        return apply(OPERATORS[operator], array, name=name, scalar=number)
+            _single(f"broadcast_{stem}", number)
+        hint = operator.name if is_comparison else operator.name.replace("_scalar", "scalar")
+        return apply(operator, array, name=name, hint=hint, scalar=number)
 
     return call
 
@@ -464,7 +549,7 @@ for _python, _name in (_OPERATORS | _COMPARISONS).items():
     setattr(Symbol, f"__{_python}__", lambda self, other, call=_BINARY[_name]: call(self, other))
     if _python in _OPERATORS:
         setattr(Symbol, f"__r{_python}__", lambda self, other, call=_BINARY[_name]: call(other, self))
-Symbol.__neg__ = lambda self: apply(OPERATORS["_mul_scalar"], self, scalar=-1.0)  # pyright: ignore[reportAttributeAccessIssue]
+Symbol.__neg__ = lambda self: self * -1.0  # pyright: ignore[reportAttributeAccessIssue]
 Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -542,7 +627,7 @@ def _custom(*arrays: Any, op_type: str, name: str | None = None, **given: Any) -
     full = new_name(name, "custom")
     free = [x for x in operator.arrays if x not in named]
     named.update(zip(free, arrays, strict=False))
-    inputs = [_single(operator, named[x] if x in named else var(f"{full}_{x}")) for x in operator.arrays]
+    inputs = [_single(operator.name, named[x] if x in named else var(f"{full}_{x}")) for x in operator.arrays]
     node = Node(operator, full, operator.texts({"op_type": op_type, **settings}), inputs)
     return Symbol([(node, i) for i in range(node.outputs)])
 
