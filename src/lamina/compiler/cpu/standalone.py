@@ -6,21 +6,18 @@ the number of threads is fixed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
-from lamina.compiler.llvm import BYTE, INDEX, Operand, Pointer, Value
-from lamina.compiler.llvm.module import Argument
+from lamina.compiler.llvm import BYTE, Operand, Pointer, Value
 from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import whole_lines
@@ -36,28 +33,12 @@ class OneThread(ThreadBuilder):
     def barrier(self, threads: Value) -> None:
         """Do nothing, since there are no other threads."""
 
-    def flush_denormals(self) -> Value:
-        """Flush denormals to zero from here on; returns the state for `restore_state`."""
-        return self.result("call i64 @flush_denormals()", INDEX)
-
-    def restore_state(self, saved: Value) -> None:
-        """Undo `flush_denormals`."""
-        self.emit(f"call void @restore_state({saved.typed})")
-
 
 class OneThreadModule(ThreadModule):
     """A module of single-threaded functions, which touch their pages in order: an overflow hits the guard page."""
 
     attributes = '"probe-stack"="inline-asm"'
     builder = OneThread
-
-    @contextmanager
-    def function(
-        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
-    ) -> Generator[OneThread]:
-        with super().function(name, arguments, internal=internal) as b:
-            assert isinstance(b, OneThread)
-            yield b
 
 
 @dataclass(frozen=True)
@@ -104,11 +85,9 @@ class Standalone:
                 memory = b.pointer_argument("memory")
                 b.store_pointer(table, memory, layout.arena)
                 b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
-                saved = b.flush_denormals()
-                b.call("step", table, b.const(0), b.const(1))
-                b.restore_state(saved)
-        ir = module.ir() + DENORMAL_STATE[machine.architecture]
-        return cls(ir, name, scratch + whole_lines(outline.scratch_bytes))
+                with b.flushing_denormals():
+                    b.call("step", table, b.const(0), b.const(1))
+        return cls(module.ir(), name, scratch + whole_lines(outline.scratch_bytes))
 
 
 def global_array(name: str, array: np.ndarray) -> str:

@@ -53,10 +53,15 @@ class Builder(Reductions):
     def __init__(self, module: Module[Any], arguments: Mapping[str, Argument]) -> None:
         super().__init__(module)
         self._arguments = arguments
+        self.result_type, self._end = "void", "ret void"
 
     def body(self) -> list[str]:
         """The lines of the finished function's body."""
-        return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
+        return ["entry:", *self._slots, *filter(None, self._lines), self._end]
+
+    def returns(self, value: Value) -> None:
+        """Return a value at the function's end."""
+        self.result_type, self._end = value.type, f"ret {value.typed}"
 
     def argument(self, name: str) -> Value:
         """The function's numeric argument with this name."""
@@ -131,6 +136,18 @@ class Builder(Reductions):
         self.start_block(then)
         yield
         self.branch(end)
+        self.start_block(end)
+
+    @contextmanager
+    def while_(self, condition: Callable[[], Value]) -> Generator[None]:
+        """Emit a loop around the enclosed code, which goes on while the scalar that ``condition()`` emits is true."""
+        test, body, end = self.new_label("while"), self.new_label("then"), self.new_label("done")
+        self.branch(test)
+        self.start_block(test)
+        self.branch_if(condition(), body, end)
+        self.start_block(body)
+        yield
+        self.branch(test)
         self.start_block(end)
 
     def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
