@@ -39,24 +39,20 @@ def set_array_type(array_type: type[Array]) -> None:
 
 
 _evaluate_on_device: Any = None
-
-
-def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Set the function that evaluates primitives on devices; `lamina.compiler.deferral` calls this once.
-
-    ``evaluate(primitive, inputs, params, context)`` returns the result's value on `context`.
-    """
-    global _evaluate_on_device  # noqa: PLW0603 - the compiler belongs to a higher layer
-    _evaluate_on_device = evaluate
-
-
 _kernel: Any = None
 
 
-def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
-    """Set the function that `kernel` calls to compile a primitive; `lamina.compiler.deferral` calls this once."""
-    global _kernel  # noqa: PLW0603 - the compiler belongs to a higher layer
-    _kernel = kernel
+def set_compilation(
+    evaluate_on_device: Callable[..., Value],
+    kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None],
+) -> None:
+    """Set what compiles primitives for eager evaluation; `lamina.compiler.deferral` calls this once.
+
+    ``evaluate_on_device(primitive, inputs, params, context)`` returns the result's value on `context`. `kernel` is the
+    function that this module's `kernel` calls.
+    """
+    global _evaluate_on_device, _kernel
+    _evaluate_on_device, _kernel = evaluate_on_device, kernel
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[..., Any] | None:

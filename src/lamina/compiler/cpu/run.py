@@ -20,7 +20,7 @@ from lamina.core.interrupts import Change, make
 from lamina.core.threads import available_cores, get_num_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
@@ -179,15 +179,10 @@ def ready(threads: int) -> int:
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
     """Compile or load code that may use the pool's barrier; see `llvm.jit.load`."""
-    return linked(fetched(key, make_ir), functions)
-
-
-def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes, **others: Any) -> Fetched:
-    """Compile or load code for this processor without linking; see `llvm.jit.fetched`."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
-    return jit.fetched(target_machine(), key, make_ir, make_note, **others)
+    return linked(jit.fetched(target_machine(), key, make_ir), functions)
 
 
 def linked(

@@ -281,10 +281,6 @@ class Arithmetic(Positions):
 
     # conversions
 
-    def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, for an integer n from -1022 to 1023, computed by writing the exponent bits."""
-        return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
-
     def cast(self, x: Value, dtype: DType | type) -> Value:
         """Convert as NumPy's `astype` does: floats to integers towards zero, any nonzero value to True."""
         dtype = np.dtype(dtype)
