@@ -326,25 +326,22 @@ class Builder(Reductions):
         self.emit(f"store {typed}, {address.typed}, align {value.dtype.itemsize}")
 
     def load_strided(
-        self, pointer: Pointer, dtype: DType, index: Operand, stride: Operand, lanes: int = 1
+        self, pointer: Pointer, dtype: DType, index: Operand, stride: int, lanes: int = 1
     ) -> Value:
         """Load elements index, index + stride, … into a vector; stride 0 broadcasts one element."""
-        if isinstance(stride, Value) and stride.constant is not None:
-            stride = int(stride.constant)
-        if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
+        if lanes == 1 or stride in (0, 1):
             width = lanes if stride == 1 else 1
             return self.splat(self.load(pointer, dtype, index, width), lanes)
         positions = self._positions(index, stride, lanes)
         return self.gather_lanes([self.load(pointer, dtype, i) for i in positions])
 
-    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
+    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: int) -> None:
         """Store lanes to elements index, index + stride, …"""
         for lane, position in enumerate(self._positions(index, stride, value.lanes)):
             self.store(pointer, self.extract(value, lane), position)
 
-    def _positions(self, index: Operand, stride: Operand, lanes: int) -> Sequence[Value]:
-        index, stride = self.match(self.const(0) + index, stride)
-        return [index + stride * lane for lane in range(lanes)]
+    def _positions(self, index: Operand, stride: int, lanes: int) -> Sequence[Value]:
+        return [self.const(0) + index + stride * lane for lane in range(lanes)]
 
     def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
         """Load the elements at the positions `indices`, one per lane."""
