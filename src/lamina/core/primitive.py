@@ -97,13 +97,13 @@ class Primitive:
     """An operator: how to evaluate, type, differentiate and compile it.
 
     ``eval(*buffers, **params)``
-        the result as a NumPy array, or a tuple of several results; the reference for compiled code.
+        the result as a NumPy array; the reference for compiled code.
     ``compute(*buffers, **params)``
         the result in eager evaluation. It is `eval`, or compiled code where NumPy's functions round differently. `bind`
         calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
-        ``(shape, dtype)`` of the result, or a list of such pairs for several results. The inputs are any objects with
-        `shape` and `dtype`. Raises an error that shows the shapes if they don't fit.
+        ``(shape, dtype)`` of the result. The inputs are any objects with `shape` and `dtype`. Raises an error that
+        shows the shapes if they don't fit.
     ``vjp``
         a tuple with a function for each input, or None. ``vjp[i](g, out, *inputs, **params)`` computes the gradient of
         input i with lamina's operators (the vector-Jacobian product). No gradient flows to an input whose function is
@@ -189,7 +189,7 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
     context, buffers = _unpack(primitive, inputs)
     place: Context = params.get("context", context) if params else context
     if state.trace is not None:
-        value: Value = state.trace.bind(primitive, inputs, params)[0]
+        value: Value = state.trace.bind(primitive, inputs, params)
     elif context.is_host and (place is context or place.is_host):
         value = evaluate(primitive, buffers, params)
     else:

@@ -118,10 +118,10 @@ class _UnexpandedCapture(Capture):
         super().__init__(keep_gradients=False, stacked=True)
         self._watch = watch
 
-    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Node, ...]:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> Node:
         nodes = self._operands(primitive, inputs)
         shape, dtype = primitive.infer(*nodes, **params)
-        return (self._node(primitive, nodes, params, shape, dtype),)
+        return self._node(primitive, nodes, params, shape, dtype)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         return function()
