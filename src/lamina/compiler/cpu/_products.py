@@ -160,11 +160,6 @@ def _emit_matrix(
     )
 
 
-def rounded_scratch(nbytes: int) -> int:
-    """Round the size of a thread's scratch memory up to whole pages, which share no cache line with other threads."""
-    return -(-nbytes // 4096) * 4096
-
-
 def emit_transposition(scope: ThreadScope) -> bool:
     """Emit a kernel that only transposes (part of) a matrix in memory, by blocks; returns False for other kernels."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1:

@@ -20,7 +20,7 @@ from lamina.compiler.emit import Layout
 from lamina.compiler.llvm import BYTE, Operand, Pointer, Value
 from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
-from lamina.core.memory import whole_lines
+from lamina.core.memory import rounded_up
 from lamina.core.primitive import REGISTRY
 
 
@@ -70,7 +70,7 @@ class Standalone:
             module, layout = OneThreadModule(machine), outline.layout
             module.finite_from = arguments
             emit_program(module, plan, outline)
-            scratch = whole_lines(plan.arena_bytes)
+            scratch = rounded_up(plan.arena_bytes)
             # The function fills the pointer table and calls the step.
             entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
             entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
@@ -87,7 +87,7 @@ class Standalone:
                 b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
                 with b.flushing_denormals():
                     b.call("step", table, b.const(0), b.const(1))
-        return cls(module.ir(), name, scratch + whole_lines(outline.scratch_bytes))
+        return cls(module.ir(), name, scratch + rounded_up(outline.scratch_bytes))
 
 
 def global_array(name: str, array: np.ndarray) -> str:

@@ -15,6 +15,7 @@ from lamina.compiler.llvm.jit import translated
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import Operand, type_name
+from lamina.core.memory import rounded_up
 from lamina.primitives.elementary import power_of_two
 
 _FLOAT16 = np.dtype(np.float16)
@@ -95,7 +96,7 @@ class DeviceBuilder(Mathematics, ABC):
 
     def shared(self, dtype: DType, count: int) -> Pointer:
         """Allocate shared memory for the block, at a multiple of 128 bytes, until the enclosing `shared_again` ends."""
-        start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
+        start = rounded_up(self._shared_top, _SHARED_ALIGNMENT)
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
         block = Pointer(f"@{self.shared_name}", _SHARED)

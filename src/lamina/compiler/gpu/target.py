@@ -13,7 +13,7 @@ import numpy as np
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import Dialect
-from lamina.compiler.gpu._loops import THREADS
+from lamina.compiler.gpu._loops import ALIGNMENT, THREADS
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._tiles import computes_operand, cut_for
@@ -30,8 +30,6 @@ from lamina.core.array import Array
 from lamina.core.lowering import Fill, Movement, Reshape
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.device.interface import Device, DeviceArray, Limits, Module
-
-_ALIGNMENT = 256
 
 
 def _nvptx(limits: Limits) -> Dialect:
@@ -85,7 +83,7 @@ class DeviceCode:
 class GPU(Target):
     """A device as a target, one object for each; without independent rows, as tiles depend on the number of rows."""
 
-    alignment = _ALIGNMENT
+    alignment = ALIGNMENT
     apart_bytes = 256 << 20
 
     def __init__(self, device: Device) -> None:
