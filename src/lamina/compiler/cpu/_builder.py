@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from lamina.compiler.cpu.machine import FLUSHING_BITS, Machine, target_machine
+from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Pointer, Value
+from lamina.core.denormals import FLUSHING_BITS
 
 _MOST_STEPS = 1 << 20
 """Below this number of steps, threads' shares are computed by 32-bit division, which is faster on many processors."""

@@ -17,10 +17,6 @@ _PAIRS = {"avx512f", "avx512bw", "avx512vl", "avx512bf16"}
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = 32 << 10, 512 << 10, 8 << 20
 
-FLUSHING_BITS = {"x86_64": 0x8040, "aarch64": 1 << 24}
-"""The bits of the floating-point control register that flush denormals to zero (see `lamina.core.denormals`), for each
-architecture that has compiled code."""
-
 
 @dataclass(frozen=True)
 class Machine:

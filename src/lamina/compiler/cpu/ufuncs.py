@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.cpu.machine import FLUSHING_BITS, host_machine
+from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value, jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.module import Argument
+from lamina.core.denormals import FLUSHING_BITS
 from lamina.core.interrupts import compiling, free_in_children
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive
