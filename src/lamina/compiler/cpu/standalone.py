@@ -7,7 +7,7 @@ the number of threads is fixed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
 from lamina.compiler.llvm import BYTE, Operand, Pointer, Value
-from lamina.compiler.passes.graph import Graph, Input, Node
+from lamina.compiler.passes.graph import Graph, Input, Inputs, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import rounded_up
 from lamina.core.primitive import REGISTRY
@@ -110,7 +110,7 @@ def with_transposed_constants(
     >>> graph.results[0].params["transpose_b"], constants[2].tolist()
     (False, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
     """
-    inputs = _Inputs(graph, constants)
+    inputs = Inputs(graph, constants)
 
     @cache
     def turned(slot: int) -> Node:
@@ -149,7 +149,7 @@ def with_short_weights(
     >>> [(str(x.dtype), x.shape) for x in constants.values()]
     [('int8', (64, 64)), ('float32', (1, 64))]
     """
-    inputs = _Inputs(graph, constants)
+    inputs = Inputs(graph, constants)
 
     @cache
     def shortened(slot: int) -> tuple[Node, Node]:
@@ -173,23 +173,3 @@ def with_short_weights(
         return Node(REGISTRY["multiply"], (product, scale), {}, node.shape, node.dtype)
 
     return inputs.of(graph.rewritten(rewritten))
-
-
-class _Inputs:
-    """A graph's inputs and the contents of its constants, to which others are added."""
-
-    def __init__(self, graph: Graph, constants: Mapping[int, np.ndarray]) -> None:
-        self._types, self._contents = list(graph.inputs), dict(constants)
-
-    def add(self, array: np.ndarray) -> Node:
-        """A new constant."""
-        slot = len(self._types)
-        self._contents[slot] = array
-        self._types.append((array.shape, array.dtype))
-        return Node(Input(slot), (), {}, array.shape, array.dtype)
-
-    def of(self, graph: Graph) -> tuple[Graph, dict[int, np.ndarray]]:
-        """The graph with these inputs, and the contents of the constants that it uses."""
-        result = replace(graph, inputs=self._types)
-        used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
-        return result, {slot: x for slot, x in self._contents.items() if slot in used}
