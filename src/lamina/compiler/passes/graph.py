@@ -219,7 +219,7 @@ def _expression(node: Node, names: Mapping[Node, str]) -> str:
 
 
 class Inputs:
-    """A graph's inputs, some of which are arrays with known contents, and further such arrays."""
+    """The inputs of a graph, to which arrays with known contents are added."""
 
     def __init__(self, graph: Graph, contents: Mapping[int, np.ndarray]) -> None:
         """`contents` has the known arrays by input slot."""
