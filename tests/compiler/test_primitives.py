@@ -18,6 +18,7 @@ from lamina.compiler.llvm import FLOAT32
 from lamina.core.lowering import Contraction, Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, bind
 from lamina.errors import DTypeError
+from lamina.nd.ndarray import NDArray
 
 COMPILED = sorted(name for name, p in REGISTRY.items() if p.lowering is not None)
 EAGER_ONLY = sorted(name for name, p in REGISTRY.items() if p.lowering is None)
@@ -49,6 +50,17 @@ def test_machine_code_agrees_with_eval(name: str) -> None:
         inputs = [arguments(e, dtype) for e in examples]
         for actual, expected, example in zip(*compiled_and_by_numpy(every, inputs), examples, strict=True):
             assert_same(actual, expected, f"{name} {example.label} {np.dtype(dtype)}")
+
+
+@pytest.mark.parametrize("name", ["scatter_nd_add", "scatter_nd_set"])
+def test_a_single_number_is_scattered(name: str) -> None:
+    place = nd.array([1, 2], dtype="int32")
+    number = NDArray(np.array(5.0, np.float32), lamina.cpu())  # without axes, as mx.np has them
+    compiled, expected = compiled_and_by_numpy(
+        lambda *xs: bind(REGISTRY[name], *xs, shape=(3, 4)), number, place
+    )
+    np.testing.assert_array_equal(compiled.asnumpy(), expected.asnumpy())
+    assert expected.asnumpy()[1, 2] == 5
 
 
 # --- special values ------------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from same_values import arguments
 
 from lamina import autograd, nd
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
+from lamina.compiler.cpu._runtime import runtime_ir
 from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, compiling_for
+from lamina.compiler.cpu.run import RUNTIME_FUNCTIONS
 from lamina.compiler.front._capture import Capture, tracing
 from lamina.compiler.llvm import jit
 from lamina.compiler.passes.graph import Graph
@@ -119,7 +120,7 @@ def test_threads_of_other_systems_compile(name, system):
     }
     described = TARGETS[name][0]
     target = machine(triples[system].format(described.architecture), described.cpu, described.vector_bits, 16)
-    assembly = jit.assembly(target, runtime_ir(target.architecture, system))
+    assembly = jit.assembly(target, runtime_ir(target, system))
     for function in RUNTIME_FUNCTIONS:
         assert re.search(rf"^_?{function}:", assembly, re.MULTILINE), function
     assert ("usleep" in assembly) == (system == "Darwin")

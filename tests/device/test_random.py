@@ -91,7 +91,7 @@ def _every(dtype: Any) -> Any:
     return capture(lambda _: [draw(mx.cpu(), dtype) for draw in DRAWS.values()], nd.zeros(1))
 
 
-_LIMITS = Limits("sm_80", 1024, 48 << 10, 132, has_float64=True, has_float16=True)
+_LIMITS = Limits("sm_80", 1024, 132, has_float64=True, has_float16=True)
 
 
 @pytest.mark.slow

@@ -49,9 +49,7 @@ def assembled(
     program = ptxas()
     if program is None:
         pytest.skip("NOT TESTED: assembling for NVIDIA GPUs, without ptxas (pip: nvidia-cuda-nvcc)")
-    limits = Limits(
-        architecture, 1024, 48 << 10, 132, has_float64=True, has_float16=True, has_tensor_cores=True
-    )
+    limits = Limits(architecture, 1024, 132, has_float64=True, has_float16=True, has_tensor_cores=True)
     graph = replace(capture(function, *arrays), precision=precision)
     written = written_for(graph, "nvptx", limits)
     text = written.assembly()

@@ -22,7 +22,7 @@ from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value, placed
 from lamina.core.interrupts import compiling
 from lamina.core.keys import Unfit, frozen
-from lamina.core.lowering import Contraction, Decompose, Overlap, Uncompilable
+from lamina.core.lowering import Contraction, Overlap, Uncompilable
 from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
 from lamina.device.context import Context, device_of, set_current
@@ -133,13 +133,9 @@ def _compiled(
         raise Uncompilable("compilation", "is off (LAMINA_COMPILE=0)")
     is_number = [x.__class__ in (int, float) for x in inputs]
     numbers = [x for x, is_one in zip(inputs, is_number, strict=True) if is_one]
-    distinct = list({id(x): x for x in inputs if isinstance(x, Array)}.values())
 
     def do(slots: Iterator[Any]) -> list[Array]:
         operands = [next(slots) if is_one else x for x, is_one in zip(inputs, is_number, strict=True)]
-        if isinstance(primitive.lowering, Decompose):
-            dtype = distinct[0]._dtype if distinct else np.dtype(np.float32)
-            operands = [x.as_operand(dtype, context) if hasattr(x, "as_operand") else x for x in operands]
         return [apply(primitive, tuple(operands), params)]
 
     before = set_current(context)

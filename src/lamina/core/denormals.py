@@ -28,12 +28,13 @@ class _Layout(NamedTuple):
     bits: int
 
 
-_MXCSR_BITS, _FPCR_BITS = 0x8040, 1 << 24
+FLUSHING_BITS = {"x86_64": 0x8040, "aarch64": 1 << 24}
+"""The bits of MXCSR and of FPCR, by architecture: those that lamina's compiler knows."""
 _LAYOUTS = {
-    ("linux", "x86_64"): _Layout(words=8, register=7, bits=_MXCSR_BITS),  # glibc and musl
-    ("linux", "aarch64"): _Layout(words=2, register=0, bits=_FPCR_BITS),
-    ("darwin", "x86_64"): _Layout(words=4, register=1, bits=_MXCSR_BITS),
-    ("darwin", "arm64"): _Layout(words=4, register=2, bits=_FPCR_BITS),
+    ("linux", "x86_64"): _Layout(words=8, register=7, bits=FLUSHING_BITS["x86_64"]),  # glibc and musl
+    ("linux", "aarch64"): _Layout(words=2, register=0, bits=FLUSHING_BITS["aarch64"]),
+    ("darwin", "x86_64"): _Layout(words=4, register=1, bits=FLUSHING_BITS["x86_64"]),
+    ("darwin", "arm64"): _Layout(words=4, register=2, bits=FLUSHING_BITS["aarch64"]),
 }
 
 Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None

@@ -51,10 +51,10 @@ def share_memory(x: Any, y: Any) -> bool:
     return x.shares_memory(y)
 
 
-def whole_lines(nbytes: int) -> int:
-    """Round a size in bytes up to whole cache lines.
+def rounded_up(nbytes: int, unit: int = LINE_BYTES) -> int:
+    """Round a size in bytes up to a multiple of `unit`, by default to whole cache lines.
 
-    >>> whole_lines(1), whole_lines(64), whole_lines(65)
-    (64, 64, 128)
+    >>> rounded_up(1), rounded_up(64), rounded_up(65), rounded_up(65, 100)
+    (64, 64, 128, 100)
     """
-    return -(-nbytes // LINE_BYTES) * LINE_BYTES
+    return -(-nbytes // unit) * unit

@@ -39,24 +39,20 @@ def set_array_type(array_type: type[Array]) -> None:
 
 
 _evaluate_on_device: Any = None
-
-
-def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Set the function that evaluates primitives on devices; `lamina.compiler.deferral` calls this once.
-
-    ``evaluate(primitive, inputs, params, context)`` returns the result's value on `context`.
-    """
-    global _evaluate_on_device  # noqa: PLW0603 - the compiler belongs to a higher layer
-    _evaluate_on_device = evaluate
-
-
 _kernel: Any = None
 
 
-def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
-    """Set the function that `kernel` calls to compile a primitive; `lamina.compiler.deferral` calls this once."""
-    global _kernel  # noqa: PLW0603 - the compiler belongs to a higher layer
-    _kernel = kernel
+def set_compilation(
+    evaluate_on_device: Callable[..., Value],
+    kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None],
+) -> None:
+    """Set what compiles primitives for eager evaluation; `lamina.compiler.deferral` calls this once.
+
+    ``evaluate_on_device(primitive, inputs, params, context)`` returns the result's value on `context`. `kernel` is the
+    function that this module's `kernel` calls.
+    """
+    global _evaluate_on_device, _kernel
+    _evaluate_on_device, _kernel = evaluate_on_device, kernel
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[..., Any] | None:
@@ -101,13 +97,13 @@ class Primitive:
     """An operator: how to evaluate, type, differentiate and compile it.
 
     ``eval(*buffers, **params)``
-        the result as a NumPy array, or a tuple of several results; the reference for compiled code.
+        the result as a NumPy array; the reference for compiled code.
     ``compute(*buffers, **params)``
         the result in eager evaluation. It is `eval`, or compiled code where NumPy's functions round differently. `bind`
         calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
-        ``(shape, dtype)`` of the result, or a list of such pairs for several results. The inputs are any objects with
-        `shape` and `dtype`. Raises an error that shows the shapes if they don't fit.
+        ``(shape, dtype)`` of the result. The inputs are any objects with `shape` and `dtype`. Raises an error that
+        shows the shapes if they don't fit.
     ``vjp``
         a tuple with a function for each input, or None. ``vjp[i](g, out, *inputs, **params)`` computes the gradient of
         input i with lamina's operators (the vector-Jacobian product). No gradient flows to an input whose function is
@@ -193,7 +189,7 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
     context, buffers = _unpack(primitive, inputs)
     place: Context = params.get("context", context) if params else context
     if state.trace is not None:
-        value: Value = state.trace.bind(primitive, inputs, params)[0]
+        value: Value = state.trace.bind(primitive, inputs, params)
     elif context.is_host and (place is context or place.is_host):
         value = evaluate(primitive, buffers, params)
     else:

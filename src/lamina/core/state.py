@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 class Trace(Protocol):
     """The interface of a trace for `bind` and arrays; `lamina.compiler.front._capture` implements it."""
 
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
-    ) -> tuple[Value, ...]:
-        """Add a node for a primitive to the graph; returns the values of its outputs."""
+    def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> Value:
+        """Add a node for a primitive to the graph; returns the value of its result."""
         ...
 
     def value(self, array: Array) -> Value:

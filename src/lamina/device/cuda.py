@@ -304,7 +304,6 @@ def _limits(driver: CudaDriver, handle: int) -> Limits:
     return Limits(
         architecture=f"sm_{capability[0]}{capability[1]}",
         block_threads=attribute(Attribute.BLOCK_THREADS),
-        shared_bytes=attribute(Attribute.SHARED_BYTES),
         processors=processors,
         has_float64=True,
         has_float16=True,
@@ -375,7 +374,6 @@ class Attribute:
     """Attribute numbers of ``CUdevice_attribute``."""
 
     BLOCK_THREADS = 1
-    SHARED_BYTES = 8
     CLOCK_KHZ = 13
     MULTIPROCESSORS = 16
     MAJOR = 75

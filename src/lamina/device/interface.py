@@ -28,7 +28,6 @@ class Limits:
 
     ``architecture``  LLVM's name of the processor ("sm_90"); empty if the dialect has none
     ``block_threads`` maximum threads per block
-    ``shared_bytes``  maximum shared memory per block
     ``processors``    number of multiprocessors or compute units; at least as many blocks run concurrently
     ``peak_flops``    approximate peak, in float32 operations per second; for `explain`
     ``has_tensor_cores``  whether the device multiplies small matrices of tf32 and bfloat16 numbers, and copies to
@@ -37,7 +36,6 @@ class Limits:
 
     architecture: str
     block_threads: int
-    shared_bytes: int
     processors: int
     has_float64: bool
     has_float16: bool

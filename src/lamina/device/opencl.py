@@ -278,7 +278,6 @@ def _limits(cl: Any, device: Any) -> Limits:
     return Limits(
         architecture="",
         block_threads=int(device.max_work_group_size),
-        shared_bytes=int(device.local_mem_size),
         processors=int(device.max_compute_units),
         has_float64="cl_khr_fp64" in extensions,
         has_float16="cl_khr_fp16" in extensions,

@@ -258,7 +258,7 @@ def _error(node: Node, lacking: str = "") -> LaminaError:
 _EXACT = {
     "neg": "-{0}", "abs": "abs({0})", "sign": "sign({0})", "floor": "floor({0})", "ceil": "ceil({0})",
     "trunc": "trunc({0})", "maximum": "max({0},{1})", "minimum": "min({0},{1})", "where": "{0}?{1}:{2}",
-    "divide_trunc": "{1}==0?0:trunc({0}/{1})", "divide_floor": "{1}==0?0:floor({0}/{1})",
+    "divide_trunc": "{1}==0?0:trunc({0}/{1})",
 }  # fmt: skip
 _ROUNDED = {
     "add": "{0}+{1}", "sub": "{0}-{1}", "mul": "{0}*{1}", "div": "{0}/{1}", "power": "{0}**{1}",

@@ -25,14 +25,12 @@ from lamina.nd.placeholder import Type
 class ShapesOnly:
     """A trace (see `lamina.core.state.Trace`) that only infers shapes and records no graph."""
 
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
-    ) -> tuple[Value, ...]:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> Value:
         """Shape and dtype of a primitive's result."""
         types = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         shape, dtype = primitive.infer(*types, **params)
         self.check(tuple(shape))
-        return (Type(tuple(shape), np.dtype(dtype)),)
+        return Type(tuple(shape), np.dtype(dtype))
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Accept any shape."""

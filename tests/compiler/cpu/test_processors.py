@@ -20,7 +20,7 @@ from processors import PROCESSORS, needs
 
 import lamina
 from lamina import nd
-from lamina.compiler.cpu import _matrix_product as matrix_product
+from lamina.compiler.cpu import _unit_product as unit_product
 from lamina.compiler.cpu.machine import NAMED_MACHINES, compiling_for, host_machine, named_machine
 from lamina.compiler.llvm.processor import architecture, named_processor, runnable_levels
 from lamina.errors import LaminaError
@@ -181,7 +181,7 @@ def test_products(dtype: str, processor: str):
     indirect=True,
 )
 def test_products_on_an_emulated_matrix_unit(processor: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(matrix_product, "MatrixUnit", EmulatedUnit)
+    monkeypatch.setattr(unit_product, "MatrixUnit", EmulatedUnit)
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")  # where the unit's own instructions could lie
     with compiling_for(dataclasses.replace(named_machine(processor), has_matrix_unit=True)):
         check_products("float32", [(150, 280, 170), (400, 390, 410)])

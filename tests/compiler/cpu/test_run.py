@@ -15,7 +15,9 @@ import pytest
 
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
+from lamina.compiler.cpu._runtime import runtime_ir
+from lamina.compiler.cpu.machine import NAMED_MACHINES
+from lamina.compiler.cpu.run import RUNTIME_FUNCTIONS
 from lamina.compiler.llvm import FLOAT32, INDEX
 
 ROUNDS = 200
@@ -162,9 +164,9 @@ def test_the_interpreter_exits_with_workers_waiting():
 
 
 @pytest.mark.parametrize("system", ["Linux", "Darwin", "Windows"])
-@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
-def test_the_runtime_is_valid_assembly_everywhere(system, architecture):
-    module = llvm.parse_assembly(runtime_ir(architecture, system))
+@pytest.mark.parametrize("processor", ["x86-64-v2", "aarch64"])
+def test_the_runtime_is_valid_assembly_everywhere(system, processor):
+    module = llvm.parse_assembly(runtime_ir(NAMED_MACHINES[processor], system))
     module.verify()
     defined = {function.name for function in module.functions if not function.is_declaration}
     assert set(RUNTIME_FUNCTIONS) <= defined

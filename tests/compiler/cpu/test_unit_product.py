@@ -15,7 +15,7 @@ from rounded_products import rounded
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.cpu import _matrix_product as matrix_product
+from lamina.compiler.cpu import _unit_product as unit_product
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._block_sizes import BITS, choose_unit_blocking
 from lamina.compiler.cpu._builder import ThreadModule
@@ -42,9 +42,9 @@ def unit(request, monkeypatch):
     """Products go to a matrix unit: to an emulated one, and to the processor's own."""
     host = host_machine()
     if request.param == "emulated":
-        monkeypatch.setattr(matrix_product, "MatrixUnit", EmulatedUnit)
+        monkeypatch.setattr(unit_product, "MatrixUnit", EmulatedUnit)
     elif request.param == "emulated pairs":
-        monkeypatch.setattr(matrix_product, "PairUnit", EmulatedPairs)
+        monkeypatch.setattr(unit_product, "PairUnit", EmulatedPairs)
     elif request.param == "pairs" and "+avx512bf16" not in host.features:
         pytest.skip("NOT TESTED: products of bfloat16 pairs, which this processor lacks; they are emulated")
     elif request.param == "processor" and not host.has_matrix_unit:

@@ -23,7 +23,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import REGISTRY, bind
 from lamina.device.interface import Limits
 
-LARGE_DEVICE = Limits("", 1024, 48 << 10, 132, has_float64=True, has_float16=True)
+LARGE_DEVICE = Limits("", 1024, 132, has_float64=True, has_float16=True)
 COMPILED = sorted(
     n for n, p in REGISTRY.items() if p.lowering is not None and n in EXAMPLES and n != "to_context"
 )

@@ -27,6 +27,25 @@ def compile_and_run(execute):
     return apply
 
 
+def test_a_loop_goes_on_while_a_condition_holds(compile_and_run):
+    starts, turns = np.array([1, 6, 7, 27]), np.zeros(4, np.int64)
+
+    def write(b: Builder, source, target):
+        with b.module.function("next_number", {"x": INDEX}) as function:
+            x = function.argument("x")
+            is_odd = function.equal(function.bit_and(x, 1), 1)
+            function.returns(function.where(is_odd, x * 3 + 1, function.shift_right(x, 1)))
+        with b.loop(0, 4) as i:
+            x, count = b.variable(b.load(source, INDEX, i)), b.variable(b.const(0))
+            with b.while_(lambda: b.not_equal(x.get(), 1)):
+                x.set(b.result(f"call i64 @next_number({x.get().typed})", INDEX))
+                count.set(count.get() + 1)
+            b.store(target, count.get(), i)
+
+    compile_and_run(write, [starts, turns])
+    assert turns.tolist() == [0, 8, 16, 111]
+
+
 def test_loops_carry_variables(compile_and_run):
     out = np.zeros(1, np.int64)
 

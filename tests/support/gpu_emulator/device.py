@@ -108,7 +108,7 @@ class Emulator:
         self._random = np.random.default_rng(seed)
         self._buffers: weakref.WeakSet[EmulatedBuffer] = weakref.WeakSet()
         self.limits = Limits(
-            "", 1024, 48 << 10, 4, has_float64=True, has_float16=converts_float16(), has_tensor_cores=True
+            "", 1024, 4, has_float64=True, has_float16=converts_float16(), has_tensor_cores=True
         )
         self.launches = 0
 

@@ -13,7 +13,7 @@ from lamina.compiler.cpu._tiles import TileShape
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.llvm.values import FLOAT32, DType
-from lamina.core.memory import whole_lines
+from lamina.core.memory import rounded_up
 
 if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
@@ -64,7 +64,7 @@ class Blocking:
             self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0,
             terms_bytes(self.rows + self.is_whole, self.inner) if self.pair_width else 0,
         )
-        return tuple(itertools.accumulate(map(whole_lines, sizes), initial=0))
+        return tuple(itertools.accumulate(map(rounded_up, sizes), initial=0))
 
     @property
     def scratch_bytes(self) -> int:
@@ -202,7 +202,7 @@ class UnitBlocking:
             self.panel_bytes,
             SUMS_BYTES,
             self.sums * SUMS_BYTES,
-            whole_lines((self.tiles + 1) * BITS.itemsize),
+            rounded_up((self.tiles + 1) * BITS.itemsize),
         )
         return tuple(itertools.accumulate(sizes, initial=0))
 

@@ -84,7 +84,6 @@ class BlockedProduct(ProductCode):
     it cuts blocks, or in each panel of a single block.
     """
 
-    left: LeftTile
     blocking: Blocking
 
     def emit(self, rows: Range, columns: Range) -> None:
@@ -128,7 +127,7 @@ class BlockedProduct(ProductCode):
         packed, their pairs only if the elements of a row are far apart.
         """
         b, is_whole = self.b, self.blocking.is_whole
-        packs_first = not is_whole and (may_skip is None or self.left.inner_stride != 1)
+        packs_first = not is_whole and (may_skip is None or self.left_tile.inner_stride != 1)
         if packs_first:
             self._pack_left(part)
         if may_skip is None:
@@ -237,7 +236,7 @@ class BlockedProduct(ProductCode):
         In a single block: whether any column of A is zero throughout, as hardly any pair has many zeros elsewhere. In
         several blocks: whether B is finite.
         """
-        b, left = self.b, self.left
+        b, left = self.b, self.left_tile
         if not self.blocking.pair_width:
             return None
         if self.blocking.is_whole:
@@ -246,7 +245,7 @@ class BlockedProduct(ProductCode):
             return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
         if self.shape.right_is_finite:
             return b.equal(b.const(0), 0)
-        return all_finite(b, self.right, self.dtype, self.shape.inner, columns)
+        return all_finite(b, self.right_panel, self.dtype, self.shape.inner, columns)
 
     def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
         """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
@@ -273,14 +272,14 @@ class BlockedProduct(ProductCode):
     def _pack_left(self, part: _Part) -> None:
         """Pack a block of A, in chunks of a few columns if the elements of a row are far apart in memory."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
-        chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
+        chunk = _FAR_APART if self.left_tile.row_stride == 1 else self.blocking.inner
 
         with b.loop(0, depth, chunk) as start:
             terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
                 source = self._in_place(row, first_k)
-                self._pack_tile(source, height, terms, self._left_tile(row - block[0]))
+                self._pack_tile(source, height, terms, self._packed_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -300,8 +299,8 @@ class BlockedProduct(ProductCode):
             with b.if_(is_first):
                 self._pack_panel(self._source(part.first_k, column), widths, part.depth, packed)
         elif self.shape.right_is_transposed:
-            turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
-            self._pack_transposed_panel(replace(self.right, pointer=turned), width, packed)
+            turned = b.offset(self.right_panel.pointer, column * self.right_panel.stride, dtype)
+            self._pack_transposed_panel(replace(self.right_panel, pointer=turned), width, packed)
         else:
             looks = of_pairs and not self.shape.right_is_finite
             source = self._source(part.first_k, column)
@@ -311,22 +310,22 @@ class BlockedProduct(ProductCode):
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
-        b, right = self.b, self.right
+        b, right = self.b, self.right_panel
         stored = right.stored or self.dtype
         return replace(right, pointer=b.offset(right.pointer, first_k * right.stride + column, stored))
 
-    def _left_tile(self, row: Value) -> Pointer:
+    def _packed_tile(self, row: Value) -> Pointer:
         return self.b.offset(self.memory(0, self.dtype), row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
         if is_packed:
-            return LeftTile(self._left_tile(row - part.block[0]), 1, height)
+            return LeftTile(self._packed_tile(row - part.block[0]), 1, height)
         return self._in_place(row)
 
     def _in_place(self, row: Value, first_k: Value | int = 0) -> LeftTile:
         """Rows of A in their original memory, from row `row` and column `first_k` on."""
-        left = self.left
+        left = self.left_tile
         offset = row * left.row_stride + first_k * left.inner_stride
         return replace(left, pointer=self.b.offset(left.pointer, offset, self.dtype))
 

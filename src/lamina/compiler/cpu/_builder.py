@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
-from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
+from lamina.compiler.llvm.values import INDEX, INT32, Operand, Pointer, Value
+from lamina.core.denormals import FLUSHING_BITS
 
 _MOST_STEPS = 1 << 20
 """Below this number of steps, threads' shares are computed by 32-bit division, which is faster on many processors."""
@@ -18,6 +20,8 @@ _ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threa
 
 class ThreadBuilder(Mathematics):
     """A builder of functions that get the number of their thread."""
+
+    module: ThreadModule
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
         """The (start, stop) of this thread's share of range(extent), as equal as possible in multiples of `step`."""
@@ -37,6 +41,33 @@ class ThreadBuilder(Mathematics):
         """Wait for all `threads` threads that execute the function (or 1); each then sees all earlier writes."""
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
+
+    @contextmanager
+    def flushing_denormals(self) -> Generator[None]:
+        """Flush denormals to zero in the enclosed code; afterwards, restore the thread's floating-point state."""
+        machine, slot = self.module.machine, self.stack_slot("i32", 4)
+        if machine.architecture == "x86_64":
+            self._set_control("x86.sse.stmxcsr", slot)
+            before = self.load(slot, INT32)
+        else:
+            self.module.declare("declare i64 @llvm.aarch64.get.fpcr()")
+            before = self.result("call i64 @llvm.aarch64.get.fpcr()", INDEX)
+
+        def write(state: Value) -> None:
+            if machine.architecture == "x86_64":
+                self.store(slot, state)
+                self._set_control("x86.sse.ldmxcsr", slot)
+            else:
+                self._set_control("aarch64.set.fpcr", state)
+
+        write(self.bit_or(before, FLUSHING_BITS[machine.architecture]))
+        yield
+        write(before)
+
+    def _set_control(self, intrinsic: str, operand: Value | Pointer) -> None:
+        """Call an intrinsic that writes or stores the floating-point control register."""
+        self.module.declare(f"declare void @llvm.{intrinsic}({operand.typed.split()[0]})")
+        self.call(f"llvm.{intrinsic}", operand)
 
 
 class ThreadModule(Module[ThreadBuilder]):

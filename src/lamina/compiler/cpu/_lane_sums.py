@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lamina.compiler.cpu._microkernel import LeftTile, ProductCode, Tile
+from lamina.compiler.cpu._microkernel import ProductCode, Tile
 from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, Range, cover, multiply_adds_per_cycle
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
@@ -63,10 +63,9 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 class LaneSums(ProductCode):
     """The code of a product vectorized along the inner dimension.
 
-    Element (r, k) of A is at r · ``left.row_stride`` + k, element (k, c) of B at c · ``right.stride`` + k.
+    Element (r, k) of A is at r · ``left_tile.row_stride`` + k, element (k, c) of B at c · ``right_panel.stride`` + k.
     """
 
-    left: LeftTile
     tile: LaneTile
 
     def emit(self, rows: Range, columns: Range) -> None:
@@ -85,15 +84,15 @@ class LaneSums(ProductCode):
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
         """The vector of partial sums for each element of a tile."""
         b, lanes = self.b, self.b.lanes(self.dtype)
-        left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
-        right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
+        left = b.offset(self.left_tile.pointer, row * self.left_tile.row_stride, self.dtype)
+        right = b.offset(self.right_panel.pointer, column * self.right_panel.stride, self.dtype)
         sums = b.variables([b.const(0, self.dtype, lanes)] * (height * width))
 
         def step(k: Value, count: int) -> None:
-            of_left = [self._terms(left, k + r * self.left.row_stride, count) for r in range(height)]
+            of_left = [self._terms(left, k + r * self.left_tile.row_stride, count) for r in range(height)]
             current = sums.get()
             for c in range(width):
-                vector = self._terms(right, k + c * self.right.stride, count)
+                vector = self._terms(right, k + c * self.right_panel.stride, count)
                 for r, terms in enumerate(of_left):
                     current[r * width + c] = b.multiply_add(terms, vector, current[r * width + c])
             sums.set(current)

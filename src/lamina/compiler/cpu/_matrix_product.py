@@ -7,7 +7,7 @@ inner dimension (`_lane_sums`), sums have another order, which does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,14 +22,12 @@ from lamina.compiler.cpu._block_sizes import (
 )
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, ProductCode, RightPanel
+from lamina.compiler.cpu._microkernel import Epilogue, Read
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
-from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
+from lamina.compiler.cpu._unit_product import UnitProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.cpu.matrix_unit import MatrixUnit, PairUnit
-from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
-from lamina.core.memory import LINE_BYTES
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
@@ -210,6 +208,9 @@ class MatrixProduct:
         with the result's shape that the epilogue reads element for element; large matrices are prefetched.
 
         With `only_packs_left`, `left` may be a function that computes A.
+
+        A product for the matrix unit is computed by the vector unit if more than half of A's columns are zero. The code
+        decides at run time. It looks at all of A, whichever share of the result this thread computes.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -220,81 +221,25 @@ class MatrixProduct:
         if not isinstance(left, Pointer) and not self.only_packs_left:
             raise ValueError("this product can't compute A as it loads A: store A in memory")
         prefetched = reads if self._outgrow_cache(len(reads)) else ()
-        product = _Product(self, b, left, right, epilogue, scratch, prefetched)
-        product.emit(rows or (b.const(0), b.const(self.rows)), columns or (b.const(0), b.const(self.columns)))
+        given = b, self, left, right, epilogue, scratch, prefetched
+        bounds = rows or (b.const(0), b.const(self.rows)), columns or (b.const(0), b.const(self.columns))
+        way = self.way
+        if isinstance(way, LaneTile):
+            LaneSums(*given, way).emit(*bounds)
+        elif isinstance(way, Blocking):
+            BlockedProduct(*given, way).emit(*bounds)
+        elif self.only_packs_left:
+            UnitProduct(*given, way).emit(*bounds)
+        else:
+            assert isinstance(left, Pointer)
+            used = count_used(b, left, (self.left_rows, self.left_columns), self.dtype)
+            b.if_else(
+                b.less(used * 2, self.left_columns),
+                lambda: BlockedProduct(*given, self.vector_blocks).emit(*bounds),
+                lambda: UnitProduct(*given, way).emit(*bounds),
+            )
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether `matrices` arrays of the result's size may exceed the second-level cache."""
         nbytes = matrices * self.rows * self.columns * self.dtype.itemsize
         return nbytes >= self.machine.l2_bytes // _STAYS_IN_CACHE
-
-
-@dataclass(frozen=True)
-class _Product:
-    """The code of a product."""
-
-    shape: MatrixProduct
-    b: Builder
-    left: Pointer | Read
-    right: Pointer
-    epilogue: Epilogue
-    scratch: Pointer | None
-    reads: Sequence[Pointer]
-
-    def emit(self, rows: Range, columns: Range) -> None:
-        """Emit the code of a range of the result.
-
-        A product for the matrix unit is computed by the vector unit if more than half of A's columns are zero. The code
-        decides at run time. It looks at all of A, whichever share of the result this thread computes.
-        """
-        b, shape, way = self.b, self.shape, self.shape.way
-        if not isinstance(way, UnitBlocking):
-            self._on_vectors(way).emit(rows, columns)
-        elif shape.only_packs_left:
-            self._on_unit(way).emit(rows, columns)
-        else:
-            used = count_used(b, self._matrix, (shape.left_rows, shape.left_columns), shape.dtype)
-            b.if_else(
-                b.less(used * 2, shape.left_columns),
-                lambda: self._on_vectors(shape.vector_blocks).emit(rows, columns),
-                lambda: self._on_unit(way).emit(rows, columns),
-            )
-
-    def _on_unit(self, blocking: UnitBlocking) -> ProductCode:
-        shape = self.shape
-        finish = Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns)
-        left = LeftOperand(self._read_left, shape.left_is_transposed)
-        unit = MatrixUnit(self.b) if shape.machine.has_matrix_unit else PairUnit(self.b)
-        return self._code(UnitProduct, finish, left, blocking, unit)
-
-    def _on_vectors(self, way: Blocking | LaneTile) -> ProductCode:
-        shape = self.shape
-        finish = Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns)
-        left = LeftTile(self._matrix, *shape.left_strides)
-        return self._code(LaneSums if isinstance(way, LaneTile) else BlockedProduct, finish, left, way)
-
-    def _code(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> ProductCode:
-        """The code of a kind, which has the fields `others` beside those of `ProductCode`."""
-        right = RightPanel(self.right, self.shape.right_stride, stored=self.shape.right_dtype)
-        return kind(self.b, self.shape, right, self.scratch, finish, self._fetch_row, *others)
-
-    @property
-    def _matrix(self) -> Pointer:
-        """The address of A, which must be a whole matrix in memory."""
-        assert isinstance(self.left, Pointer)
-        return self.left
-
-    def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
-        """Load or compute `lanes` elements of A from (row, column) on."""
-        if not isinstance(self.left, Pointer):
-            return self.left(b, row, column, lanes)
-        return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
-
-    def _fetch_row(self, row: Value, column: Value, width: int) -> None:
-        """Prefetch the epilogue's operands of a row, to have them in the cache when the sums are complete."""
-        b, shape = self.b, self.shape
-        line = LINE_BYTES // shape.dtype.itemsize
-        for pointer in self.reads:
-            start = b.offset(pointer, row * shape.columns + column, shape.dtype)
-            for last in range(min(line, width) - 1, width, line):
-                b.prefetch(b.offset(start, last, shape.dtype))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Operand, Pointer, Value
+from lamina.core.memory import LINE_BYTES
 
 if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
+
+Read = Callable[[Builder, Value, Value, int], Value]
+"""`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
 
 Tile = list[list[Value]]
 
@@ -223,14 +227,15 @@ def _with_whole_lanes(b: Builder, value: Value) -> Value:
 
 @dataclass(frozen=True)
 class ProductCode(ABC):
-    """The code of a product A · B, a subclass for each strategy; `fetch` prefetches a row's epilogue operands."""
+    """The code of a product A · B, a subclass for each strategy; the fields are those of `MatrixProduct.emit`."""
 
     b: Builder
     shape: MatrixProduct
-    right: RightPanel
+    left: Pointer | Read
+    right: Pointer
+    epilogue: Epilogue
     scratch: Pointer | None
-    finish: Finish
-    fetch: Callable[[Value, Value, int], None]
+    reads: Sequence[Pointer]
 
     @abstractmethod
     def emit(self, rows: Range, columns: Range) -> None:
@@ -241,7 +246,32 @@ class ProductCode(ABC):
         """The dtype of the product."""
         return self.shape.dtype
 
+    @property
+    def left_tile(self) -> LeftTile:
+        """All rows of A, which must be a matrix in memory."""
+        assert isinstance(self.left, Pointer)
+        return LeftTile(self.left, *self.shape.left_strides)
+
+    @property
+    def right_panel(self) -> RightPanel:
+        """All columns of B."""
+        return RightPanel(self.right, self.shape.right_stride, stored=self.shape.right_dtype)
+
+    @property
+    def finish(self) -> Finish:
+        """The end of a tile's computation."""
+        return Finish(self.b, self.epilogue, self.shape.long_epilogue, self.shape.by_columns)
+
     def memory(self, offset: int, dtype: DType) -> Pointer:
         """The address of a section of the scratch memory."""
         assert self.scratch is not None
         return self.b.offset(self.scratch, offset // dtype.itemsize, dtype)
+
+    def fetch(self, row: Value, column: Value, width: int) -> None:
+        """Prefetch the epilogue's operands of a row, to have them in the cache when the sums are complete."""
+        b, shape = self.b, self.shape
+        line = LINE_BYTES // shape.dtype.itemsize
+        for pointer in self.reads:
+            start = b.offset(pointer, row * shape.columns + column, shape.dtype)
+            for last in range(min(line, width) - 1, width, line):
+                b.prefetch(b.offset(start, last, shape.dtype))

@@ -11,9 +11,9 @@ from functools import cache, cached_property
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._lane_sums import lane_cycles
 from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._microkernel import Read
 from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import emit_transpose
-from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
@@ -158,11 +158,6 @@ def _emit_matrix(
         scratch=scope.scratch if shape.scratch_bytes else None,
         reads=[] if turned or batch else scope.memory.like(anchor),
     )
-
-
-def rounded_scratch(nbytes: int) -> int:
-    """Round the size of a thread's scratch memory up to whole pages, which share no cache line with other threads."""
-    return -(-nbytes // 4096) * 4096
 
 
 def emit_transposition(scope: ThreadScope) -> bool:

@@ -1,4 +1,4 @@
-"""The thread pool in generated code: job dispatch, barrier, waiting, floating-point state (as LLVM assembly).
+"""The thread pool in generated code: job dispatch, barrier, waiting.
 
 A job is one function executed by all threads of the pool: the caller is thread 0, and each worker takes part in every
 job. If the pool's size differs from the number of threads for which the job has memory, the caller executes it alone. A
@@ -17,403 +17,298 @@ timed, and after a long yield the next waits sleep immediately: a sleeping threa
 
 from __future__ import annotations
 
-import re
+from typing import NamedTuple
+
+from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.llvm import BOOL, BYTE, INDEX, INT32, Pointer, Value
+from lamina.core.memory import LINE_BYTES
 
 _CROWDED_WAITS = 1000  # the number of waits that sleep at once after a long yield
+_MASK_BYTES = 128  # of the cores that a thread may use, on Linux
 
-_STATE = """
-@busy = internal global i32 0, align 64
-@generation = internal global i32 0, align 64
-@generation_sleepers = internal global i32 0
-@function = internal global ptr null, align 64
-@arguments = internal global ptr null
-@workers = internal global i64 0
-@spins = internal global i64 0
-@idle_yields = internal global i64 0
-@busy_yields = internal global i64 0
-@long_yield = internal global i64 0
-@crowded = internal global i64 0, align 64
-@stopping = internal global i32 0
-@caller_core = internal global i32 -1
-@moves = internal global i64 0
-@unfinished = internal global i32 0, align 64
-@finished = internal global i32 0, align 64
-@finished_sleepers = internal global i32 0
-@arrived = internal global i32 0, align 64
-@passed = internal global i32 0, align 64
-@passed_sleepers = internal global i32 0
-"""
+_MEMORY = (
+    "i32 busy",
+    "i32 generation, i32 generation_sleepers",
+    "ptr function, ptr arguments, i64 workers, i64 spins, i64 idle_yields, i64 busy_yields, i64 long_yield",
+    "i64 crowded, i64 moves, i32 stopping, i32 caller_core",
+    "i32 unfinished",
+    "i32 finished, i32 finished_sleepers",
+    "i32 arrived",
+    "i32 passed, i32 passed_sleepers",
+)
+"""The runtime's variables, by cache line."""
 
-_WAITING = """
-define internal void @wait_while(ptr %word, i32 %old, ptr %sleepers, i64 %yields) nounwind noinline {
-entry:
-  %limit = load i64, ptr @spins
-  br label %spin
-spin:
-  %count = phi i64 [0, %entry], [%next, %again]
-  %now = load atomic i32, ptr %word acquire, align 4
-  %same = icmp eq i32 %now, %old
-  br i1 %same, label %again, label %changed
-again:
-  <pause>
-  %next = add i64 %count, 1
-  %patient = icmp ult i64 %count, %limit
-  br i1 %patient, label %spin, label %look
-look:
-  %crowded = load atomic i64, ptr @crowded monotonic, align 8
-  %free = icmp sle i64 %crowded, 0
-  br i1 %free, label %offer, label %avoid
-avoid:
-  %fewer = sub i64 %crowded, 1
-  store atomic i64 %fewer, ptr @crowded monotonic, align 8
-  br label %sleep
-offer:
-  %offered = phi i64 [0, %look], [%more, %yield]
-  %then = load atomic i32, ptr %word acquire, align 4
-  %unchanged = icmp eq i32 %then, %old
-  br i1 %unchanged, label %decide, label %changed
-decide:
-  %more = add i64 %offered, 1
-  %generous = icmp ult i64 %offered, %yields
-  br i1 %generous, label %yield, label %sleep
-yield:
-  %start = call i64 @lamina_ticks()
-  <yield>
-  %end = call i64 @lamina_ticks()
-  %took = sub i64 %end, %start
-  %most = load i64, ptr @long_yield
-  %short = icmp ult i64 %took, %most
-  br i1 %short, label %offer, label %crowd
-crowd:
-  store atomic i64 <crowded>, ptr @crowded monotonic, align 8
-  br label %sleep
-sleep:
-  %s0 = atomicrmw add ptr %sleepers, i32 1 seq_cst
-  br label %check
-check:
-  %value = load atomic i32, ptr %word seq_cst, align 4
-  %still = icmp eq i32 %value, %old
-  br i1 %still, label %block, label %awake
-block:
-  <sleep>
-  br label %check
-awake:
-  %s1 = atomicrmw sub ptr %sleepers, i32 1 seq_cst
-  ret void
-changed:
-  ret void
-}
 
-define internal void @advance(ptr %word, ptr %sleepers) nounwind noinline {
-  %old = atomicrmw add ptr %word, i32 1 seq_cst
-  %sleeping = load atomic i32, ptr %sleepers seq_cst, align 4
-  %any = icmp ne i32 %sleeping, 0
-  br i1 %any, label %wake, label %done
-wake:
-  <wake>
-  br label %done
-done:
-  ret void
-}
+def runtime_ir(machine: Machine, system: str) -> str:
+    """The LLVM assembly of the runtime for a processor and a system (`platform.system()`)."""
+    module, kernel = ThreadModule(machine), _kernel(machine, system)
+    for line in _MEMORY:
+        for place, variable in enumerate(line.split(", ")):
+            kind, name = variable.split()
+            alignment = "" if place else f", align {LINE_BYTES}"
+            module.declare(f"@{name} = internal global {kind} zeroinitializer{alignment}")
+    for declaration in kernel.declarations:
+        module.declare(declaration)
+    waiting = {"word": None, "old": INT32, "sleepers": None, "yields": INDEX}
+    with module.function("wait_while", waiting, internal=True) as b:
+        _write_wait(b, kernel)
+    with module.function("advance", {"word": None, "sleepers": None}, internal=True) as b:
+        _add(b, b.pointer_argument("word"), 1)
+        with b.if_(b.not_equal(_word(b, b.pointer_argument("sleepers"), "seq_cst"), 0)):
+            b.emit(kernel.wake)
+    with module.function("lamina_ticks", {}) as b:
+        b.returns(_clock(b))
+    with module.function("lamina_spin", {"times": INDEX}) as b, b.loop(0, b.argument("times")):
+        _pause(b)
+    with module.function("lamina_barrier", {"threads": INDEX}) as b:
+        _write_barrier(b)
+    _write_pool(module, has_cores=system == "Linux")
+    return module.ir()
 
-define void @lamina_spin(i64 %times) nounwind {
-entry:
-  br label %spin
-spin:
-  %count = phi i64 [0, %entry], [%next, %spin]
-  <pause>
-  %next = add i64 %count, 1
-  %more = icmp ult i64 %next, %times
-  br i1 %more, label %spin, label %done
-done:
-  ret void
-}
 
-define void @lamina_barrier(i64 %threads) nounwind {
-  %alone = icmp ule i64 %threads, 1
-  br i1 %alone, label %done, label %arrive
-arrive:
-  %round = load atomic i32, ptr @passed acquire, align 4
-  %before = atomicrmw add ptr @arrived, i32 1 acq_rel
-  %others = trunc i64 %threads to i32
-  %last = sub i32 %others, 1
-  %complete = icmp eq i32 %before, %last
-  br i1 %complete, label %release, label %wait
-release:
-  store atomic i32 0, ptr @arrived monotonic, align 4
-  call void @advance(ptr @passed, ptr @passed_sleepers)
-  ret void
-wait:
-  %yields = load i64, ptr @busy_yields
-  call void @wait_while(ptr @passed, i32 %round, ptr @passed_sleepers, i64 %yields)
-  ret void
-done:
-  ret void
-}
-"""
+def _write_pool(module: ThreadModule, *, has_cores: bool) -> None:
+    """Write the functions that give jobs to threads; with `has_cores`, workers can leave the caller's core."""
+    with module.function("lamina_acquire", {}) as b:
+        before = b.result("atomicrmw xchg ptr @busy, i32 1 acq_rel", INT32)
+        b.returns(b.cast(b.equal(before, 0), INT32))
+    with module.function("lamina_release", {}) as b:
+        _put(b, "busy", b.const(0, INT32), "release")
+    with (
+        module.function("lamina_run", {"function": None, "arguments": None, "wanted": INDEX}) as b,
+        b.flushing_denormals(),
+    ):
+        _write_run(b, has_cores=has_cores)
+    with module.function("lamina_worker", {"thread": INDEX, "first": INT32}) as b, b.flushing_denormals():
+        _write_worker(b, has_cores=has_cores)
+    with module.function("lamina_stop", {}) as b:
+        _put(b, "stopping", b.const(1, INT32), "seq_cst")
+        _advance(b, "generation")
+    settings = "workers", "spins", "idle_yields", "busy_yields", "long_yield", "moves"
+    with module.function("lamina_configure", dict.fromkeys(settings, INDEX)) as b:
+        for name in settings:
+            b.store(Pointer(f"@{name}"), b.argument(name))
+        for name in ("generation_sleepers", "finished_sleepers", "passed_sleepers", "arrived"):
+            b.store(Pointer(f"@{name}"), b.const(0, INT32))
+        _put(b, "stopping", b.const(0, INT32), "seq_cst")
+        b.returns(_word(b, Pointer("@generation")))
 
-_JOBS = """
-define i32 @lamina_acquire() nounwind {
-  %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
-  %free = extractvalue { i32, i1 } %pair, 1
-  %result = zext i1 %free to i32
-  ret i32 %result
-}
 
-define void @lamina_release() nounwind {
-  store atomic i32 0, ptr @busy release, align 4
-  ret void
-}
+# --- waiting -----------------------------------------------------------------------------------------------------
 
-define void @lamina_run(ptr %function, ptr %arguments, i64 %wanted) nounwind {
-  %saved = call i64 @flush_denormals()
-  %one = icmp ule i64 %wanted, 1
-  br i1 %one, label %alone, label %ask
-ask:
-  %got = call i32 @lamina_acquire()
-  %free = icmp ne i32 %got, 0
-  br i1 %free, label %together, label %alone
-alone:
-  call void %function(ptr %arguments, i64 0, i64 1)
-  br label %done
-together:
-  %workers = load i64, ptr @workers
-  %threads = add i64 %workers, 1
-  %fits = icmp eq i64 %threads, %wanted
-  br i1 %fits, label %begin, label %refuse
-refuse:
-  call void @lamina_release()
-  br label %alone
-begin:
-  store ptr %function, ptr @function
-  store ptr %arguments, ptr @arguments
-  %unfinished = trunc i64 %workers to i32
-  store i32 %unfinished, ptr @unfinished
-  %jobs = load atomic i32, ptr @finished acquire, align 4
-  %core = call i32 @current_core()
-  store i32 %core, ptr @caller_core
-  call void @advance(ptr @generation, ptr @generation_sleepers)
-  call void %function(ptr %arguments, i64 0, i64 %threads)
-  %yields = load i64, ptr @busy_yields
-  call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers, i64 %yields)
-  call void @lamina_release()
-  br label %done
-done:
-  call void @restore_state(i64 %saved)
-  ret void
-}
 
-define void @lamina_worker(i64 %thread, i32 %first) nounwind {
-entry:
-  %saved = call i64 @flush_denormals()
-  br label %next
-next:
-  %seen = phi i32 [%first, %entry], [%job, %work], [%job, %last]
-  %yields = load i64, ptr @idle_yields
-  call void @wait_while(ptr @generation, i32 %seen, ptr @generation_sleepers, i64 %yields)
-  %job = load atomic i32, ptr @generation acquire, align 4
-  %stopping = load atomic i32, ptr @stopping acquire, align 4
-  %stop = icmp ne i32 %stopping, 0
-  br i1 %stop, label %leave, label %work
-work:
-  %function = load ptr, ptr @function
-  %arguments = load ptr, ptr @arguments
-  %workers = load i64, ptr @workers
-  %threads = add i64 %workers, 1
-  call void @leave_caller()
-  call void %function(ptr %arguments, i64 %thread, i64 %threads)
-  %before = atomicrmw sub ptr @unfinished, i32 1 acq_rel
-  %is_last = icmp eq i32 %before, 1
-  br i1 %is_last, label %last, label %next
-last:
-  call void @advance(ptr @finished, ptr @finished_sleepers)
-  br label %next
-leave:
-  call void @restore_state(i64 %saved)
-  ret void
-}
+def _write_wait(b: ThreadBuilder, kernel: _Kernel) -> None:
+    """Write the body of ``wait_while``, which returns when `word` no longer has the value `old`."""
+    word, sleepers, old = b.pointer_argument("word"), b.pointer_argument("sleepers"), b.argument("old")
 
-define void @lamina_stop() nounwind {
-  store atomic i32 1, ptr @stopping seq_cst, align 4
-  call void @advance(ptr @generation, ptr @generation_sleepers)
-  ret void
-}
+    def is_same(order: str = "acquire") -> Value:
+        return b.equal(_word(b, word, order), old)
 
-define i32 @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %long, i64 %moves) nounwind {
-  store i64 %moves, ptr @moves
-  store i64 %long, ptr @long_yield
-  store i64 %workers, ptr @workers
-  store i64 %spins, ptr @spins
-  store i64 %idle, ptr @idle_yields
-  store i64 %busy, ptr @busy_yields
-  store i32 0, ptr @generation_sleepers
-  store i32 0, ptr @finished_sleepers
-  store i32 0, ptr @passed_sleepers
-  store i32 0, ptr @arrived
-  store atomic i32 0, ptr @stopping seq_cst, align 4
-  %generation = load atomic i32, ptr @generation acquire, align 4
-  ret i32 %generation
-}
-"""
+    spins = b.variable(_number(b, "spins"))
+    with b.while_(lambda: b.logical_and(is_same(), b.greater_equal(spins.get(), 0))):
+        _pause(b)
+        spins.set(spins.get() - 1)
+    with b.if_(is_same()):
+        crowded = b.result("load atomic i64, ptr @crowded monotonic, align 8", INDEX)
+        is_crowded = b.greater(crowded, 0)
+        with b.if_(is_crowded):
+            _put(b, "crowded", crowded - 1, "monotonic")
+        yields = b.variable(b.where(is_crowded, 0, b.argument("yields")))
+        with b.while_(lambda: b.logical_and(is_same(), b.greater(yields.get(), 0))):
+            start = _ticks(b)
+            b.emit(kernel.offer)
+            is_long = b.greater_equal(_ticks(b) - start, _number(b, "long_yield"))
+            yields.set(b.where(is_long, 0, yields.get() - 1))
+            with b.if_(is_long):
+                _put(b, "crowded", b.const(_CROWDED_WAITS), "monotonic")
+        with b.if_(is_same()):
+            _add(b, sleepers, 1)
+            with b.while_(lambda: is_same("seq_cst")):
+                b.emit(kernel.sleep)
+            _add(b, sleepers, -1)
 
-_X86_STATE = """
-declare i64 @llvm.readcyclecounter()
 
-define i64 @lamina_ticks() nounwind {
-  %ticks = call i64 @llvm.readcyclecounter()
-  ret i64 %ticks
-}
+def _write_barrier(b: ThreadBuilder) -> None:
+    """Write the body of ``lamina_barrier``: the last thread that arrives lets all pass."""
+    threads = b.argument("threads")
 
-declare void @llvm.x86.sse2.pause()
-"""
+    def release() -> None:
+        _put(b, "arrived", b.const(0, INT32), "monotonic")
+        _advance(b, "passed")
 
-_ARM_STATE = """
-declare i64 @llvm.read_volatile_register.i64(metadata)
-!0 = !{!"cntvct_el0"}
+    with b.if_(b.greater(threads, 1)):
+        round_number = _word(b, Pointer("@passed"))
+        before = _add(b, Pointer("@arrived"), 1, "acq_rel")
+        is_last = b.equal(before, b.cast(threads, INT32) - 1)
+        b.if_else(is_last, release, lambda: _wait(b, "passed", round_number, "busy_yields"))
 
-define i64 @lamina_ticks() nounwind {
-  %ticks = call i64 @llvm.read_volatile_register.i64(metadata !0)
-  ret i64 %ticks
-}
 
-declare void @llvm.aarch64.hint(i32)
-"""
+def _wait(b: ThreadBuilder, name: str, old: Value, yields: str) -> None:
+    b.call("wait_while", Pointer(f"@{name}"), old, Pointer(f"@{name}_sleepers"), _number(b, yields))
 
-_LINUX_CORES = """
-declare i32 @sched_getcpu()
-declare i32 @sched_getaffinity(i32, i64, ptr)
-declare i32 @sched_setaffinity(i32, i64, ptr)
 
-define internal i32 @current_core() nounwind {
-  %core = call i32 @sched_getcpu()
-  ret i32 %core
-}
+def _advance(b: ThreadBuilder, name: str) -> None:
+    """Increment a word on which threads wait."""
+    b.call("advance", Pointer(f"@{name}"), Pointer(f"@{name}_sleepers"))
 
-define internal void @leave_caller() nounwind {
-  %allowed = alloca [128 x i8], align 8
-  %others = alloca [128 x i8], align 8
-  %moves = load i64, ptr @moves
-  %may = icmp ne i64 %moves, 0
-  br i1 %may, label %look, label %stay
-look:
-  %mine = call i32 @sched_getcpu()
-  %theirs = load i32, ptr @caller_core
-  %shared = icmp eq i32 %mine, %theirs
-  %known = icmp ult i32 %mine, 1024
-  %move = and i1 %shared, %known
-  br i1 %move, label %ask, label %stay
-ask:
-  %failed = call i32 @sched_getaffinity(i32 0, i64 128, ptr %allowed)
-  %answered = icmp sge i32 %failed, 0
-  br i1 %answered, label %go, label %stay
-go:
-  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %allowed, i64 128, i1 false)
-  %index = lshr i32 %mine, 3
-  %bit = and i32 %mine, 7
-  %shift = trunc i32 %bit to i8
-  %one = shl i8 1, %shift
-  %rest = xor i8 %one, -1
-  %byte = getelementptr i8, ptr %others, i32 %index
-  %old = load i8, ptr %byte
-  %new = and i8 %old, %rest
-  store i8 %new, ptr %byte
-  %gone = call i32 @sched_setaffinity(i32 0, i64 128, ptr %others)
-  %back = call i32 @sched_setaffinity(i32 0, i64 128, ptr %allowed)
-  br label %stay
-stay:
-  ret void
-}
 
-declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-"""
+# --- jobs --------------------------------------------------------------------------------------------------------
 
-_OTHER_CORES = """
-define internal i32 @current_core() nounwind alwaysinline {
-  ret i32 -1
-}
 
-define internal void @leave_caller() nounwind alwaysinline {
-  ret void
-}
-"""
+def _write_run(b: ThreadBuilder, *, has_cores: bool) -> None:
+    """Write the body of ``lamina_run``, which executes a job with all workers, or alone if they are not free."""
+    function, arguments, wanted = (
+        b.pointer_argument("function"),
+        b.pointer_argument("arguments"),
+        b.argument("wanted"),
+    )
+    together = b.variable(b.const(False, BOOL))
+    with b.if_(b.greater(wanted, 1)), b.if_(b.not_equal(b.result("call i32 @lamina_acquire()", INT32), 0)):
+        fits = b.equal(_number(b, "workers") + 1, wanted)
+        together.set(fits)
+        with b.if_(b.logical_not(fits)):
+            b.call("lamina_release")
 
-RUNTIME_FUNCTIONS = tuple(re.findall(r"define \S+ @(lamina_\w+)", _WAITING + _JOBS + _X86_STATE))
+    def begin() -> None:
+        b.store_pointer(Pointer("@function"), function)
+        b.store_pointer(Pointer("@arguments"), arguments)
+        b.store(Pointer("@unfinished"), b.cast(wanted - 1, INT32))
+        jobs = _word(b, Pointer("@finished"))
+        if has_cores:
+            b.store(Pointer("@caller_core"), _core(b))
+        _advance(b, "generation")
+        b.call(function, arguments, b.const(0), wanted)
+        _wait(b, "finished", jobs, "busy_yields")
+        b.call("lamina_release")
+
+    b.if_else(together.get(), begin, lambda: b.call(function, arguments, b.const(0), b.const(1)))
+
+
+def _write_worker(b: ThreadBuilder, *, has_cores: bool) -> None:
+    """Write the body of ``lamina_worker``: the jobs after number `first`, until the pool stops."""
+    job = b.variable(b.argument("first"))
+    goes_on = b.variable(b.const(True, BOOL))
+    with b.while_(goes_on.get):
+        _wait(b, "generation", job.get(), "idle_yields")
+        job.set(_word(b, Pointer("@generation")))
+        goes_on.set(b.equal(_word(b, Pointer("@stopping")), 0))
+        with b.if_(goes_on.get()):
+            function, arguments = b.load_pointer(Pointer("@function")), b.load_pointer(Pointer("@arguments"))
+            threads = _number(b, "workers") + 1
+            if has_cores:
+                _leave_caller(b)
+            b.call(function, arguments, b.argument("thread"), threads)
+            before = _add(b, Pointer("@unfinished"), -1, "acq_rel")
+            with b.if_(b.equal(before, 1)):
+                _advance(b, "finished")
+
+
+def _core(b: ThreadBuilder) -> Value:
+    """The number of the core on which the thread runs."""
+    return b.result("call i32 @sched_getcpu()", INT32)
+
+
+def _leave_caller(b: ThreadBuilder) -> None:
+    """Move the thread to another core if it is on the caller's: take that core out of its mask, and put it back."""
+    core = _core(b)
+    is_shared = b.logical_and(b.equal(core, b.load(Pointer("@caller_core"), INT32)), b.greater_equal(core, 0))
+    is_shared = b.logical_and(is_shared, b.less(core, 8 * _MASK_BYTES))
+    allowed, others = b.alloca(BYTE, _MASK_BYTES), b.alloca(BYTE, _MASK_BYTES)
+
+    def ask(name: str, mask: Pointer) -> Value:
+        return b.result(f"call i32 @sched_{name}affinity(i32 0, i64 {_MASK_BYTES}, {mask.typed})", INT32)
+
+    may_move = b.logical_and(is_shared, b.not_equal(_number(b, "moves"), 0))
+    with b.if_(may_move), b.if_(b.greater_equal(ask("get", allowed), 0)):
+        with b.loop(0, _MASK_BYTES // INDEX.itemsize) as i:
+            b.store(others, b.load(allowed, INDEX, i), i)
+        place = b.cast(b.shift_right(core, 3), INDEX)
+        own = b.shift_left(b.const(1, BYTE), b.cast(b.bit_and(core, 7), BYTE))
+        b.store(others, b.bit_and(b.load(others, BYTE, place), b.bit_xor(own, -1)), place)
+        ask("set", others)
+        ask("set", allowed)
+
+
+# --- words in memory: those that threads change at the same time, and settings -----------------------------------
+
+
+def _number(b: ThreadBuilder, name: str) -> Value:
+    return b.load(Pointer(f"@{name}"), INDEX)
+
+
+def _word(b: ThreadBuilder, pointer: Pointer, order: str = "acquire") -> Value:
+    return b.result(f"load atomic i32, {pointer.typed} {order}, align 4", INT32)
+
+
+def _put(b: ThreadBuilder, name: str, value: Value, order: str) -> None:
+    b.emit(f"store atomic {value.typed}, ptr @{name} {order}, align {value.dtype.itemsize}")
+
+
+def _add(b: ThreadBuilder, pointer: Pointer, count: int, order: str = "seq_cst") -> Value:
+    """Add to a word, and return its value before."""
+    return b.result(f"atomicrmw add {pointer.typed}, i32 {count} {order}", INT32)
+
+
+def _ticks(b: ThreadBuilder) -> Value:
+    return b.result("call i64 @lamina_ticks()", INDEX)
+
+
+# --- instructions of processors, functions of systems ------------------------------------------------------------
+
+
+def _pause(b: ThreadBuilder) -> None:
+    """Let a thread that spins wait for a moment."""
+    if b.module.machine.architecture == "x86_64":
+        b.module.declare("declare void @llvm.x86.sse2.pause()")
+        b.call("llvm.x86.sse2.pause")
+    else:
+        b.module.declare("declare void @llvm.aarch64.hint(i32)")
+        b.call("llvm.aarch64.hint", b.const(1, INT32))
+
+
+def _clock(b: ThreadBuilder) -> Value:
+    """The processor's clock."""
+    if b.module.machine.architecture == "x86_64":
+        b.module.declare("declare i64 @llvm.readcyclecounter()")
+        return b.result("call i64 @llvm.readcyclecounter()", INDEX)
+    b.module.declare('!0 = !{!"cntvct_el0"}')
+    b.module.declare("declare i64 @llvm.read_volatile_register.i64(metadata)")
+    return b.result("call i64 @llvm.read_volatile_register.i64(metadata !0)", INDEX)
+
+
+class _Kernel(NamedTuple):
+    """A system's calls that sleep until a word may have changed, wake all sleepers, and offer the core to others."""
+
+    declarations: tuple[str, ...]
+    sleep: str
+    wake: str
+    offer: str
+
 
 _FUTEX_NUMBERS = {"x86_64": 202, "aarch64": 98}
 _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
 
 
-def runtime_ir(architecture: str, system: str) -> str:
-    """The LLVM assembly of the runtime for a processor ("x86_64", "aarch64") and a system (`platform.system()`)."""
-    state, pause = {
-        "x86_64": (_X86_STATE, "call void @llvm.x86.sse2.pause()"),
-        "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),
-    }[architecture]
-    declaration, sleep, wake, yields = _sleeping(architecture, system)
-    cores = _LINUX_CORES if system == "Linux" else _OTHER_CORES
-    parts = _STATE, declaration, state, DENORMAL_STATE[architecture], cores, _WAITING, _JOBS
-    code = "".join(parts).replace("<pause>", pause)
-    code = code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
-    return code.replace("<crowded>", str(_CROWDED_WAITS))
-
-
-def _sleeping(architecture: str, system: str) -> tuple[str, str, str, str]:
-    """The platform's declarations for sleeping until a word may have changed, waking all sleepers, and yielding."""
-    yields = "%ignored = call i32 @sched_yield()"
-    if system == "Linux":
-        call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_NUMBERS[architecture]}, ptr %word"
-        sleep = f"%slept = {call}, i32 {_WAIT_PRIVATE}, i32 %old, ptr null)"
-        wake = f"%woken = {call}, i32 {_WAKE_PRIVATE}, i32 2147483647)"
-        return "\ndeclare i64 @syscall(i64, ...)\ndeclare i32 @sched_yield()\n", sleep, wake, yields
+def _kernel(machine: Machine, system: str) -> _Kernel:
     if system == "Windows":
-        return "\ndeclare void @Sleep(i32)\n", "call void @Sleep(i32 1)", "", "call void @Sleep(i32 0)"
-    declarations = "\ndeclare i32 @usleep(i32)\ndeclare i32 @sched_yield()\n"
-    return declarations, "%slept = call i32 @usleep(i32 50)", "", yields
-
-
-# --- Flushing denormals to zero in generated code, and restoring the state after it; see `lamina.core.denormals` -----
-
-
-_X86 = """
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
-
-define internal i64 @flush_denormals() nounwind alwaysinline {
-  %slot = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %slot)
-  %old = load i32, ptr %slot
-  %new = or i32 %old, 32832
-  store i32 %new, ptr %slot
-  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
-  %wide = zext i32 %old to i64
-  ret i64 %wide
-}
-
-define internal void @restore_state(i64 %wide) nounwind alwaysinline {
-  %slot = alloca i32
-  %old = trunc i64 %wide to i32
-  store i32 %old, ptr %slot
-  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
-  ret void
-}
-"""
-
-_ARM = """
-declare i64 @llvm.aarch64.get.fpcr()
-declare void @llvm.aarch64.set.fpcr(i64)
-
-define internal i64 @flush_denormals() nounwind alwaysinline {
-  %old = call i64 @llvm.aarch64.get.fpcr()
-  %new = or i64 %old, 16777216
-  call void @llvm.aarch64.set.fpcr(i64 %new)
-  ret i64 %old
-}
-
-define internal void @restore_state(i64 %old) nounwind alwaysinline {
-  call void @llvm.aarch64.set.fpcr(i64 %old)
-  ret void
-}
-"""
-
-DENORMAL_STATE = {"x86_64": _X86, "aarch64": _ARM}
-"""For each architecture, ``i64 @flush_denormals()``, and ``void @restore_state(i64)``, which takes its result."""
+        return _Kernel(
+            ("declare void @Sleep(i32)",), "call void @Sleep(i32 1)", "", "call void @Sleep(i32 0)"
+        )
+    declarations, offer = ("declare i32 @sched_yield()",), "%ignored = call i32 @sched_yield()"
+    if system != "Linux":
+        return _Kernel(
+            (*declarations, "declare i32 @usleep(i32)"), "%slept = call i32 @usleep(i32 50)", "", offer
+        )
+    call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_NUMBERS[machine.architecture]}, ptr %word"
+    return _Kernel(
+        (
+            *declarations,
+            "declare i64 @syscall(i64, ...)",
+            "declare i32 @sched_getcpu()",
+            "declare i32 @sched_getaffinity(i32, i64, ptr)",
+            "declare i32 @sched_setaffinity(i32, i64, ptr)",
+        ),
+        f"%slept = {call}, i32 {_WAIT_PRIVATE}, i32 %old, ptr null)",
+        f"%woken = {call}, i32 {_WAKE_PRIVATE}, i32 2147483647)",
+        offer,
+    )

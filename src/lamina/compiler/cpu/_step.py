@@ -18,7 +18,6 @@ from lamina.compiler.cpu._products import (
     emit_transposition,
     is_turned,
     matrix_product_of,
-    rounded_scratch,
 )
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu.machine import target_machine
@@ -30,8 +29,9 @@ from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Partition, Plan, bytes_touched
-from lamina.core.memory import LINE_BYTES
+from lamina.core.memory import LINE_BYTES, rounded_up
 
+_PAGE_BYTES = 4096
 _TAKING = 10
 """The cost in operations of gathering an element from a large table, because of a cache miss."""
 
@@ -62,8 +62,9 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
 
 
 def _scratch_bytes(plan: Plan) -> int:
+    """The size of each thread's scratch memory: whole pages, which share no cache line with other threads."""
     products = [k for k in plan.kernels if k.kind == "product"]
-    return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
+    return max((rounded_up(matrix_product_of(k).scratch_bytes, _PAGE_BYTES) for k in products), default=0)
 
 
 def _part_bytes(kernel: Kernel, scratch_bytes: int) -> int:

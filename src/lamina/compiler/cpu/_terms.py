@@ -19,7 +19,7 @@ import numpy as np
 from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, TermList
 from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value
-from lamina.core.memory import whole_lines
+from lamina.core.memory import rounded_up
 
 PAIR = 2
 """The number of rows that share a list. Of two images, a third of the pixels is nonzero in either; of eight, half."""
@@ -30,7 +30,7 @@ _PAIR_COST = 5, 4
 
 def terms_bytes(rows: int, inner: int) -> int:
     """The bytes for a list of columns per row; with one row more, there is room for the list of all columns."""
-    return whole_lines(rows * _places(inner) * INT32.itemsize)
+    return rounded_up(rows * _places(inner) * INT32.itemsize)
 
 
 def _places(inner: int) -> int:

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lamina.compiler.cpu._block_sizes import BITS, BLOCK, SUMS_BYTES, UnitBlocking
-from lamina.compiler.cpu._microkernel import ProductCode
+from lamina.compiler.cpu._microkernel import Finish, ProductCode
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit, PairUnit
@@ -25,21 +26,6 @@ from lamina.compiler.llvm import BYTE, FLOAT32, Builder, DType, Operand, Pointer
 
 _SUM_TILES = 4
 _ROWS_OF_PAIRS = 8  # whose sums are 16 vectors
-
-Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
-
-
-@dataclass(frozen=True)
-class LeftOperand:
-    """The function that reads A, and whether the columns of A's memory layout are rows of the result."""
-
-    read: Read
-    is_transposed: bool
-
-    def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """The element of A at a row of the result and an index along the inner dimension."""
-        return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
 @dataclass(frozen=True)
@@ -69,9 +55,7 @@ def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
 class UnitProduct(ProductCode):
     """The code of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix."""
 
-    left: LeftOperand
     blocking: UnitBlocking
-    unit: MatrixUnit | PairUnit
 
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -85,6 +69,21 @@ class UnitProduct(ProductCode):
             else:
                 self._emit_block(block, part, b.const(0))
         self.unit.end()
+
+    @cached_property
+    def unit(self) -> MatrixUnit | PairUnit:
+        """The unit's instructions."""
+        return MatrixUnit(self.b) if self.shape.machine.has_matrix_unit else PairUnit(self.b)
+
+    @property
+    def finish(self) -> Finish:
+        return Finish(self.b, self.epilogue, is_long=True, by_columns=self.shape.by_columns)
+
+    def _read(self, row: Value, column: Value, lanes: int) -> Value:
+        """Load or compute `lanes` elements of A in memory's order, from (row, column) on."""
+        if not isinstance(self.left, Pointer):
+            return self.left(self.b, row, column, lanes)
+        return self.b.load(self.left, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
         """Pack a block of A, and multiply it with each panel of B."""
@@ -186,13 +185,14 @@ class UnitProduct(ProductCode):
 
     def _on_vectors(self, place: _Place, first_term: Value) -> None:
         """Compute the block from the unsplit operands. This is rare, so the code is short."""
-        b, right, lanes = self.b, self.right, self._lanes
+        b, right, lanes = self.b, self.right_panel, self._lanes
         widths = vector_widths(place.width, lanes)
         last = b.minimum(first_term + self.blocking.inner, self.shape.inner)
         with b.loop(0, place.height) as r:
             sums = [b.variable(b.const(0, FLOAT32, width)) for width in widths]
             with b.loop(first_term, last) as term:
-                factor = self.left.element(b, place.row + r, term)
+                row, is_turned = place.row + r, self.shape.left_is_transposed
+                factor = self._read(term, row, 1) if is_turned else self._read(row, term, 1)
                 start = term * right.stride + place.column
                 for index, (total, width) in enumerate(zip(sums, widths, strict=True)):
                     terms = b.load(right.pointer, FLOAT32, start + index * lanes, width)
@@ -262,13 +262,13 @@ class UnitProduct(ProductCode):
         def tile(row: Value, height: int | Value) -> None:
             packer = self._packer(self.blocking.left_parts)
             number = b.divide_positive(row - block[0], BLOCK)
-            if isinstance(height, int) and self.left.is_transposed:
+            if isinstance(height, int) and self.shape.left_is_transposed:
                 self._pack_left_transposed(packer, row, height, first_term, number)
             else:
                 self._pack_left_rows(packer, row, height, first_term, number)
             self._note(packer, number)
 
-        self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
+        self.cover_rows(block, tile, may_vary=not self.shape.left_is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
         """Call `body(row, height)` for each 32 rows; with `may_vary`, one code serves all, with a run-time `height`."""
@@ -293,7 +293,7 @@ class UnitProduct(ProductCode):
         self._steps(first_term, step)
 
     def _load_left(self, row: Value, column: Value) -> Load:
-        return lambda index, count: self.left.read(self.b, row, column + index, count)
+        return lambda index, count: self._read(row, column + index, count)
 
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
@@ -321,8 +321,8 @@ class UnitProduct(ProductCode):
             first = first_term + number * TILE_DEPTH
 
             def load(term: Value) -> Load:
-                start = (first + term) * self.right.stride + column
-                return lambda index, count: b.load(self.right.pointer, FLOAT32, start + index, count)
+                start = (first + term) * self.right_panel.stride + column
+                return lambda index, count: b.load(self.right_panel.pointer, FLOAT32, start + index, count)
 
             self._pack_terms(packer, load, terms, width, self.panel_step(number))
 

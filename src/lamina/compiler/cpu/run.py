@@ -20,7 +20,7 @@ from lamina.core.interrupts import Change, make
 from lamina.core.threads import available_cores, get_num_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
@@ -30,19 +30,28 @@ _IDLE_YIELDS = 400  # yields, of a third to half a microsecond each, before an i
 _BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
 _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
+RUNTIME_FUNCTIONS = tuple(
+    f"lamina_{name}"
+    for name in ("ticks", "spin", "barrier", "acquire", "release", "run", "worker", "stop", "configure")
+)
+"""The pool's native functions, which `_runtime` writes."""
+
 
 class Runtime:
     """The pool's native functions, compiled or read from the cache once per process."""
 
     def __init__(self) -> None:
-        from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
         from lamina.compiler.cpu.machine import host_machine
         from lamina.compiler.llvm import jit
 
         system, machine = platform.system(), host_machine()
-        module = jit.load(
-            machine, f"runtime {system}", lambda: runtime_ir(machine.architecture, system), RUNTIME_FUNCTIONS
-        )
+
+        def ir() -> str:
+            from lamina.compiler.cpu._runtime import runtime_ir
+
+            return runtime_ir(machine, system)
+
+        module = jit.load(machine, f"runtime {system}", ir, RUNTIME_FUNCTIONS)
         module.keep_forever()  # threads may still be in it while the interpreter shuts down
         i32, i64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 
@@ -170,15 +179,10 @@ def ready(threads: int) -> int:
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
     """Compile or load code that may use the pool's barrier; see `llvm.jit.load`."""
-    return linked(fetched(key, make_ir), functions)
-
-
-def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes, **others: Any) -> Fetched:
-    """Compile or load code for this processor without linking; see `llvm.jit.fetched`."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
-    return jit.fetched(target_machine(), key, make_ir, make_note, **others)
+    return linked(jit.fetched(target_machine(), key, make_ir), functions)
 
 
 def linked(

@@ -6,24 +6,21 @@ the number of threads is fixed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
-from lamina.compiler.llvm import BYTE, INDEX, Operand, Pointer, Value
-from lamina.compiler.llvm.module import Argument
-from lamina.compiler.passes.graph import Graph, Input, Node
+from lamina.compiler.llvm import BYTE, Operand, Pointer, Value
+from lamina.compiler.passes.graph import Graph, Input, Inputs, Node
 from lamina.compiler.program import lower
-from lamina.core.memory import whole_lines
+from lamina.core.memory import rounded_up
 from lamina.core.primitive import REGISTRY
 
 
@@ -36,28 +33,12 @@ class OneThread(ThreadBuilder):
     def barrier(self, threads: Value) -> None:
         """Do nothing, since there are no other threads."""
 
-    def flush_denormals(self) -> Value:
-        """Flush denormals to zero from here on; returns the state for `restore_state`."""
-        return self.result("call i64 @flush_denormals()", INDEX)
-
-    def restore_state(self, saved: Value) -> None:
-        """Undo `flush_denormals`."""
-        self.emit(f"call void @restore_state({saved.typed})")
-
 
 class OneThreadModule(ThreadModule):
     """A module of single-threaded functions, which touch their pages in order: an overflow hits the guard page."""
 
     attributes = '"probe-stack"="inline-asm"'
     builder = OneThread
-
-    @contextmanager
-    def function(
-        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
-    ) -> Generator[OneThread]:
-        with super().function(name, arguments, internal=internal) as b:
-            assert isinstance(b, OneThread)
-            yield b
 
 
 @dataclass(frozen=True)
@@ -89,7 +70,7 @@ class Standalone:
             module, layout = OneThreadModule(machine), outline.layout
             module.finite_from = arguments
             emit_program(module, plan, outline)
-            scratch = whole_lines(plan.arena_bytes)
+            scratch = rounded_up(plan.arena_bytes)
             # The function fills the pointer table and calls the step.
             entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
             entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
@@ -104,11 +85,9 @@ class Standalone:
                 memory = b.pointer_argument("memory")
                 b.store_pointer(table, memory, layout.arena)
                 b.store_pointer(table, b.offset(memory, scratch, BYTE), layout.scratch)
-                saved = b.flush_denormals()
-                b.call("step", table, b.const(0), b.const(1))
-                b.restore_state(saved)
-        ir = module.ir() + DENORMAL_STATE[machine.architecture]
-        return cls(ir, name, scratch + whole_lines(outline.scratch_bytes))
+                with b.flushing_denormals():
+                    b.call("step", table, b.const(0), b.const(1))
+        return cls(module.ir(), name, scratch + rounded_up(outline.scratch_bytes))
 
 
 def global_array(name: str, array: np.ndarray) -> str:
@@ -131,7 +110,7 @@ def with_transposed_constants(
     >>> graph.results[0].params["transpose_b"], constants[2].tolist()
     (False, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
     """
-    inputs = _Inputs(graph, constants)
+    inputs = Inputs(graph, constants)
 
     @cache
     def turned(slot: int) -> Node:
@@ -170,7 +149,7 @@ def with_short_weights(
     >>> [(str(x.dtype), x.shape) for x in constants.values()]
     [('int8', (64, 64)), ('float32', (1, 64))]
     """
-    inputs = _Inputs(graph, constants)
+    inputs = Inputs(graph, constants)
 
     @cache
     def shortened(slot: int) -> tuple[Node, Node]:
@@ -194,23 +173,3 @@ def with_short_weights(
         return Node(REGISTRY["multiply"], (product, scale), {}, node.shape, node.dtype)
 
     return inputs.of(graph.rewritten(rewritten))
-
-
-class _Inputs:
-    """A graph's inputs and the contents of its constants, to which others are added."""
-
-    def __init__(self, graph: Graph, constants: Mapping[int, np.ndarray]) -> None:
-        self._types, self._contents = list(graph.inputs), dict(constants)
-
-    def add(self, array: np.ndarray) -> Node:
-        """A new constant."""
-        slot = len(self._types)
-        self._contents[slot] = array
-        self._types.append((array.shape, array.dtype))
-        return Node(Input(slot), (), {}, array.shape, array.dtype)
-
-    def of(self, graph: Graph) -> tuple[Graph, dict[int, np.ndarray]]:
-        """The graph with these inputs, and the contents of the constants that it uses."""
-        result = replace(graph, inputs=self._types)
-        used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
-        return result, {slot: x for slot, x in self._contents.items() if slot in used}

@@ -17,7 +17,8 @@ from lamina.compiler.cpu._binding import Binding, threads_of_kernel
 from lamina.compiler.cpu._hold_transposed import hold_transposed, lay_out_products
 from lamina.compiler.cpu._outline import Home, Outline, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
-from lamina.compiler.cpu.run import fetched, linked
+from lamina.compiler.cpu.run import linked
+from lamina.compiler.llvm import jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
@@ -83,8 +84,6 @@ def _loaded_for_others(home: Home) -> CompiledModule | None:
 
     Call only the module's kernels, not its step: the step may call kernels of other programs, which are not linked.
     """
-    from lamina.compiler.llvm import jit
-
     program, name = home
     found = jit.found(target_machine(), program)
     outline = found and Outline.unpacked(found.note)
@@ -159,7 +158,8 @@ class CPU(Target):
         others = _Others()
         # Beside the processor and the compiler, code depends on the graph and on the primitives themselves.
         key = "\0".join([lowered.key, digest_of_primitives()])
-        found = fetched(
+        found = jit.fetched(
+            target_machine(),
             key,
             make_ir,
             lambda: replace(outline(), elsewhere=others.homes).packed(),

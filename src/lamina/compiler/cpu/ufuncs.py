@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value, jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.module import Argument
+from lamina.core.denormals import FLUSHING_BITS
 from lamina.core.interrupts import compiling, free_in_children
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive
@@ -58,7 +58,7 @@ def made(
     with compiling(), _making:
         machine = host_machine()
         table = _numpys_functions()
-        if machine.architecture not in DENORMAL_STATE or table is None:
+        if machine.architecture not in FLUSHING_BITS or table is None:
             return None
         key = f"ufunc {name} {dtype.str} {digest_of_primitives()}"
         module = jit.load(machine, key, lambda: _module(write, sharing is not None), ("loop",))
@@ -88,17 +88,14 @@ def _module(write: Callable[[ThreadBuilder], None], is_shared: bool) -> ThreadMo
     from lamina.compiler.cpu._builder import ThreadModule
 
     module = ThreadModule(host_machine())
-    module.declare(DENORMAL_STATE[module.machine.architecture])
     if is_shared:
         with module.function("part") as b:
             write(b)
-    with module.function("loop", _ARGUMENTS) as b:
-        before = b.result("call i64 @flush_denormals()", INDEX)
+    with module.function("loop", _ARGUMENTS) as b, b.flushing_denormals():
         if is_shared:
             _write_sharing(b)
         else:
             write(b)
-        b.emit(f"call void @restore_state({before.typed})")
     return module
 
 

@@ -11,12 +11,10 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from lamina.compiler.deferral._pending import completing
 from lamina.core.array import Array, StaleGradient, UserArray
 from lamina.core.interrupts import Change
-from lamina.core.lowering import Contraction, Decompose
+from lamina.core.lowering import Contraction
 from lamina.core.memory import share_memory
 from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, apply
@@ -213,13 +211,6 @@ class Applied(Entry):
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
         """Apply the primitive to its operands, and return the result."""
         inputs = self.inputs(arrays, numbers)
-        if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
-            inputs = tuple(
-                [
-                    x.as_operand(_dtype_of(inputs), self.context) if hasattr(x, "as_operand") else x
-                    for x in inputs
-                ]
-            )
         before, state.recording = state.recording, self.recording
         outside = set_current(self.context) if self.is_from_numbers else None
         try:
@@ -346,7 +337,3 @@ def _operand(operand: Operand, arrays: list[Any], numbers: Iterator[Any]) -> Any
     if isinstance(operand, New):
         return arrays[operand.position]
     return next(numbers) if operand.varies else operand.value
-
-
-def _dtype_of(inputs: Sequence[Any]) -> np.dtype:
-    return next((x._dtype for x in inputs if isinstance(x, Array)), np.dtype(np.float32))

@@ -15,7 +15,7 @@ from lamina.compiler.deferral._queue import DeferralQueue
 from lamina.core.array import Value
 from lamina.core.interrupts import compiling
 from lamina.core.ownership import COUNTS_REFERENCES
-from lamina.core.primitive import Immediate, Primitive, set_device_evaluation, set_kernels
+from lamina.core.primitive import Immediate, Primitive, set_compilation
 from lamina.core.state import Queue, flush_pending, pending, state
 
 
@@ -25,8 +25,7 @@ def start(thread: int) -> None:
     Operators of arrays on devices use the compiler even without deferral. Deferral needs a Python with reference
     counts, which show whether a result can still be read.
     """
-    set_device_evaluation(_evaluate_on_device)
-    set_kernels(_kernel)
+    set_compilation(_evaluate_on_device, _kernel)
     if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
         return
     queue = DeferralQueue()

@@ -249,6 +249,7 @@ def emit_scatter(scope: ThreadScope) -> None:
 
             b.vector_loop(0, anchor.size, lanes, clear)
         if not domain:
+            _add(scope, [], 1)
             return
         vectors = lanes if _rows_stay_together(scope, lanes) else 1
 

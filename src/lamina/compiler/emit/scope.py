@@ -284,7 +284,7 @@ class PullContext:
             return axis, None
         b, position = self._b, self._positions(axis)
         distance = b.sub(position, start) if step > 0 else b.sub(start, position)
-        offset = b.divide_floor(distance, abs(step)) if abs(step) != 1 else distance
+        offset = b.divide_trunc(distance, abs(step)) if abs(step) != 1 else distance
         inside = b.logical_and(b.greater_equal(distance, 0), b.less(offset, length))
         if abs(step) != 1:
             inside = b.logical_and(inside, b.equal(b.mul(offset, abs(step)), distance))

@@ -14,7 +14,7 @@ from lamina.compiler.front._arguments import Derived, StepNumber, is_whole, mapp
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
-from lamina.core.array import Array, Value
+from lamina.core.array import Array
 from lamina.core.interrupts import free_in_children
 from lamina.core.lowering import Contraction, Decompose, Elementwise, Uncompilable
 from lamina.core.precision import Precision
@@ -104,9 +104,7 @@ class Capture:
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
-    ) -> tuple[Value, ...]:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> Node:
         """Add a node for a primitive to the graph, and return the result's node. Compositions are expanded first."""
         lowering = primitive.lowering
         if lowering is None:
@@ -116,12 +114,12 @@ class Capture:
         if isinstance(lowering, Decompose):
             primitive.infer(*inputs, **params)  # for its errors
             with recording_suspended():
-                return (self.value(lowering.function(*inputs, **params)),)
+                return self.value(lowering.function(*inputs, **params))
         nodes = self._operands(primitive, inputs)
         shape, dtype = primitive.infer(*nodes, **params)
         if isinstance(lowering, Contraction) and dtype.kind != "f":
             raise Uncompilable(f"the operator {primitive.name!r} for {dtype}")
-        return (self._node(primitive, nodes, params, shape, dtype),)
+        return self._node(primitive, nodes, params, shape, dtype)
 
     def value(self, array: Array) -> Node:
         """The node for the array's current value."""

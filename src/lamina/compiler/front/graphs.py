@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lamina.compiler.front._arguments import NeedsValue
 from lamina.compiler.front._capture import Capture, Captured, tracing
-from lamina.compiler.passes.graph import Graph, Input, Node, Op
+from lamina.compiler.passes.graph import Graph, Input, Inputs, Node, Op
 from lamina.compiler.passes.simplify import constant_value
 from lamina.compiler.program import Watch, build
 from lamina.compiler.target import NotForTarget, Program, Target
@@ -118,10 +118,10 @@ class _UnexpandedCapture(Capture):
         super().__init__(keep_gradients=False, stacked=True)
         self._watch = watch
 
-    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Node, ...]:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> Node:
         nodes = self._operands(primitive, inputs)
         shape, dtype = primitive.infer(*nodes, **params)
-        return (self._node(primitive, nodes, params, shape, dtype),)
+        return self._node(primitive, nodes, params, shape, dtype)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         return function()
@@ -180,30 +180,25 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
     >>> found.contents[2].tolist()
     [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
     """
-    contents, types = dict(found.contents), list(found.graph.inputs)
+    inputs_of_graph = Inputs(found.graph, found.contents)
     values: dict[Node, np.ndarray] = {}
 
     def known(node: Node, inputs: list[Node]) -> Node:
         node = node.with_inputs(inputs)
-        if isinstance(node.op, Input) and node.op.slot in contents:
-            values[node] = contents[node.op.slot]
+        if isinstance(node.op, Input) and node.op.slot in found.contents:
+            values[node] = found.contents[node.op.slot]
         known_ones = [x for x in inputs if x in values]
         stored = sum(x.size for x in (inputs if node.is_op("concat") else known_ones))
         operands = [values[x] if x in values else _filled(x) for x in inputs]
         if not known_ones or node.size > stored or any(operand is None for operand in operands):
             return node
         assert isinstance(node.op, Primitive)
-        slot = len(types)
-        types.append((node.shape, node.dtype))
-        contents[slot] = np.asarray(evaluate(node.op, operands, node.params), node.dtype)
-        constant = Node(Input(slot), (), {}, node.shape, node.dtype)
-        values[constant] = contents[slot]
+        value = np.asarray(evaluate(node.op, operands, node.params), node.dtype)
+        constant = inputs_of_graph.add(value)
+        values[constant] = value
         return constant
 
-    graph = found.graph.rewritten(known)
-    used = {node.op.slot for node in graph.nodes() if isinstance(node.op, Input)}
-    contents = {slot: x for slot, x in contents.items() if slot in used}
-    return FunctionGraph(replace(graph, inputs=types), contents)
+    return FunctionGraph(*inputs_of_graph.of(found.graph.rewritten(known)))
 
 
 def _filled(node: Node) -> np.ndarray | None:

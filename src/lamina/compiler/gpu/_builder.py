@@ -15,6 +15,8 @@ from lamina.compiler.llvm.jit import translated
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import Operand, type_name
+from lamina.core.memory import rounded_up
+from lamina.primitives.elementary import power_of_two
 
 _FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
@@ -94,7 +96,7 @@ class DeviceBuilder(Mathematics, ABC):
 
     def shared(self, dtype: DType, count: int) -> Pointer:
         """Allocate shared memory for the block, at a multiple of 128 bytes, until the enclosing `shared_again` ends."""
-        start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
+        start = rounded_up(self._shared_top, _SHARED_ALIGNMENT)
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
         block = Pointer(f"@{self.shared_name}", _SHARED)
@@ -245,8 +247,8 @@ def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
         rest.set(_modulo(b, b.shift_left(rest.get(), b.bitcast(bits, UINT64)), n))
     own = b.sub(own, _BIAS + _MANTISSA_BITS)
     half = b.shift_right(own, 1)
-    value = b.mul(b.cast(rest.get(), FLOAT64), b.power_of_two(half))
-    value = b.mul(value, b.power_of_two(b.sub(own, half)))
+    value = b.mul(b.cast(rest.get(), FLOAT64), power_of_two(b, half, FLOAT64))
+    value = b.mul(value, power_of_two(b, b.sub(own, half), FLOAT64))
     value = b.where(b.less(wide_x, wide_y), wide_x, value)
     has_some = b.logical_and(b.less(wide_x, math.inf), b.greater(wide_y, 0.0))
     has_some = b.logical_and(has_some, b.logical_not(b.isnan(wide_y)))

@@ -23,8 +23,11 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.plan import Plan
 from lamina.core.lowering import Reduction, Scatter
+from lamina.core.memory import rounded_up
 from lamina.device.interface import Limits
 
+ALIGNMENT = 256
+"""The alignment of all memory, in bytes."""
 THREADS = 256
 """The number of threads of every block, so that one launch can compute several kernels."""
 
@@ -49,17 +52,12 @@ class Division:
     @property
     def counters_bytes(self) -> int:
         """The bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
-        return _rounded(self.tiles * INT32.itemsize) if self.parts > 1 else 0
+        return rounded_up(self.tiles * INT32.itemsize, ALIGNMENT) if self.parts > 1 else 0
 
     @property
     def sums_bytes(self) -> int:
         """The bytes of partial sums in the memory that the blocks share."""
-        return _rounded(self.blocks * self.results * self.itemsize) if self.parts > 1 else 0
-
-
-def _rounded(nbytes: int) -> int:
-    """Round a number of bytes up to a multiple of the devices' alignment."""
-    return -(-nbytes // 256) * 256
+        return rounded_up(self.blocks * self.results * self.itemsize, ALIGNMENT) if self.parts > 1 else 0
 
 
 class DeviceScope(Scope):

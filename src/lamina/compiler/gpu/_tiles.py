@@ -117,7 +117,7 @@ def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") ->
         return cut(PIPELINED)
     tiles = [MEDIUM] if anchor.dtype.itemsize > 4 else [LARGE, MEDIUM]
     for tile in tiles:
-        if _fits(tile, anchor.dtype.itemsize, limits) and cut(tile).blocks >= 2 * limits.processors:
+        if cut(tile).blocks >= 2 * limits.processors:
             return cut(tile)
     whole = cut(SMALL)
     parts = _parts(whole.blocks, limits.processors, inner // _LEAST_DEPTH)
@@ -130,11 +130,6 @@ def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") ->
 def _parts(tiles: int, wanted: int, most: int) -> int:
     """The number of parts of each sum that results in about `wanted` blocks."""
     return max(min(wanted // max(tiles, 1), most, _MOST_PARTS), 1)
-
-
-def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
-    shared = (tile.rows + tile.columns + 8) * tile.depth * itemsize
-    return shared <= limits.shared_bytes and tile.across * tile.down == THREADS
 
 
 # --- The operands of a matrix product, read tile by tile by a block of threads ---------------------------------------

@@ -13,9 +13,11 @@ import numpy as np
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import Dialect
-from lamina.compiler.gpu._loops import THREADS
+from lamina.compiler.gpu._loops import ALIGNMENT, THREADS
+from lamina.compiler.gpu._nvptx import NVPTX
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
+from lamina.compiler.gpu._spirv import SPIRV
 from lamina.compiler.gpu._tiles import computes_operand, cut_for
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.cache import digest_of_primitives
@@ -31,22 +33,10 @@ from lamina.core.lowering import Fill, Movement, Reshape
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
-_ALIGNMENT = 256
-
-
-def _nvptx(limits: Limits) -> Dialect:
-    from lamina.compiler.gpu._nvptx import NVPTX
-
-    return NVPTX(limits.architecture)
-
-
-def _spirv(_: Limits) -> Dialect:
-    from lamina.compiler.gpu._spirv import SPIRV
-
-    return SPIRV()
-
-
-DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _spirv}
+DIALECTS: dict[str, Callable[[Limits], Dialect]] = {
+    "nvptx": lambda limits: NVPTX(limits.architecture),
+    "spirv": lambda _: SPIRV(),
+}
 """The dialects of kernels, by the name that a device reports; other modules may add dialects."""
 
 
@@ -85,7 +75,7 @@ class DeviceCode:
 class GPU(Target):
     """A device as a target, one object for each; without independent rows, as tiles depend on the number of rows."""
 
-    alignment = _ALIGNMENT
+    alignment = ALIGNMENT
     apart_bytes = 256 << 20
 
     def __init__(self, device: Device) -> None:

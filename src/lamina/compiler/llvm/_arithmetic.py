@@ -84,7 +84,7 @@ class Arithmetic(Positions):
         """Divide floats."""
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
-            raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
+            raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc")
         return self._binary("div", x, y)
 
     def divide_trunc(self, x: Operand, y: Operand) -> Value:
@@ -95,22 +95,6 @@ class Arithmetic(Positions):
         if x.dtype.kind == "i":  # the smallest integer divided by -1 traps: it wraps instead
             quotient = self.where(self.equal(y, -1), self.neg(x), quotient)
         return self.where(zero, 0, quotient)
-
-    def divide_floor(self, x: Operand, y: Operand) -> Value:
-        """NumPy's `//` for integers and floats; an integer divided by zero gives 0."""
-        x, y = self.match(x, y)
-        if x.dtype.kind == "f":
-            remainder, wrong_sign = self._float_remainder(x, y)
-            quotient = self.div(self.sub(x, remainder), y)
-            quotient = self.rint(self.where(wrong_sign, self.sub(quotient, 1), quotient))
-            return self.where(self.equal(y, 0), self.div(x, y), quotient)
-        quotient = self.divide_trunc(x, y)
-        if x.dtype.kind == "u":
-            return quotient
-        inexact = self.not_equal(self.sub(x, self.mul(quotient, y)), 0)
-        opposite = self.less(self.bit_xor(x, y), 0)
-        rounded_up = self.logical_and(self.logical_and(inexact, opposite), self.not_equal(y, 0))
-        return self.where(rounded_up, self.sub(quotient, 1), quotient)
 
     def mod(self, x: Operand, y: Operand) -> Value:
         """NumPy's `remainder`, which has the divisor's sign; an integer modulo zero gives 0."""
@@ -232,7 +216,6 @@ class Arithmetic(Positions):
     # rounding
 
     floor, ceil, trunc = _rounding("floor"), _rounding("ceil"), _rounding("trunc")
-    fix = trunc
     rint = _rounding("rint")  # halves to even
     round = _rounding("round")  # halves away from zero
 
@@ -280,10 +263,6 @@ class Arithmetic(Positions):
         return self.result(f"bitcast {x.typed} to {type_name(dtype, lanes)}", dtype, lanes)
 
     # conversions
-
-    def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, for an integer n from -1022 to 1023, computed by writing the exponent bits."""
-        return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
         """Convert as NumPy's `astype` does: floats to integers towards zero, any nonzero value to True."""

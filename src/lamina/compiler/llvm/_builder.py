@@ -53,10 +53,15 @@ class Builder(Reductions):
     def __init__(self, module: Module[Any], arguments: Mapping[str, Argument]) -> None:
         super().__init__(module)
         self._arguments = arguments
+        self.result_type, self._end = "void", "ret void"
 
     def body(self) -> list[str]:
         """The lines of the finished function's body."""
-        return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
+        return ["entry:", *self._slots, *filter(None, self._lines), self._end]
+
+    def returns(self, value: Value) -> None:
+        """Return a value at the function's end."""
+        self.result_type, self._end = value.type, f"ret {value.typed}"
 
     def argument(self, name: str) -> Value:
         """The function's numeric argument with this name."""
@@ -131,6 +136,18 @@ class Builder(Reductions):
         self.start_block(then)
         yield
         self.branch(end)
+        self.start_block(end)
+
+    @contextmanager
+    def while_(self, condition: Callable[[], Value]) -> Generator[None]:
+        """Emit a loop around the enclosed code, which goes on while the scalar that ``condition()`` emits is true."""
+        test, body, end = self.new_label("while"), self.new_label("then"), self.new_label("done")
+        self.branch(test)
+        self.start_block(test)
+        self.branch_if(condition(), body, end)
+        self.start_block(body)
+        yield
+        self.branch(test)
         self.start_block(end)
 
     def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
@@ -309,25 +326,22 @@ class Builder(Reductions):
         self.emit(f"store {typed}, {address.typed}, align {value.dtype.itemsize}")
 
     def load_strided(
-        self, pointer: Pointer, dtype: DType, index: Operand, stride: Operand, lanes: int = 1
+        self, pointer: Pointer, dtype: DType, index: Operand, stride: int, lanes: int = 1
     ) -> Value:
         """Load elements index, index + stride, … into a vector; stride 0 broadcasts one element."""
-        if isinstance(stride, Value) and stride.constant is not None:
-            stride = int(stride.constant)
-        if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
+        if lanes == 1 or stride in (0, 1):
             width = lanes if stride == 1 else 1
             return self.splat(self.load(pointer, dtype, index, width), lanes)
         positions = self._positions(index, stride, lanes)
         return self.gather_lanes([self.load(pointer, dtype, i) for i in positions])
 
-    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
+    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: int) -> None:
         """Store lanes to elements index, index + stride, …"""
         for lane, position in enumerate(self._positions(index, stride, value.lanes)):
             self.store(pointer, self.extract(value, lane), position)
 
-    def _positions(self, index: Operand, stride: Operand, lanes: int) -> Sequence[Value]:
-        index, stride = self.match(self.const(0) + index, stride)
-        return [index + stride * lane for lane in range(lanes)]
+    def _positions(self, index: Operand, stride: int, lanes: int) -> Sequence[Value]:
+        return [self.const(0) + index + stride * lane for lane in range(lanes)]
 
     def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
         """Load the elements at the positions `indices`, one per lane."""

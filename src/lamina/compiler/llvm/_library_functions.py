@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from lamina.compiler.llvm._builder import Builder
-from lamina.compiler.llvm._vector_math import cos, exp, expm1, log, log1p, polynomial, sin
+from lamina.compiler.llvm._vector_math import cos, exp, expm1, log, log1p, polynomial, sin, small_sum
 from lamina.compiler.llvm.values import FLOAT32, FLOAT64, Value
 from lamina.primitives.elementary import LOG_2, format_of, parts
 
@@ -67,7 +67,7 @@ def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
     log_2, log_2_low = parts(LOG_2, x.dtype, 2)
     whole, whole_low = _exact_product(b, e, b.const(log_2, x.dtype))
     high, error = _exact_sum(b, whole, b.add(s, s))
-    return _renormalized(b, high, b.add(error, b.fma(e, log_2_low, b.add(tail, whole_low))))
+    return small_sum(b, high, b.add(error, b.fma(e, log_2_low, b.add(tail, whole_low))))
 
 
 def _exact_product(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
@@ -81,11 +81,6 @@ def _exact_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
     total = b.add(x, y)
     part = b.sub(total, x)
     return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
-
-
-def _renormalized(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
-    total = b.add(high, low)
-    return total, b.sub(low, b.sub(total, high))
 
 
 def _log_to_base(b: Builder, x: Value, factor: str) -> Value:

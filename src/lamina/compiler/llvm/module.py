@@ -16,6 +16,8 @@ Argument = DType | None  # None: a pointer
 class _Writer(Protocol):
     is_worth_trouble: bool
     """Whether LLVM should optimize the function, which takes several times as long."""
+    result_type: str
+    """LLVM's name for the type of the function's result; "void" without one."""
 
     def body(self) -> list[str]: ...
 
@@ -67,7 +69,7 @@ class Module(Generic[B]):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """A context with a builder for a new function without result; `internal` ones are only the module's."""
+        """A context with a builder for a new function; `internal` ones are only the module's."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
@@ -76,7 +78,7 @@ class Module(Generic[B]):
             inlining = "noinline optnone"
         attributes = f"nounwind {inlining} {self.machine.function_attributes} {self.attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
-        head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
+        head = f"define {linkage}{b.result_type} @{name}({parameters}) {attributes} {{"
         self.functions[name] = "\n".join([head, *b.body(), "}"])
         if internal:
             self._internal.add(name)

@@ -216,3 +216,24 @@ def _expression(node: Node, names: Mapping[Node, str]) -> str:
     if node.params:
         arguments += [f"{key}={value}" for key, value in sorted(node.params.items())]
     return f"{node.op.name}({', '.join(arguments)})"
+
+
+class Inputs:
+    """The inputs of a graph, to which arrays with known contents are added."""
+
+    def __init__(self, graph: Graph, contents: Mapping[int, np.ndarray]) -> None:
+        """`contents` has the known arrays by input slot."""
+        self._types, self._contents = list(graph.inputs), dict(contents)
+
+    def add(self, array: np.ndarray) -> Node:
+        """A new input with these contents."""
+        slot = len(self._types)
+        self._contents[slot] = array
+        self._types.append((array.shape, array.dtype))
+        return Node(Input(slot), (), {}, array.shape, array.dtype)
+
+    def of(self, graph: Graph) -> tuple[Graph, dict[int, np.ndarray]]:
+        """The graph with these inputs, and the known contents of those that it reads, by input slot."""
+        result = replace(graph, inputs=self._types)
+        used = result.read_slots
+        return result, {slot: x for slot, x in self._contents.items() if slot in used}

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.passes.graph import Graph, Input, Node, Scalar, users_of
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
+from lamina.core.memory import rounded_up
 from lamina.core.primitive import REGISTRY
 
 
@@ -323,7 +324,7 @@ def _allocate(
 
 def _rounded(node: Node, alignment: int) -> int:
     """A value's size in bytes, rounded up to the alignment; at least one byte, to give empty values distinct places."""
-    return -(-max(node.nbytes, 1) // alignment) * alignment
+    return rounded_up(max(node.nbytes, 1), alignment)
 
 
 def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
