@@ -12,6 +12,7 @@ from sklearn.base import clone
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.estimators.data import Data
 from lamina.estimators.streamed import StreamedBatches, learned, looked_over, target_of
 from lamina.table import ngram_targets
 from lamina.table.encode import TableEncoder
@@ -88,7 +89,8 @@ def rows(tmp_path, small_windows):
 def epoch(rows, seed, batch, members=2, drop_last=False):
     """The rows of each step, (steps, members, batch), as they are in memory when the step is taken."""
     steps = []
-    for indices, arrays in StreamedBatches(rows, members).epoch(
+    few = Data(np.zeros((1, 2), np.float32), None, np.zeros(1, np.float32))
+    for indices, arrays in StreamedBatches(rows, [few] * members).epoch(
         np.random.default_rng(seed), batch, drop_last
     ):
         taken = arrays[0].asnumpy()[indices, 0].astype(int)

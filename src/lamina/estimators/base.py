@@ -28,7 +28,7 @@ from lamina.estimators.conformal import held_out_by
 from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel, own_outputs, require_same_network
-from lamina.estimators.linear_path import losses_of_parts, optimism, with_linear_path
+from lamina.estimators.linear_path import MOST_ROWS, losses_of_parts, optimism, with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
@@ -280,7 +280,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         settings = self._settled(settings, rows, encoder.n_numbers, cache.rows)
         with eager():  # so that the bits don't depend on what was computed before
             self._begin(encoder, target, [sample] * members, settings, rng, complete=False)
-            self._train(streamed.StreamedBatches(cache, members), held_out, settings, rng)
+            few = streamed.evenly_spaced(sample, MOST_ROWS)
+            del sample
+            self._train(streamed.StreamedBatches(cache, [few] * members), held_out, settings, rng)
         gc.collect()  # the training refers to itself, and has the windows' memory
         return self
 
@@ -541,10 +543,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
         Returns the new outputs for the validation rows, or else `outputs`.
         """
-        if not self._may_have_path(settings) or not isinstance(train, Sequence):
+        if not self._may_have_path(settings):
             return outputs
+        seen = train if isinstance(train, Sequence) else train.samples
         fitted, too_low = self.fitted_, optimism(past, held_out)
-        network, mean = with_linear_path(fitted.network, fitted.target, train, held_out, too_low)
+        network, mean = with_linear_path(fitted.network, fitted.target, seen, held_out, too_low)
         if network is fitted.network:
             return outputs
         mean = own_outputs(network, held_out) if mean is None else mean

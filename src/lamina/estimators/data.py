@@ -152,9 +152,11 @@ class Batches(Protocol):
 
     Attributes:
         rows: the number of rows per epoch and member.
+        samples: rows of each member, in memory, to fit a linear path to; all, if all are in memory.
     """
 
     rows: int
+    samples: Parts
 
     def fingerprints(self) -> list[str]:
         """Digests of the rows, used by a resumed training to recognize its data."""
@@ -176,7 +178,7 @@ class HeldBatches:
     """
 
     def __init__(self, parts: Parts, context: Context | None = None) -> None:
-        self._members, data = parts, parts[0]
+        self.samples, data = parts, parts[0]
         self.rows = min(len(part) for part in parts)
         arrays = [data.codes, data.target, data.weights]
         self._parts = [data.numeric, *(x for x in arrays if x is not None and x.shape[-1])]
@@ -186,7 +188,7 @@ class HeldBatches:
             self._arrays = [x.as_in_context(context) for x in self._arrays]
 
     def fingerprints(self) -> list[str]:
-        return [part.fingerprint() for part in self._members]
+        return [part.fingerprint() for part in self.samples]
 
     def epoch(self, rng: np.random.Generator, batch: int, drop_last: bool) -> Iterator[Group]:
         for rows in self.steps(rng, batch, drop_last):
@@ -197,7 +199,7 @@ class HeldBatches:
 
         A second array has the indices of a last, smaller batch, if there is one and it is not dropped.
         """
-        orders = [part.shuffled(rng) for part in self._members]
+        orders = [part.shuffled(rng) for part in self.samples]
         whole = self.rows // batch * batch
         steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]
         if whole < self.rows and not (drop_last and whole):

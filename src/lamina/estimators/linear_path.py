@@ -32,7 +32,8 @@ from lamina.training.loop import Epoch
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
 _MOST_CODES = 1 << 8  # of all columns; more would take long for the principal components
-_ROWS = 1000, 5000  # minimum and maximum rows to fit a linear model to, evenly spaced
+MOST_ROWS = 5000  # maximum rows to fit a linear model to, evenly spaced
+_FEWEST_ROWS = 1000  # the maximum for wide tables
 _NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
 _MOST_HELD_OUT = 2000  # held-out rows of each part
 _PENALTIES = 10.0 ** np.arange(4, -2.5, -0.5)
@@ -67,7 +68,7 @@ def with_linear_path(
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network, None
-    rows = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))
+    rows = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), _FEWEST_ROWS, MOST_ROWS))
     seen = [_some(part, rows) for part in train]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):

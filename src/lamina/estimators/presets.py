@@ -44,10 +44,8 @@ _ROWS_SEEN = 20_000  # minimum for each network; takes four networks on two core
 _STEPS_AN_EPOCH = 5  # minimum for small tables, whose batches are smaller
 _SMALL_RATE = 0.05
 _MOST_EMBEDDED_SOON = 32  # numeric columns of small tables; their embedding takes half of a step
-_DROPOUT_ROWS, _LESS_DROPOUT = (
-    2000,
-    0.05,
-)  # with more rows, `medium` drops fewer units (docs/adr/presets.md#dropout)
+_DROPOUT_ROWS = 2000  # with more rows, networks of `medium` drop fewer units (docs/adr/presets.md#dropout)
+_LESS_DROPOUT = 0.05
 
 
 def fewest_members(preset: str) -> int:

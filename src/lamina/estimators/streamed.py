@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from lamina import nd
 from lamina.errors import DataError
-from lamina.estimators.data import Data, Group
+from lamina.estimators.data import Data, Group, Parts
 from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
 from lamina.estimators.text_targets import with_text_targets
 from lamina.support.files.staging import scratch
@@ -51,12 +51,12 @@ class StreamedBatches:
 
     Args:
         cache: the rows.
-        members: the number of jointly trained members.
+        samples: some rows for each of the jointly trained members, to fit a linear path to.
     """
 
-    def __init__(self, cache: EncodedRows, members: int) -> None:
-        self.rows = cache.rows
-        self._cache, self._members = cache, members
+    def __init__(self, cache: EncodedRows, samples: Parts) -> None:
+        self.rows, self.samples = cache.rows, samples
+        self._cache, self._members = cache, len(samples)
         self._window = cache.layout.window // cache.layout.group  # in groups
         self._buffers: list[_Buffer] = []
 
@@ -313,6 +313,13 @@ def learned(
     told |= {part for part, owner in schema.owners.items() if owner in told}
     warn_of_unknown([one for one in found if not one.wanted])
     return replace(rows, told=told), sample
+
+
+def evenly_spaced(sample: Data, most: int) -> Data:
+    """A copy of at most `most` evenly spaced rows of a sample, which may be large."""
+    step = max(-(-len(sample) // most), 1)
+    codes = None if sample.codes is None else sample.codes[::step].copy()
+    return Data(sample.numeric[::step].copy(), codes, sample.target[::step].copy())
 
 
 def data_of(rows: Rows, encode: RowEncoder, given: Mapping[str, np.ndarray] | None = None) -> Data:
