@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
-
-if TYPE_CHECKING:
-    pass
 
 ML = "ai.onnx.ml"
 """The domain of scikit-learn's operators; the domain of all other operators is empty."""
