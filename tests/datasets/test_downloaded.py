@@ -149,7 +149,7 @@ def test_damaged_zip(tmp_path: Path) -> None:
             downloaded._from_archive(path, ["a.gz"])
 
 
-@pytest.mark.parametrize("published", [downloaded._FASHION_MNIST, downloaded._KMNIST, downloaded._EMNIST])
+@pytest.mark.parametrize("published", downloaded.published_sets().values())
 def test_what_is_published_is_well_formed(published: downloaded.Published) -> None:
     assert all(len(bytes.fromhex(digest)) == 32 for digest in published.sha256.values())
     assert all(mirror.endswith("/") for mirror in published.mirrors)

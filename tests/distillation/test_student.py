@@ -25,8 +25,10 @@ from lamina.estimators.search.trial import SearchObserver
 from lamina.interchange.distillation import student as students
 from lamina.interchange.distillation.teachers import Teacher
 from lamina.table.columns import as_column
+from lamina.training.time_limit import TimeLimit
 
 QUICK = {"preset": "fast", "number_embedding": False, "random_state": 0}
+UNLIMITED = TimeLimit(float("inf"))
 
 
 def people(rows, seed):
@@ -143,7 +145,7 @@ def test_of_held_out_truth_a_student_knows_nothing(rich):
 
 def out_of_fold(model, X, y, groups=None, folds=4):
     teacher, rng = Teacher(model), np.random.default_rng(0)
-    return students._out_of_fold(teacher, teacher.says(X).shape, X, y, folds, groups, None, rng)
+    return students._out_of_fold(teacher, teacher.says(X).shape, X, y, folds, groups, UNLIMITED, rng)
 
 
 def test_refits_have_not_seen_the_rows_that_they_are_asked_about():
@@ -204,7 +206,7 @@ def test_neighbours_are_the_nearest_rows():
 
 def test_a_made_cell_is_of_its_row_or_of_one_near_row():
     points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    rows = [*students._mixtures(points, 7, 3, None, np.random.default_rng(1))]
+    rows = [*students._mixtures(points, 7, 3, UNLIMITED, np.random.default_rng(1))]
     near = students._near(points, np.random.default_rng(1))
     assert len(rows) == 3 and not np.array_equal(rows[0], rows[1])
     for one in rows:
@@ -288,8 +290,6 @@ def test_the_time_limit_is_for_all_of_it():
 
 
 def test_refits_that_take_too_long_are_left_out():
-    from lamina.training.time_limit import TimeLimit
-
     X, y = people(60, 0)
     X = X[["age", "hours"]]
     teacher = Teacher(HistGradientBoostingClassifier(max_iter=5).fit(X, y))

@@ -36,28 +36,18 @@ from lamina.table.types.period import Period
 from lamina.table.types.vector import Vector
 from lamina.table.written_numbers import page_words
 
-_START = """
-const model = JSON.parse(textOf("model"));
-const network = new Network(model, bytesOf(textOf("weights")).buffer);
-"""
-_TABLE_READERS = """
-const { dates, numbers } = JSON.parse(textOf("model"));
-const readDate = dateReader(dates), readNumber = numberReader(numbers);"""
-
 
 class Page(NamedTuple):
-    """A kind of page, whose body has its name.
+    """A kind of page; NAME.html is its body, and NAME_start.js the program that shows it.
 
     Attributes:
-        scripts: the JavaScript files.
-        start: the program that shows the page.
+        scripts: the JavaScript files that the program needs.
         title: the title; {target} is the target.
         act: what a person does with it, as a verb.
         examples: examples that all such pages have; None: a run's rows.
     """
 
     scripts: tuple[str, ...]
-    start: str
     title: str
     act: str
     examples: Callable[[], list[dict[str, str]]] | None = None
@@ -73,18 +63,9 @@ def _digits() -> list[dict[str, str]]:
 
 
 PAGES = {
-    "digits": Page(
-        ("network.js", "common.js", "digits.js"),
-        f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};",
-        "Draw a digit",
-        "draw",
-        _digits,
-    ),
+    "digits": Page(("network.js", "common.js", "digits.js"), "Draw a digit", "draw", _digits),
     "table": Page(
-        ("network.js", "common.js", "dates.js", "numbers.js", "table.js"),
-        f"{_TABLE_READERS}{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};",
-        "Predict {target}",
-        "enter",
+        ("network.js", "common.js", "dates.js", "numbers.js", "table.js"), "Predict {target}", "enter"
     ),
 }
 """The kinds of pages, by `RowForm.page`."""
@@ -151,7 +132,7 @@ def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) 
         content["examples"] = page.examples()
     readers = (f"READERS[{_json(tag)}] = {script};" for tag, script in _readers_of(prediction.inputs).items())
     sources = "\n".join((*map(_source, page.scripts), *readers)) + f"\nconst prediction = {computed.text};\n"
-    script = f"(() => {{\n{sources}{page.start}\n}})();\n"
+    script = f"(() => {{\n{sources}\n{_source(f'{name}_start.js')}}})();\n"
     style = _source("style.css")
     body = filled(_source(f"{name}.html"), _texts(prediction, page))
     parts = {
@@ -377,7 +358,7 @@ def _encoded(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     code = f"{value.dtype.kind}{value.dtype.itemsize}"
-    return {"array": code, "bytes": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")}
+    return {"array": code, "bytes": _base64(np.ascontiguousarray(value).tobytes())}
 
 
 def _names(prediction: Prediction) -> dict[str, Any]:

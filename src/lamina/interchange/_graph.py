@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
-
-if TYPE_CHECKING:
-    from onnx import TensorProto
 
 ML = "ai.onnx.ml"
 """The domain of scikit-learn's operators; the domain of all other operators is empty."""
@@ -170,7 +163,7 @@ def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
     return found
 
 
-# --- The arrays of an ONNX file: claimed sizes are compared with the available bytes before any allocation -----------
+# --- types of elements -----------------------------------------------------------------------------------------------
 
 
 ElementType = IntEnum(
@@ -202,127 +195,6 @@ def element_type(number: int) -> np.dtype[Any]:
     return ELEMENT_TYPES[number]
 
 
-_FIELDS: dict[int, str] = {
-    ElementType.FLOAT: "float_data", ElementType.DOUBLE: "double_data", ElementType.INT64: "int64_data",
-    ElementType.UINT32: "uint64_data", ElementType.UINT64: "uint64_data",
-}  # fmt: skip
-"""The field with the elements, unless they are raw bytes; for types not listed, the field is ``int32_data``."""
-
-_MOST_AXES = 64  # of NumPy
-
-
 def text_of(value: str | bytes) -> str:
     """Decode a name or text; protobuf returns bytes if it is not UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
-
-
-def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
-    """Convert a tensor to an array; strings become an array of objects.
-
-    Args:
-        tensor: the tensor's protobuf message.
-        folder: folder of external data files; None: reading them is not allowed.
-
-    Raises:
-        DataError: the number of elements does not match the shape, or the type is unsupported.
-    """
-    shape = tuple(tensor.dims)
-    if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
-        raise DataError(f"invalid shape {excerpt(shape, 80)}")
-    count = math.prod(shape)
-    if tensor.HasField("segment"):
-        raise DataError("the tensor is stored in segments, which lamina does not read")
-    if tensor.data_location == tensor.EXTERNAL:
-        dtype = element_type(tensor.data_type)
-        content = _external(tensor, count * dtype.itemsize, folder)
-        return _shaped(np.frombuffer(content, _stored(dtype)), shape)
-    if tensor.data_type == ElementType.STRING:
-        _require(count, len(tensor.string_data), shape)
-        texts = [text_of(text) for text in tensor.string_data]
-        return _shaped(np.array(texts, dtype=object), shape)
-    dtype = element_type(tensor.data_type)
-    if tensor.HasField("raw_data"):
-        if len(tensor.raw_data) != count * dtype.itemsize:
-            raise DataError(f"{len(tensor.raw_data)} bytes of data for {dtype} of shape {excerpt(shape, 80)}")
-        return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
-    values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
-    _require(count, len(values), shape)
-    if tensor.data_type == ElementType.FLOAT16:  # their bits, as integers
-        return _shaped(np.array(values, np.int64).astype(np.uint16).view(np.float16), shape)
-    return _shaped(np.array(values), shape).astype(dtype)
-
-
-def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype of a tensor's elements in a file: little-endian, and bytes for booleans."""
-    return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
-
-
-def _shaped(values: np.ndarray, shape: tuple[int, ...], is_bool: bool = False) -> np.ndarray:
-    native = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if is_bool:
-        native = native != 0
-    try:
-        return native.reshape(shape)
-    except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
-        raise DataError(str(error)) from error
-
-
-def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
-    if count != found:
-        raise DataError(f"{found} elements of data for the shape {excerpt(shape, 80)}")
-
-
-# --- elements in another file -----------------------------------------------------------------------------------------
-
-
-def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
-    entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
-    name = entries.get("location", "")
-    path = _beside(name, folder)
-    offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
-    if length != wanted:
-        raise DataError(f"it claims {length} bytes in {excerpt(name, 80)!r}, but needs {wanted}")
-    try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
-            if offset + wanted > status.st_size:
-                raise DataError(
-                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, but needs {offset + wanted}"
-                )
-            file.seek(offset)
-            content = file.read(wanted)
-    except OSError as error:
-        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {error.strerror}") from error
-    if len(content) < wanted:
-        raise DataError(f"its file {excerpt(name, 80)!r} got shorter while it was read")
-    return content
-
-
-def _beside(name: str, folder: Path | None) -> Path:
-    """The path of an external data file, with links resolved.
-
-    Raises:
-        DataError: the path is not in the model's folder or below.
-    """
-    if folder is None:
-        raise DataError("its elements are in another file, which is not allowed here")
-    if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
-        raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
-    home = folder.resolve()
-    try:
-        path = (home / name).resolve()
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {excerpt(error, 80)}") from error
-    if not path.is_relative_to(home) or path == home:
-        raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
-    if path.exists() and not path.is_file():  # a pipe would wait for ever
-        raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
-    return path
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise DataError(f"its offset or length {excerpt(text, 40)!r} is not a number")
-    return int(text)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.interchange._graph import Node, arguments, element_type
+from lamina.interchange._graph import Node
 from lamina.interchange._values import (
     MOST_KNOWN,
     Labels,
@@ -25,6 +25,7 @@ from lamina.interchange._values import (
     known_number,
     operand,
     permuted,
+    require_small,
     reshaped,
     sliced,
 )
@@ -381,8 +382,15 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
     return broadcast(number, sizes)
 
 
-def _range(node: Node, start: Value, limit: Value, delta: Value) -> NDArray:
-    raise node.error("the bounds of its range depend on the input")
+def _range(node: Node, start: Value, limit: Value, delta: Value) -> np.ndarray:
+    bounds = [x for x in (start, limit, delta) if is_known(x)]
+    if len(bounds) < 3:
+        raise node.error("the bounds of its range depend on the input")
+    first, last, step = (x.item() for x in bounds)
+    if not step or not math.isfinite((last - first) / step):
+        raise node.error(f"invalid range from {first} to {last} in steps of {step}")
+    require_small(node, (max(0, math.ceil((last - first) / step)),))
+    return np.arange(first, last, step, dtype=bounds[0].dtype)
 
 
 MOVEMENT: dict[str, Any] = {
@@ -404,116 +412,3 @@ MOVEMENT: dict[str, Any] = {
     "Range": _range,
 }
 """Functions from a node and its input values to the result (or a tuple of results), by ONNX operator name."""
-
-
-# --- Constant folding of values independent of the input (shapes, axes, single numbers), on small NumPy arrays -------
-
-Folded = Callable[..., Any]
-
-
-def computed(node: Node, inputs: Sequence[Any]) -> Any:
-    """Compute the results of a node whose inputs are all known; None if the node computes with arrays.
-
-    Raises:
-        DataError: the result is larger than any shape computation needs.
-    """
-    function = _FUNCTIONS.get(node.op) if not node.domain else None
-    given = [x for x in inputs if x is not None]
-    if function is None or not all(is_known(x) and x.size <= MOST_KNOWN for x in given):
-        return None
-    if any(x.dtype.kind not in "iufb" for x in given):
-        return None
-    with np.errstate(all="ignore"):
-        found = function(node, *arguments(node, inputs))
-    results = [np.asarray(x) for x in (found if isinstance(found, tuple) else (found,))]
-    for result in results:
-        _require_small(node, result.shape)
-    return tuple(results)
-
-
-def _require_small(node: Node, shape: Sequence[int]) -> None:
-    if math.prod(shape) > MOST_KNOWN or len(shape) > 32:
-        raise node.error(
-            f"computes a constant of shape {tuple(shape)[:20]}; at most {MOST_KNOWN:,} elements are allowed"
-        )
-
-
-def _of_elements(function: Folded) -> Folded:
-    def apply(node: Node, *inputs: np.ndarray) -> np.ndarray:
-        _require_small(node, np.broadcast_shapes(*[x.shape for x in inputs]))
-        return function(*inputs)
-
-    return apply
-
-
-def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Divide arrays; quotients of integers are truncated."""
-    if a.dtype.kind == "f":
-        return a / b
-    if not np.all(b):
-        raise ZeroDivisionError("an integer is divided by 0")
-    return np.trunc(a / b).astype(a.dtype) if np.abs(a).max(initial=0) < 2**52 else a // b
-
-
-def _known_cast(node: Node, x: np.ndarray) -> np.ndarray:
-    return x.astype(element_type(node.integer("to", 0)))
-
-
-def _known_concat(node: Node, *inputs: np.ndarray) -> np.ndarray:
-    _require_small(node, (sum(x.size for x in inputs),))
-    return np.concatenate(inputs, axis=node.integer("axis", 0))
-
-
-def _known_gather(node: Node, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    axis = axis_of(node, node.integer("axis", 0), x.ndim)
-    _require_small(node, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
-    return np.take(x, indices, axis=axis, mode="raise")
-
-
-def _known_expand(node: Node, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    target = np.broadcast_shapes(x.shape, tuple(known_integers(node, shape, "the shape")))
-    _require_small(node, target)
-    return np.broadcast_to(x, target).copy()
-
-
-def _known_range(node: Node, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    first, last, step = (x.item() for x in (start, limit, delta))
-    if not step or not math.isfinite((last - first) / step):
-        raise node.error(f"invalid range from {first} to {last} in steps of {step}")
-    _require_small(node, (max(0, math.ceil((last - first) / step)),))
-    return np.arange(first, last, step, dtype=start.dtype)
-
-
-def _known_reduction(function: Folded) -> Folded:
-    def apply(node: Node, x: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
-        places = [] if axes is None else known_integers(node, axes, "axes")
-        if not places and node.integer("noop_with_empty_axes", 0):
-            return x
-        axis = axes_of(node, places, x.ndim) or None
-        return np.asarray(function(x, axis=axis, keepdims=bool(node.integer("keepdims", 1)))).astype(x.dtype)
-
-    return apply
-
-
-_OF_ELEMENTS: dict[str, Folded] = {
-    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divided, "Equal": np.equal, "Greater": np.greater,
-    "GreaterOrEqual": np.greater_equal, "Less": np.less, "LessOrEqual": np.less_equal, "And": np.logical_and,
-    "Or": np.logical_or, "Not": np.logical_not, "Where": np.where, "Neg": np.negative, "Abs": np.abs, "Sqrt": np.sqrt,
-    "Reciprocal": np.reciprocal, "Floor": np.floor, "Ceil": np.ceil, "Identity": lambda x: x,
-    "Min": lambda *x: np.min(np.broadcast_arrays(*x), axis=0),
-    "Max": lambda *x: np.max(np.broadcast_arrays(*x), axis=0),
-}  # fmt: skip
-_FOLDS = {"ReduceProd": np.prod, "ReduceSum": np.sum, "ReduceMax": np.max, "ReduceMin": np.min}
-_FUNCTIONS: dict[str, Folded] = {
-    **{name: _of_elements(function) for name, function in _OF_ELEMENTS.items()},
-    **{name: _known_reduction(function) for name, function in _FOLDS.items()},
-    "Cast": _known_cast,
-    "Concat": _known_concat,
-    "Gather": _known_gather,
-    "Slice": _slice,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Reshape": _reshape,
-    "Expand": _known_expand,
-    "Range": _known_range,
-}

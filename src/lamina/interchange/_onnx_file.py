@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    defs,
+    helper,
+    numpy_helper,
+)
 
 from lamina.errors import DataError
-from lamina.interchange._graph import ML, Graph, GraphInput, Node, array_of, element_type, text_of
+from lamina.interchange._graph import ML, Graph, GraphInput, Node, element_type, text_of
 from lamina.support.files.foreign import opened, what_else
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt
@@ -122,7 +134,7 @@ def _domain(name: str | bytes) -> str:
 def _tensor(proto: TensorProto, folder: Path) -> np.ndarray:
     try:
         with untrusted("it can't be read"):
-            return array_of(proto, folder)
+            return _array_of(proto, folder)
     except DataError as error:
         raise DataError(f"tensor {excerpt(text_of(proto.name), 80)!r}: {excerpt(error)}") from error
 
@@ -152,7 +164,7 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
     if proto.ref_attr_name:
         raise DataError("it refers to a function's attribute")
     if kind == AttributeProto.TENSOR:
-        return array_of(proto.t, folder)
+        return _array_of(proto.t, folder)
     if kind in (AttributeProto.INT, AttributeProto.FLOAT):
         return proto.i if kind == AttributeProto.INT else proto.f
     if kind == AttributeProto.STRING:
@@ -218,3 +230,97 @@ def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> No
     for name in outputs:
         if name not in made:
             raise DataError(f"no node computes the output {excerpt(name, 80)!r}")
+
+
+# --- arrays: claimed sizes are compared with the available bytes before any allocation ------------------------------
+
+_MOST_AXES = 64  # of NumPy
+
+
+def _array_of(tensor: TensorProto, folder: Path) -> np.ndarray:
+    """Convert a tensor to an array; strings become an array of objects.
+
+    Args:
+        tensor: the tensor's protobuf message.
+        folder: folder of external data files.
+
+    Raises:
+        DataError: the number of elements does not match the shape, or the type is unsupported.
+    """
+    shape = tuple(tensor.dims)
+    if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
+        raise DataError(f"invalid shape {excerpt(shape, 80)}")
+    count, is_outside = math.prod(shape), tensor.data_location == tensor.EXTERNAL
+    if tensor.HasField("segment"):
+        raise DataError("the tensor is stored in segments, which lamina does not read")
+    if tensor.data_type == TensorProto.STRING and not is_outside:
+        _require(count, len(tensor.string_data), shape)
+        return np.array([text_of(text) for text in tensor.string_data], dtype=object).reshape(shape)
+    dtype = element_type(tensor.data_type)
+    if not is_outside and not tensor.HasField("raw_data"):
+        _require(count, len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))), shape)
+        return numpy_helper.to_array(tensor)
+    content = _external(tensor, count * dtype.itemsize, folder) if is_outside else tensor.raw_data
+    if len(content) != count * dtype.itemsize:
+        raise DataError(f"{len(content)} bytes of data for {dtype} of shape {excerpt(shape, 80)}")
+    stored = np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
+    return np.frombuffer(content, stored).astype(dtype, copy=False).reshape(shape)
+
+
+def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
+    if count != found:
+        raise DataError(f"{found} elements of data for the shape {excerpt(shape, 80)}")
+
+
+# --- elements in another file -----------------------------------------------------------------------------------------
+
+
+def _external(tensor: TensorProto, wanted: int, folder: Path) -> bytes:
+    entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
+    name = entries.get("location", "")
+    path = _beside(name, folder)
+    offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
+    if length != wanted:
+        raise DataError(f"it claims {length} bytes in {excerpt(name, 80)!r}, but needs {wanted}")
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
+            if offset + wanted > status.st_size:
+                raise DataError(
+                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, but needs {offset + wanted}"
+                )
+            file.seek(offset)
+            content = file.read(wanted)
+    except OSError as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {error.strerror}") from error
+    if len(content) < wanted:
+        raise DataError(f"its file {excerpt(name, 80)!r} got shorter while it was read")
+    return content
+
+
+def _beside(name: str, folder: Path) -> Path:
+    """The path of an external data file, with links resolved.
+
+    Raises:
+        DataError: the path is not in the model's folder or below.
+    """
+    if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
+        raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
+    home = folder.resolve()
+    try:
+        path = (home / name).resolve()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {excerpt(error, 80)}") from error
+    if not path.is_relative_to(home) or path == home:
+        raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
+    return path
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise DataError(f"its offset or length {excerpt(text, 40)!r} is not a number")
+    return int(text)

@@ -7,6 +7,7 @@ by an array of positions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -47,6 +48,14 @@ Value = NDArray | np.ndarray | Labels | None
 def is_known(value: Any) -> TypeGuard[np.ndarray]:
     """Whether a value does not depend on the network's input."""
     return isinstance(value, np.ndarray)
+
+
+def require_small(node: Node, shape: Sequence[int]) -> None:
+    """Raise `DataError` if a known value of this shape would be larger than any shape computation needs."""
+    if math.prod(shape) > MOST_KNOWN or len(shape) > 32:
+        raise node.error(
+            f"computes a constant of shape {tuple(shape)[:20]}; at most {MOST_KNOWN:,} elements are allowed"
+        )
 
 
 def data(node: Node, value: Value) -> NDArray:

@@ -5,28 +5,42 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive, evaluate
+from lamina.core.state import traced_by
+from lamina.device.context import cpu
 from lamina.errors import DataError, LaminaError, ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Constant, Parameter
 from lamina.interchange._elementwise import ELEMENTWISE
 from lamina.interchange._graph import ML, Graph, GraphInput, Node, arguments
-from lamina.interchange._layers import LAYERS, MOVEMENT, computed
+from lamina.interchange._layers import LAYERS, MOVEMENT
 from lamina.interchange._of_sklearn import OF_SKLEARN
 from lamina.interchange._roles import Roles
-from lamina.interchange._values import Labels, Value, array_of
+from lamina.interchange._values import MOST_KNOWN, Labels, Value, array_of, is_known, require_small
 from lamina.nd.ndarray import NDArray
+from lamina.nd.shapes_only import ShapesOnly
 
 OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {
     **{("", name): function for name, function in (ELEMENTWISE | LAYERS | MOVEMENT).items()},
     **{(ML, name): function for name, function in OF_SKLEARN.items()},
 }
 """Functions from a node and its input values to a value or a tuple of values, by domain and name."""
+
+_OF_SHAPES = {
+    "Abs", "Add", "And", "Cast", "Ceil", "Concat", "Div", "Equal", "Expand", "Floor", "Gather", "Greater",
+    "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg", "Not", "Or", "Range",
+    "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub",
+    "Unsqueeze", "Where",
+}  # fmt: skip
+"""Operators that compute shapes, axes and single numbers; their results are known if all their inputs are."""
 
 
 def require_supported(node: Node) -> None:
@@ -46,13 +60,44 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
     Raises:
         DataError: the node computes fewer outputs than it declares.
     """
-    known = computed(node, inputs)
-    if known is None:
+    folds = not node.domain and node.op in _OF_SHAPES and all(map(_is_small_number, inputs))
+    with _folding(node) if folds else nullcontext():
         found = OPERATORS[node.domain, node.op](node, *arguments(node, inputs))
-        known = found if isinstance(found, tuple) else (found,)
-    if any(node.outputs[len(known) :]):
-        raise node.error(f"it has {len(node.outputs)} outputs; lamina computes only {len(known)} of them")
-    return known
+    results = found if isinstance(found, tuple) else (found,)
+    if any(node.outputs[len(results) :]):
+        raise node.error(f"it has {len(node.outputs)} outputs; lamina computes only {len(results)} of them")
+    if not folds:
+        return results
+    known: list[Any] = [x._data if isinstance(x, NDArray) else x for x in results]
+    return tuple(known)
+
+
+def _is_small_number(value: Value) -> bool:
+    """Whether a value is omitted, or known and small, and does not consist of strings."""
+    return value is None or (is_known(value) and value.size <= MOST_KNOWN and value.dtype.kind in "iufb")
+
+
+@contextmanager
+def _folding(node: Node) -> Generator[None]:
+    """A context in which operators compute small arrays at once."""
+    with cpu(), traced_by(_Small(node)):
+        yield
+
+
+class _Small(ShapesOnly):
+    """A trace that computes known values, and raises an error before one would be large."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[np.ndarray]:
+        super().bind(primitive, inputs, params)
+        return (evaluate(primitive, [x._data if isinstance(x, Array) else x for x in inputs], params),)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        require_small(self._node, shape)
 
 
 class ImportedNetwork(HybridBlock):

@@ -18,16 +18,12 @@ from lamina.support.files.tensors import load_tensors
 from lamina.support.files.torch_file import is_torch_file, load_torch
 from lamina.support.messages import excerpt
 
+_AFFINE = {"weight": "gamma", "bias": "beta"}
 _NAMES: dict[type[Block], dict[str, str]] = {
     nn.Dense: {"weight": "weight", "bias": "bias"},
     nn.Embedding: {"weight": "weight"},
-    nn.LayerNorm: {"weight": "gamma", "bias": "beta"},
-    nn.BatchNorm: {
-        "weight": "gamma",
-        "bias": "beta",
-        "running_mean": "running_mean",
-        "running_var": "running_var",
-    },
+    nn.LayerNorm: _AFFINE,
+    nn.BatchNorm: {**_AFFINE, "running_mean": "running_mean", "running_var": "running_var"},
     nn.PReLU: {"weight": "alpha"},
 }
 """By layer: PyTorch's name of each parameter, and lamina's."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -73,13 +74,26 @@ def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b
     return bind(matmul, lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
 
 
-def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpose_b: bool) -> NDArray:
-    """Products of the matrices in the last two axes; `a` and `b` have the same batch axes."""
-    if len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2]:
-        raise ShapeError(f"{name}: needs matrices, or equal batches of them, got {a.shape} and {b.shape}")
-    batch, both = a.shape[:-2], [_batched(name, x) for x in (a, b)]
-    out = bind(matmul, *both, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
-    return bind(reshape, out, shape=(*batch, *out.shape[-2:])) if len(batch) > 1 else out
+def _of_matrices(
+    name: str, primitive: Primitive, *matrices: NDArray, gives: int = 2, **params: Any
+) -> NDArray:
+    """Apply a primitive to matrices in the last two axes; all have the same batch axes, and it takes at most one.
+
+    Its output for single matrices has `gives` axes.
+    """
+    batch = matrices[0].shape[:-2]
+    if any(x.ndim < 2 or x.shape[:-2] != batch for x in matrices):
+        shapes = " and ".join(str(x.shape) for x in matrices)
+        raise ShapeError(f"{name}: needs matrices, or equal batches of them, got {shapes}")
+    if len(batch) <= 1:
+        return bind(primitive, *matrices, **params)
+    merged = [bind(reshape, x, shape=(math.prod(batch), *x.shape[-2:])) for x in matrices]
+    out = bind(primitive, *merged, **params)
+    return bind(reshape, out, shape=(*batch, *out.shape[out.ndim - gives :]))
+
+
+def _product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpose_b: bool) -> NDArray:
+    return _of_matrices(name, matmul, a, b, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
 
 
 def _with_rows_at(x: NDArray, axis: int, back: bool = False) -> NDArray:
@@ -108,7 +122,7 @@ def gemm2(
     array([6., 6., 6., 6.], dtype=float32)
     """
     a, b = _with_rows_at(A, axis), _with_rows_at(B, axis)
-    out = _with_rows_at(matrix_product("gemm2", a, b, transpose_a, transpose_b), axis, back=True)
+    out = _with_rows_at(_product("gemm2", a, b, transpose_a, transpose_b), axis, back=True)
     return out if alpha == 1.0 else out * alpha
 
 
@@ -152,7 +166,7 @@ def khatri_rao(*args: NDArray) -> NDArray:
 @operator
 def syrk(A: NDArray, transpose: bool = False, alpha: float = 1.0) -> NDArray:
     """The product alpha · A·Aᵀ, or alpha · Aᵀ·A with `transpose`."""
-    out = matrix_product("syrk", A, A, transpose, not transpose)
+    out = _product("syrk", A, A, transpose, not transpose)
     return out if alpha == 1.0 else out * alpha
 
 
@@ -261,19 +275,6 @@ def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
 # --- factorizations, inverses and determinants --------------------------------------------------------------------
 
 
-def _batched(name: str, x: NDArray) -> NDArray:
-    """Merge all batch axes of `x` into at most one, as the primitives need."""
-    if x.ndim < 2:
-        raise ShapeError(f"{name}: needs matrices in the last two axes, got shape {x.shape}")
-    return bind(reshape, x, shape=(math.prod(x.shape[:-2]), *x.shape[-2:])) if x.ndim > 3 else x
-
-
-def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> NDArray:
-    """Apply a matrix primitive to a batch; its output for one matrix has `gives` axes."""
-    out = bind(primitive, _batched(name, A))
-    return out if A.ndim <= 3 else bind(reshape, out, shape=(*A.shape[:-2], *out.shape[out.ndim - gives :]))
-
-
 @operator
 def potrf(A: NDArray, lower: bool = True) -> NDArray:
     """Cholesky factors of symmetric positive definite matrices: lower triangular L with L·Lᵀ = A.
@@ -286,7 +287,7 @@ def potrf(A: NDArray, lower: bool = True) -> NDArray:
     array([[2., 0.],
            [1., 3.]], dtype=float32)
     """
-    return _of_matrix("potrf", linalg.cholesky, A) if lower else _transposed(potrf(_transposed(A)))
+    return _of_matrices("potrf", linalg.cholesky, A) if lower else _transposed(potrf(_transposed(A)))
 
 
 def _transposed(A: NDArray) -> NDArray:
@@ -298,15 +299,7 @@ def potri(A: NDArray, lower: bool = True) -> NDArray:
     """The inverse of a matrix whose Cholesky factor is `A`, as computed by `potrf` with the same `lower`."""
     one = broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
     inverted = trsm(A if lower else _transposed(A), one)
-    return matrix_product("potri", inverted, inverted, True, False)
-
-
-def _solved(A: NDArray, B: NDArray, transpose: bool, lower: bool) -> NDArray:
-    if A.shape[:-2] != B.shape[:-2]:
-        raise ShapeError(f"trsm: needs equal batches of matrices, got {A.shape} and {B.shape}")
-    a, b = _batched("trsm", A), _batched("trsm", B)
-    x = bind(linalg.triangular_solve, a, b, transpose=transpose, lower=lower)
-    return x if B.ndim <= 3 else bind(reshape, x, shape=B.shape)
+    return _product("potri", inverted, inverted, True, False)
 
 
 @operator
@@ -328,9 +321,9 @@ def trsm(
            [2.]], dtype=float32)
     """
     scaled = B if alpha == 1.0 else B * alpha
-    if rightside:
-        return _transposed(_solved(A, _transposed(scaled), not transpose, bool(lower)))
-    return _solved(A, scaled, bool(transpose), bool(lower))
+    given, transpose = (_transposed(scaled), not transpose) if rightside else (scaled, bool(transpose))
+    X = _of_matrices("trsm", linalg.triangular_solve, A, given, transpose=transpose, lower=bool(lower))
+    return _transposed(X) if rightside else X
 
 
 @operator
@@ -348,13 +341,12 @@ def trmm(
 
     Raises `ShapeError` if the last two axes of `A` differ in size.
     """
-    if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
-        raise ShapeError(f"trmm: needs square matrices for the triangle, got shape {A.shape}")
+    _square("trmm", A)
     T = linalg.triangle(A, bool(lower))
     if rightside:
-        out = matrix_product("trmm", B, T, False, bool(transpose))
+        out = _product("trmm", B, T, False, bool(transpose))
     else:
-        out = matrix_product("trmm", T, B, bool(transpose), False)
+        out = _product("trmm", T, B, bool(transpose), False)
     return out if alpha == 1.0 else out * alpha
 
 
@@ -363,8 +355,8 @@ def gelqf(A: NDArray) -> list[NDArray]:
 
     `A` must not have more rows than columns.
     """
-    Q = _of_matrix("gelqf", linalg.orthonormal_rows, A)
-    return [Q, linalg.triangle(matrix_product("gelqf", A, Q, False, True))]
+    Q = _of_matrices("gelqf", linalg.orthonormal_rows, A)
+    return [Q, linalg.triangle(_product("gelqf", A, Q, False, True))]
 
 
 def syevd(A: NDArray) -> list[NDArray]:
@@ -372,17 +364,16 @@ def syevd(A: NDArray) -> list[NDArray]:
 
     The rows of U are the eigenvectors; the eigenvalues λ ascend.
     """
-    return [_of_matrix("syevd", linalg.eigenvectors, A), _of_matrix("syevd", linalg.eigenvalues, A, gives=1)]
+    return [
+        _of_matrices("syevd", linalg.eigenvectors, A),
+        _of_matrices("syevd", linalg.eigenvalues, A, gives=1),
+    ]
 
 
 @operator
 def sumlogdiag(A: NDArray) -> NDArray:
     """The sum of the logarithms of each diagonal; for a Cholesky factor, half the log determinant."""
     return sum(log(extractdiag(A)), axis=-1)
-
-
-def _number(name: str, primitive: Primitive, A: NDArray) -> NDArray:
-    return _of_matrix(name, primitive, A, gives=0)
 
 
 @operator
@@ -393,15 +384,16 @@ def det(A: NDArray) -> NDArray:
     >>> nd.linalg.det(nd.array([[1, 2], [3, 4]])).asscalar().round(4).item()
     -2.0
     """
-    return _number("det", linalg.determinant, A)
+    return _of_matrices("det", linalg.determinant, A, gives=0)
 
 
 def slogdet(A: NDArray) -> list[NDArray]:
     """[sign, log |det|] of square matrices; only the logarithm has a gradient."""
-    return [_number("slogdet", linalg.sign_of_determinant, A), _number("slogdet", linalg.log_determinant, A)]
+    both = linalg.sign_of_determinant, linalg.log_determinant
+    return [_of_matrices("slogdet", one, A, gives=0) for one in both]
 
 
 @operator
 def inverse(A: NDArray) -> NDArray:
     """The inverses of square matrices. Raises `MatrixError` for a singular matrix."""
-    return _of_matrix("inverse", linalg.inverse, A)
+    return _of_matrices("inverse", linalg.inverse, A)

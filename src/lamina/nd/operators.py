@@ -136,7 +136,6 @@ def operand(x: Array, other: Any) -> Any:
 
 
 def whole_number(x: Array, number: Any) -> int:
-    """`number` as an integer beside the integers of `x`; raises `DTypeError` if it is a fraction."""
     """`number` as an integer operand for the integer array `x`.
 
     Raises `DTypeError` if `number` is not a whole number.

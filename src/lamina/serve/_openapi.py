@@ -1,4 +1,4 @@
-"""The server's OpenAPI 3.1 description at `/openapi.json`, with the columns of each model."""
+"""The server's OpenAPI 3.1 description at `/openapi.json`: `page/openapi.json`, and the columns of each model."""
 
 from __future__ import annotations
 
@@ -37,24 +37,15 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
     """
     from lamina import __version__
 
-    page = "This description as a page, with forms for trying the models."
-    paths: dict[str, Any] = {
-        "/docs": _get(page, "docs", _TEXT, kind="text/html", what="HTML."),
-        "/healthz": _get("Whether the server is running.", "health", _ref(Status)),
-        "/readyz": _get("Whether the server takes requests.", "readiness", _ref(Status), 503),
-        "/metrics": _get(
-            "Counts and times.", "metrics", _TEXT, kind="text/plain", what="Prometheus' text format."
-        ),
-        "/v1/models": _get("The served models.", "models", {"type": "object"}),
-    }
+    found: dict[str, Any] = msgspec.json.decode(_source("openapi.json"))
+    found["info"]["version"] = __version__
+    paths, components = found["paths"], found["components"]
+    components["schemas"] |= _SCHEMAS
     for address, model in models.items():
         path, example = f"/v1/models/{address}", "An example of a body for predict."
-        paths[path] = _get(f"About {address}.", f"{address}.about", _ref(About))
+        paths[path] = _get(f"About {address}.", f"{address}.about", _ref("About"))
         paths[f"{path}/example"] = _get(example, f"{address}.example", _body_schema(model))
         paths[f"{path}/predict"] = {"post": _predict(address, model)}
-    components: dict[str, Any] = {"schemas": {**_SCHEMAS}}
-    info = {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL}
-    found: dict[str, Any] = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
     if token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
@@ -67,45 +58,21 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
     return found
 
 
-_ABOUT_ALL = (
-    "Predictions of networks trained by lamina. Rows are counted from 0. The same models answer under /v2 by the "
-    "Open Inference Protocol, which has its own description."
-)
-
-
-class Status(msgspec.Struct):
-    """Whether the server works."""
-
-    status: str
-
-
-class About(msgspec.Struct):
-    """A model and its versions."""
-
-    model: str
-    version: str
-    versions: list[str]
-
-
 _PLACE = "#/components/schemas/{name}"
-_SCHEMAS = msgspec.json.schema_components((Status, About, Refusal), ref_template=_PLACE)[1]
-_TEXT = {"type": "string"}
+_SCHEMAS = msgspec.json.schema_components((Refusal,), ref_template=_PLACE)[1]
 
 
-def _ref(of: type) -> dict[str, Any]:
-    return {"$ref": _PLACE.format(name=of.__name__)}
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": _PLACE.format(name=name)}
 
 
-def _get(
-    summary: str, name: str, schema: dict[str, Any], *refusals: int, kind: str = JSON, what: str = "OK"
-) -> dict[str, Any]:
-    responses = {"200": {"description": what, "content": {kind: {"schema": schema}}}}
-    responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
+def _get(summary: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    responses = {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}}
     return {"get": {"summary": summary, "operationId": name, "responses": responses}}
 
 
 def _refusal(what: str) -> dict[str, Any]:
-    return {"description": what, "content": {JSON: {"schema": _ref(Refusal)}}}
+    return {"description": what, "content": {JSON: {"schema": _ref("Refusal")}}}
 
 
 def _predict(address: str, model: Model) -> dict[str, Any]:
@@ -166,7 +133,9 @@ def _answer_schema(model: Model) -> dict[str, Any]:
     version = {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."}
     predictions = {"type": "array", "items": answer}
     notes = {"type": "array", "items": {"type": "string"}}
-    return _object({"model": _TEXT, "version": version, "predictions": predictions, "notes": notes})
+    return _object(
+        {"model": {"type": "string"}, "version": version, "predictions": predictions, "notes": notes}
+    )
 
 
 # --- `/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model -------------------------------

@@ -176,7 +176,7 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
     reader = None
     exported = [f"{name}_predict"]
     if interface.fields:
-        reader = Reader(module, interface.fields)
+        reader = Reader(module, interface)
         reader.emit()
         columns = [bytes_of(field.column.name) for field in interface.fields]
         declare_texts(module, f"{name}_column_names", columns, is_seen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +14,12 @@ from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_ar
 from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
 from lamina.errors import LaminaError
 from lamina.export import Column, Composite
-from lamina.export.library._interface import Field
+from lamina.export.library._interface import Field, Interface
 from lamina.export.library._parts import Cell, emit_parts
 from lamina.export.library._patterns import SCRATCH_BYTES
 from lamina.export.library._readers import emit_number_reader
 from lamina.export.library._texts import scratch_bytes
-from lamina.table.types import Quantity, Text
+from lamina.table.types import Text
 from lamina.table.values import MISSING_TOKENS
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
@@ -79,71 +78,54 @@ _MOST = float(np.finfo(np.float64).max)
 _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
-class _Place(NamedTuple):
-    """A field, with its index among the row's values, and its first index in `numbers` and in `codes`."""
-
-    field: Field
-    row: int
-    number: int
-    code: int
-
-    @property
-    def column(self) -> Column | Composite:
-        return self.field.column
-
-
 class Reader:
     """Emitter of the function ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
     If a value can't be encoded, its column number, from 1, is stored in status, unless status is nonzero already.
     """
 
-    def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
-        self.module, self.fields = module, fields
-        self._places: list[_Place] = []
-        number = code = 0
-        for row, field in enumerate(fields):
-            column = field.column
-            self._places.append(_Place(field, row, number, code))
-            whole = column.schema.parts if isinstance(column, Composite) else [column.schema]
-            parts = [part for part in whole if part.used]
-            number += sum(isinstance(part.type, Quantity) for part in parts)
-            code += sum(not isinstance(part.type, Quantity) for part in parts)
-        texts = [field.owner for field in fields if isinstance(field.owner.type, Text)]
+    def __init__(self, module: OneThreadModule, interface: Interface) -> None:
+        self.module, self.fields = module, interface.fields
+        table = interface.prediction.inputs
+        of_a_kind = table.numbers, table.categories
+        self._places = {column.name: i for columns in of_a_kind for i, column in enumerate(columns)}
+        texts = [field.owner for field in self.fields if isinstance(field.owner.type, Text)]
         self.scratch_bytes = max((scratch_bytes(len(one.arrays["hashes"])) for one in texts), default=0)
-        if any(field.is_read or isinstance(field.column, Composite) for field in fields):
+        if any(field.is_read or isinstance(field.column, Composite) for field in self.fields):
             self.scratch_bytes = max(self.scratch_bytes, SCRATCH_BYTES)
 
     def emit(self) -> None:
         with self.module.function("read", _READ, internal=True) as b:
             self._emit_numbers(b)
             scratch = b.alloca(_BYTE, self.scratch_bytes) if self.scratch_bytes else None
-            for one in self._places:
-                if one.field.is_read:
+            for row, field in enumerate(self.fields):
+                if field.is_read:
                     assert scratch is not None
-                    self._emit_read(b, one, scratch)
-                elif isinstance(one.column, Composite):
+                    self._emit_read(b, field, row, scratch)
+                elif isinstance(field.column, Composite):
                     assert scratch is not None
-                    self._emit_parts(b, one.column, one, scratch)
-                elif not one.column.is_number:
-                    self._store_code(b, self._code(b, one.column, one.row), one.code)
+                    self._emit_parts(b, field.column, row, scratch)
+                elif not field.column.is_number:
+                    place = self._places[field.column.name]
+                    b.store(b.pointer_argument("codes"), self._code(b, field.column, row), place)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
     def _emit_numbers(self, b: OneThread) -> None:
-        plain = [one for one in self._places if not one.field.is_read]
-        numbers = [one for one in plain if isinstance(one.column, Column) and one.column.is_number]
+        plain = [(row, field.column) for row, field in enumerate(self.fields) if not field.is_read]
+        numbers = [(row, one) for row, one in plain if isinstance(one, Column) and one.is_number]
         if not numbers:
             return
-        ranges = [encodable(one.column) for one in numbers if isinstance(one.column, Column)]
+        ranges = [encodable(column) for _, column in numbers]
         self._global("lowest", np.array([low for low, _ in ranges]))
         self._global("highest", np.array([high for _, high in ranges]))
         start = 0
         while start < len(numbers):
             stop = start + 1
-            while stop < len(numbers) and numbers[stop].row == numbers[stop - 1].row + 1:
+            while stop < len(numbers) and numbers[stop][0] == numbers[stop - 1][0] + 1:
                 stop += 1
-            self._emit_run(b, start, stop, numbers[start].row - start, numbers[start].number - start)
+            row, first = numbers[start]
+            self._emit_run(b, start, stop, row - start, self._places[first.name] - start)
             start = stop
 
     def _emit_run(self, b: OneThread, start: int, stop: int, row: int, number: int) -> None:
@@ -160,37 +142,33 @@ class Reader:
 
         b.vector_loop(start, stop, b.lanes(FLOAT64), body)
 
-    def _emit_read(self, b: OneThread, one: _Place, scratch: Pointer) -> None:
+    def _emit_read(self, b: OneThread, field: Field, row: int, scratch: Pointer) -> None:
         """Emit the number that a text is, such as a date's days."""
-        assert isinstance(one.column, Column)
-        emit_number_reader(self.module, f"number{one.row}", one.field.owner)
-        number = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
-        b.call(f"number{one.row}", b.load_pointer(b.pointer_argument("row"), one.row), number, scratch)
-        found, (low, high) = b.load(number, FLOAT64), encodable(one.column)
+        assert isinstance(field.column, Column)
+        emit_number_reader(self.module, f"number{row}", field.owner)
+        number = b.offset(b.pointer_argument("numbers"), self._places[field.column.name], FLOAT64)
+        b.call(f"number{row}", b.load_pointer(b.pointer_argument("row"), row), number, scratch)
+        found, (low, high) = b.load(number, FLOAT64), encodable(field.column)
         is_bad = b.logical_or(b.less(found, low), b.greater(found, high))
-        self._report(b, b.logical_or(is_bad, b.greater(b.load(scratch, INDEX), 0)), b.const(one.row + 1))
+        self._report(b, b.logical_or(is_bad, b.greater(b.load(scratch, INDEX), 0)), b.const(row + 1))
 
     # --- texts ---------------------------------------------------------------------------------------------------
 
-    def _emit_parts(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
+    def _emit_parts(self, b: OneThread, column: Composite, row: int, scratch: Pointer) -> None:
         """Emit the parts of a text, such as a URL."""
-        row, numbers, codes = map(b.pointer_argument, ("row", "numbers", "codes"))
-        name, words = f"parts{one.row}", dict[str, int]()
+        values, numbers, codes = map(b.pointer_argument, ("row", "numbers", "codes"))
+        name, words = f"parts{row}", dict[str, int]()
 
         def lookup(key: str, codes: Mapping[str, int], text: Pointer) -> Value:
             if key not in words:
                 words[key] = declare_words(self.module, f"{name}_{key}", codes)
             return _found(b, f"{name}_{key}", words[key], text)
 
-        text, number = b.load_pointer(row, one.row), b.offset(numbers, one.number, FLOAT64)
-        code = b.offset(codes, one.code, INT32)
-        emit_parts(Cell(b, name, column.schema, text, number, code, scratch, lookup))
-        self._report(b, b.greater(b.load(scratch, INDEX), 0), b.const(one.row + 1))
+        text = b.load_pointer(values, row)
+        emit_parts(Cell(b, name, column.schema, text, numbers, codes, self._places, scratch, lookup))
+        self._report(b, b.greater(b.load(scratch, INDEX), 0), b.const(row + 1))
 
     # --- categories ----------------------------------------------------------------------------------------------
-
-    def _store_code(self, b: OneThread, code: Value, place: int) -> None:
-        b.store(b.pointer_argument("codes"), b.cast(code, INT32), place)
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
         """Emit the code of a column's value: 0 for a missing or unknown value, otherwise 1, 2, …"""
@@ -200,7 +178,7 @@ class Reader:
         code = self._text_code(b, codes, place) if column.is_text else self._number_code(b, column, place)
         if column.is_boolean:  # texts neither true nor false are errors, as in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
-        return b.maximum(code, 0)
+        return b.cast(b.maximum(code, 0), INT32)
 
     def _text_code(self, b: OneThread, codes: Mapping[str, int], place: int) -> Value:
         count = declare_words(self.module, f"words{place}", codes)

@@ -76,7 +76,8 @@ class Cell:
         name: the prefix of the names of constants.
         schema: the column.
         text: the address of the text.
-        numbers, codes: the addresses of the first number and code of the column.
+        numbers, codes: the addresses of the row's first number and code.
+        places: the index of each part among the row's numbers, or codes, by name.
         scratch: scratch memory; its first number becomes 1 if the text can't be read, else 0.
         lookup: emits the code of a text among words, 0 if it is missing, −1 if it is absent.
     """
@@ -87,22 +88,21 @@ class Cell:
     text: Pointer
     numbers: Pointer
     codes: Pointer
+    places: Mapping[str, int]
     scratch: Pointer
     lookup: Callable[[str, Mapping[str, int], Pointer], Value]
 
-    def place(self, part: ColumnSchema) -> int:
-        """The index of a part among the column's numbers, or codes."""
-        is_number = isinstance(part.type, Quantity)
-        used = [one for one in self.schema.parts if one.used]
-        return [one.name for one in used if isinstance(one.type, Quantity) == is_number].index(part.name)
+    def number(self, part: ColumnSchema) -> Pointer:
+        """The address of a part's number."""
+        return self.b.offset(self.numbers, self.places[part.name], FLOAT64)
 
     def store(self, part: ColumnSchema, value: Value) -> None:
         """Emit the storing of a part's number, or code."""
         b = self.b
         if isinstance(part.type, Quantity):
-            b.store(self.numbers, value, self.place(part))
+            b.store(self.numbers, value, self.places[part.name])
         else:
-            b.store(self.codes, b.cast(b.maximum(value, 0), np.dtype(np.int32)), self.place(part))
+            b.store(self.codes, b.cast(b.maximum(value, 0), np.dtype(np.int32)), self.places[part.name])
 
 
 def emit_parts(cell: Cell) -> None:
@@ -123,7 +123,8 @@ def emit_parts(cell: Cell) -> None:
 def _text(cell: Cell, kind: Text) -> None:
     """Emit the encoding of a text: its numbers, and its code as a category if it is frequent."""
     emit_text_reader(cell.b.module, cell.name, kind.encoder(cell.schema))
-    cell.b.call(cell.name, cell.text, cell.numbers, cell.scratch)
+    first = next(part for part in cell.schema.parts if isinstance(part.type, Quantity))
+    cell.b.call(cell.name, cell.text, cell.number(first), cell.scratch)
     cell.b.store(cell.scratch, cell.b.const(0))
     for part in cell.schema.parts:
         if part.categories:
@@ -156,7 +157,7 @@ def _words(cell: Cell, kind: Mixed) -> None:
     """Emit the number of a text, or the code of a word; a word with digits that training did not have can't be read."""
     b, (number, *words), name = cell.b, cell.schema.parts, f"{cell.name}_number"
     emit_number_reader(b.module, name, ColumnSchema(cell.schema.name, kind.number), words_are_missing=False)
-    own = cell.numbers if number.used else b.offset(free_memory(b, cell.scratch), _COPY, FLOAT64)
+    own = cell.number(number) if number.used else b.offset(free_memory(b, cell.scratch), _COPY, FLOAT64)
     b.call(name, cell.text, own, cell.scratch)
     with b.if_(b.greater(b.load(cell.scratch, INDEX), 0)):
         b.store(own, b.const(np.nan, FLOAT64))
@@ -209,7 +210,7 @@ def _value(
     """Emit the number or the code of a part that is read from a group."""
     b, scratch = cell.b, cell.scratch
     if source.what == "decimal":
-        number = b.offset(cell.numbers, cell.place(part), FLOAT64)
+        number = cell.number(part)
         b.store(scratch, b.const(0))
         digits = [program.has(b, scratch, f"{group}{source.group}") for group in ("digits", "fraction")]
         with b.if_(b.logical_or(*digits)):

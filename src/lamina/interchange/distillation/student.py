@@ -19,6 +19,7 @@ similar row. Fakoor, Mueller, Erickson, Chaudhari, Smola measured this method fo
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -105,12 +106,12 @@ def distill(
     for name, count in (("made", made or 0), ("folds", folds or 0)):
         if not isinstance(count, Integral) or int(count) < 0:
             raise DataError(f"{name}={count!r}: must be a whole number, 0 or more")
-    limit = None if time_limit is None else TimeLimit(seconds_of(time_limit))
+    limit = TimeLimit(math.inf if time_limit is None else seconds_of(time_limit))
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     is_told = hasattr(teacher, "__array__") and not hasattr(teacher, "predict")
     model: Any = Told(teacher) if is_told else Teacher(teacher)
-    preset = preset or ("medium" if limit is None else "default")
-    chosen = {"preset": preset, "time_limit": limit and limit.seconds, "random_state": random_state}
+    preset = preset or ("medium" if time_limit is None else "default")
+    chosen = {"preset": preset, "time_limit": time_limit, "random_state": random_state}
     student = _student(model.classes, {**settings, **chosen})
     lesson = _lesson(model, student, X, y, made, folds, mark_of_rows("groups", groups), limit, rng)
     return _taught(student, lesson, target or getattr(y, "name", None), limit)
@@ -127,7 +128,7 @@ class _Lesson(NamedTuple):
 
 def _lesson(
     model: Any, student: Any, X: Any, y: Any, made: int | None, folds: int | None, groups: Column | None,
-    limit: TimeLimit | None, rng: np.random.Generator,
+    limit: TimeLimit, rng: np.random.Generator,
 ) -> _Lesson:  # fmt: skip
     """The rows for a student, with the teacher's predictions; the arguments are those of `distill`."""
     table = X if is_frame(X) or _is_sparse(X) else np.asarray(X)
@@ -153,11 +154,9 @@ def _lesson(
     return _Lesson(table, wanted, schema, mark_of_rows("groups", np.tile(own_group, len(wanted) // rows)))
 
 
-def _taught(
-    student: Any, lesson: _Lesson, target: Any, limit: TimeLimit | None
-) -> MLPClassifier | MLPRegressor:
+def _taught(student: Any, lesson: _Lesson, target: Any, limit: TimeLimit) -> MLPClassifier | MLPRegressor:
     """Train the student on its lesson, in the rest of the time limit; `target` is the target's name."""
-    if limit is not None:
+    if student.time_limit is not None:
         student.time_limit = max(limit.left, 1.0)
     wanted = lesson.wanted
     schema = with_target(lesson.schema, target, student._target_of(wanted, None, wanted))
@@ -298,7 +297,7 @@ def _out_of_fold(
     y: np.ndarray,
     folds: int | None,
     groups: Column | None,
-    limit: TimeLimit | None,
+    limit: TimeLimit,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
     """Refit the teacher for each fold; return the teacher itself if time is too short for refits."""
@@ -315,14 +314,11 @@ def _out_of_fold(
         raise DataError(f"{folds} folds need {folds} groups or more, and there are {most}: pass folds=0")
     pairs = splitter.members(every, 1 / folds, rng, folds)
     found = _OutOfFold(shape, teacher.classes)
-    begin = 0.0 if limit is None else limit.used
+    begin = limit.used
     for done, (seen, unseen) in enumerate(pairs):
         if unseen is None:
             raise DataError(f"{folds} folds need {needed} rows or more, and there are {len(y)}: pass folds=0")
-        if (
-            limit is not None
-            and limit.used + (limit.used - begin) / max(done, 1) > _TEACHERS_SHARE * limit.seconds
-        ):
+        if limit.used + (limit.used - begin) / max(done, 1) > _TEACHERS_SHARE * limit.seconds:
             messages.warn(
                 f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}; the "
                 "student learns the teacher's own predictions, which are overconfident on the training rows; give "
@@ -364,7 +360,7 @@ def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mixtures(
-    points: np.ndarray, width: int, times: int, limit: TimeLimit | None, rng: np.random.Generator
+    points: np.ndarray, width: int, times: int, limit: TimeLimit, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Yield, for each synthetic table, the source row of each cell, (rows, width).
 
@@ -373,12 +369,12 @@ def _mixtures(
     near, seconds = _near(points, rng), 0.0
     rows, own = len(points), np.arange(len(points))
     for _ in range(times):
-        begin = 0.0 if limit is None else limit.used
-        if limit is not None and begin + seconds > _TEACHERS_SHARE * limit.seconds:
+        begin = limit.used
+        if begin + seconds > _TEACHERS_SHARE * limit.seconds:
             return
         other = near[own, rng.integers(near.shape[1], size=rows)]
         yield np.where(rng.random((rows, width)) < _SWAPPED, other[:, None], own[:, None])
-        seconds = 0.0 if limit is None else limit.used - begin
+        seconds = limit.used - begin
 
 
 def _picked(X: Any, rows: np.ndarray) -> Any:

@@ -10,9 +10,11 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError, DataUnavailableError
@@ -36,6 +38,7 @@ class Published:
         mirrors: base URLs to which a file's name is appended, the best first.
         sha256: the published SHA-256 of each file, by file name.
         alternative: another way to provide the files, for messages.
+        classes: the names of the classes, unless they depend on a split.
     """
 
     name: str
@@ -44,10 +47,20 @@ class Published:
     mirrors: tuple[str, ...]
     sha256: Mapping[str, str]
     alternative: str = ""
+    classes: tuple[str, ...] = ()
 
     def listed(self) -> str:
         """The names of the files, joined for a message."""
         return ", ".join(self.sha256) + self.alternative
+
+
+@cache
+def published_sets() -> dict[str, Published]:
+    """The published data sets, by the names of their functions; `published.toml` describes them."""
+    import tomllib  # only if a data set is read
+
+    text = Path(__file__).with_name("published.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[str, Published])
 
 
 def obtain(
@@ -191,59 +204,6 @@ class _Bar:
 
 # ---------------------------------------------------------------------------------------------------------------------
 
-_FASHION_MNIST = Published(
-    name="Fashion-MNIST",
-    folder="fashion-mnist",
-    other_folders=("FashionMNIST/raw",),
-    mirrors=(
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    ),
-    sha256={
-        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    },
-)
-
-_CLOTHES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-
-_KMNIST = Published(
-    name="KMNIST",
-    folder="kmnist",
-    other_folders=("KMNIST/raw",),
-    mirrors=(
-        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-    ),
-    sha256={
-        "train-images-idx3-ubyte.gz": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-        "train-labels-idx1-ubyte.gz": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-        "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-        "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-    },
-)
-
-_HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-
-_EMNIST_ARCHIVE = "gzip.zip"
-_EMNIST = Published(
-    name="EMNIST",
-    folder="emnist",
-    other_folders=("emnist/gzip", "EMNIST/raw"),
-    mirrors=(
-        "https://biometrics.nist.gov/cs_links/EMNIST/",
-        "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/",
-    ),
-    sha256={_EMNIST_ARCHIVE: "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e"},
-    alternative=" (or the emnist-….gz files in it)",
-)
-
 _ALL_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 # Lower-case letters that look like upper-case letters have the upper-case label (Cohen et al., 2017, section II.C).
 _MERGED_CHARACTERS = string.digits + string.ascii_uppercase + "abdefghnqrt"
@@ -270,7 +230,7 @@ def fashion_mnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
         DataUnavailableError: if the files are neither found nor downloaded; the message names a folder for them.
         DataError: if a file is damaged or not the published file.
     """
-    return _like_mnist(_FASHION_MNIST, root, _CLOTHES)
+    return _like_mnist("fashion_mnist", root)
 
 
 def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
@@ -284,15 +244,14 @@ def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
         DataUnavailableError: if the files are neither found nor downloaded; the message names a folder for them.
         DataError: if a file is damaged or not the published file.
     """
-    return _like_mnist(_KMNIST, root, _HIRAGANA)
+    return _like_mnist("kmnist", root)
 
 
-def _like_mnist(
-    published: Published, root: str | os.PathLike[str] | None, classes: tuple[str, ...]
-) -> ImageDataset:
+def _like_mnist(name: str, root: str | os.PathLike[str] | None) -> ImageDataset:
+    published = published_sets()[name]
     paths = obtain(published, root)
     arrays = (read_idx(paths[name]) for name in published.sha256)
-    dataset = ImageDataset(published.name, *arrays, classes=classes)
+    dataset = ImageDataset(published.name, *arrays, classes=published.classes)
     # Unpacked files have no published digests, and MNIST's files have the same names.
     if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
         raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")
@@ -308,7 +267,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     Raises:
         DataError: some of the four files are missing, or one is damaged.
     """
-    names = list(_FASHION_MNIST.sha256)  # MNIST's file names
+    names = list(published_sets()["fashion_mnist"].sha256)  # MNIST's file names
     folder = None if root is None else Path(root).expanduser()
     if folder is None or not any(
         (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
@@ -342,11 +301,13 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
         raise ValueError(f"EMNIST has no split {split!r}; choose one of {', '.join(EMNIST_SPLITS)}")
     parts = [f"{part}-{kind}" for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")]
     names = [f"emnist-{split}-{part}-ubyte.gz" for part in parts]
-    unpacked = find_files(search_folders(_EMNIST, root), names)
+    published = published_sets()["emnist"]
+    unpacked = find_files(search_folders(published, root), names)
     if unpacked is not None:
         arrays = [read_idx(unpacked[name]) for name in names]
     else:
-        arrays = _from_archive(obtain(_EMNIST, root)[_EMNIST_ARCHIVE], names)
+        [archive] = obtain(published, root).values()
+        arrays = _from_archive(archive, names)
     for position, array in enumerate(arrays):
         if array.ndim == 3:
             arrays[position] = np.ascontiguousarray(array.transpose(0, 2, 1))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 
-from lamina.gluon.data.dataset import Dataset
-from lamina.gluon.data.deferred import RowSource
+from lamina.gluon.data.dataset import ArrayDataset
 from lamina.nd.conversion import array
 from lamina.support.datasets import ImageDataset, fashion_mnist, mnist_in
 
@@ -18,7 +18,7 @@ __all__ = ["MNIST", "FashionMNIST"]
 Transform = Callable[[Any, Any], Any]
 
 
-class _Pictures(Dataset):
+class _Pictures(ArrayDataset):
     """A data set of samples ``(image, label)``: a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 scalar."""
 
     def __init__(
@@ -28,23 +28,18 @@ class _Pictures(Dataset):
         transform: Transform | None = None,
     ) -> None:
         pictures, part = self._read(root), "train" if train else "test"
-        self._data = array(getattr(pictures, f"{part}_images")[..., np.newaxis], dtype=np.uint8)
-        self._label = getattr(pictures, f"{part}_labels").astype(np.int32)
-        self._transform = transform
-        self._source = RowSource(self._data)
+        images = array(getattr(pictures, f"{part}_images")[..., np.newaxis], dtype=np.uint8)
+        super().__init__(images, getattr(pictures, f"{part}_labels").astype(np.int32))
+        self._transform = transform or _unchanged
 
     def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
         raise TypeError(f"{type(self).__name__} must override _read")
 
-    def __len__(self) -> int:
-        return len(self._label)
-
     def __getitem__(self, idx: int) -> Any:
-        return (self._transform or _unchanged)(self._data[idx], self._label[idx])
+        return self._transform(*super().__getitem__(idx))
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        row, label, transformed = self._source.rows(), self._label, self._transform or _unchanged
-        return (transformed(row(i), label[i]) for i in indices)
+        return starmap(self._transform, super()._draw(indices))
 
 
 def _unchanged(image: Any, label: Any) -> Any:
