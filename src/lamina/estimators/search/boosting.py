@@ -6,7 +6,7 @@ Each library trains a few rounds of trees at a time, so that a search can stop i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -38,25 +38,21 @@ class Tree:
     depth: int
 
     @classmethod
-    def of(cls, feature: Any, bound: Any, right: Any, said: Any, depth: int, *, below: bool = False) -> Tree:
+    def of(cls, nodes: Iterable[Any], depth: int, *, below: bool = False) -> Tree:
         """A tree from arrays of nodes, each of which comes directly before its left child.
 
         Args:
-            feature, bound: the feature and the threshold of each node, (nodes,).
-            right: the right child of each node, (nodes,); 0 for leaves, since the root is no child.
-            said: the output of each leaf, (nodes,).
+            nodes: the feature, the bound, the right child, and the output of each node, (nodes,) each. The right child
+                is 0 for leaves, since the root is no child.
             depth: the number of conditions on the longest path.
             below: whether a row whose value equals the bound goes to the right child, instead of to the left child.
         """
-        right = np.asarray(right)
+        feature, bound, right, said = map(np.asarray, nodes)
         is_leaf = right == 0
-        arrays = (
-            np.where(is_leaf, 0, feature),
-            np.where(is_leaf, -np.finfo(np.float32).max, _rounded_down(np.asarray(bound, float), below)),
-            np.where(is_leaf, np.arange(len(right)), right),
-            np.where(is_leaf, said, 0),
-        )
-        return cls(*(one.astype(np.float32) for one in arrays), depth)
+        feature = np.where(is_leaf, 0, feature).astype(np.float32)
+        bound = np.where(is_leaf, -np.finfo(np.float32).max, _rounded_down(bound.astype(float), below))
+        right = np.where(is_leaf, np.arange(len(right)), right).astype(np.float32)
+        return cls(feature, bound, right, np.where(is_leaf, said, 0).astype(np.float32), depth)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The tree's outputs for rows `x` (rows, features): (rows,)."""
@@ -176,7 +172,7 @@ class _HistGradientBoosting(Boosted):
         self.begin = np.ravel(model._baseline_prediction)
         for one in chain.from_iterable(model._predictors[self._done :]):
             names = "feature_idx", "num_threshold", "right", "value"
-            yield Tree.of(*(one.nodes[name] for name in names), int(one.nodes["depth"].max()))
+            yield Tree.of((one.nodes[name] for name in names), int(one.nodes["depth"].max()))
 
 
 class _LightGBM(Boosted):
@@ -253,7 +249,7 @@ def _of_levels(splits: Sequence[Mapping[str, Any]], leaves: np.ndarray) -> Tree:
     def read(node: tuple[int, np.ndarray]) -> Sequence[Any]:
         level, below = node
         if len(below) == 1:
-            return below
+            return [below[0]]
         children = ((level + 1, half) for half in np.split(below, 2))
         return splits[level]["float_feature_index"], splits[level]["border"], *children
 
@@ -278,7 +274,7 @@ def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = Fa
         return 1 + max(left, add(found[3]))
 
     depth = add(root)
-    return Tree.of(*zip(*rows, strict=True), depth, below=below)
+    return Tree.of(zip(*rows, strict=True), depth, below=below)
 
 
 LIBRARIES: Mapping[str, type[Boosted]] = {
