@@ -46,12 +46,13 @@ def _blend(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
 
 
 def _realmlp(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
+    one = _filled(one)
     found = [_predicted(model, one) for model in _realmlps(one, seconds, seed, "TD", [one.X, one.y])]
     return sum(predicted for predicted, _ in found) / len(found), found[0][1]
 
 
 def _realmlp_search(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
-    stratify = one.y if one.is_classification else None
+    one, stratify = _filled(one), one.y if one.is_classification else None
     rows, held = train_test_split(np.arange(len(one.y)), test_size=0.2, random_state=seed, stratify=stratify)
     parts = [one.X.iloc[rows], one.y[rows], one.X.iloc[held], one.y[held]]
     validation, outputs, found = replace(one, X_test=parts[2], y_test=parts[3]), [], list[Any]()
@@ -61,6 +62,12 @@ def _realmlp_search(one: Any, seconds: float, seed: int) -> tuple[Any, Any]:
     classes = found[0][1]
     counts = greedy(outputs, lambda mean: -loss_of(validation, mean, classes))
     return sum(c * predicted for c, (predicted, _) in zip(counts, found, strict=True)) / sum(counts), classes
+
+
+def _filled(one: Any) -> Any:
+    """The table with the medians of its rows for training in place of missing numbers, which RealMLP refuses."""
+    medians = one.X.median(numeric_only=True)
+    return replace(one, X=one.X.fillna(medians), X_test=one.X_test.fillna(medians))
 
 
 def _realmlps(one: Any, seconds: float, seed: int, others: str, parts: Sequence[Any]) -> Iterator[Any]:
