@@ -164,15 +164,19 @@ class SearchView(Protocol):
 
     def seconds(self) -> float:
         """The seconds since the search began, including earlier runs."""
+        ...
 
     def left(self) -> float | None:
         """The remaining seconds; None without a limit."""
+        ...
 
     def stop(self) -> None:
         """End the search soon with the best ensemble so far, as at the deadline."""
+        ...
 
     def end_at(self, seconds: float) -> None:
         """Set the deadline to `seconds` after the start, e.g. because later work needs more time."""
+        ...
 
 
 class SearchObserver:
@@ -230,12 +234,14 @@ class TrialStore(Protocol):
         Raises:
             OtherSearchError: the stored trials are from another search.
         """
+        ...
 
     def save(self, trial: Trial) -> None:
         """Store a complete trial, and replace its earlier state; called before observers are notified.
 
         A waiting trial is stored with its `earlier` states, and again without these states once it has ended.
         """
+        ...
 
 
 # --- the time budget: the deadline, and the durations of steps, which predict whether a step still fits ---------------
