@@ -39,7 +39,7 @@ class Tree:
 
     @classmethod
     def of(cls, nodes: Iterable[Any], depth: int, *, below: bool = False) -> Tree:
-        """A tree from arrays of nodes, each of which comes directly before its left child.
+        """A tree from arrays of nodes, where each node comes directly before its left child.
 
         Args:
             nodes: the feature, the bound, the right child, and the output of each node, (nodes,) each. The right child
