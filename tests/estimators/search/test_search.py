@@ -17,7 +17,7 @@ from lamina.estimators.persistence import load, save
 from lamina.estimators.search import plan, training
 from lamina.estimators.search.average import greedy
 from lamina.estimators.search.plan import Plan, openings, suggested
-from lamina.estimators.search.trial import OtherSearchError, SearchObserver
+from lamina.estimators.search.trial import OtherSearchError, SearchObserver, Trial
 from lamina.estimators.settings import DECLARED
 from lamina.table.kinds import infer
 from lamina.training.loop import Observer
@@ -455,10 +455,10 @@ def test_suggestions_are_those_of_searches_that_go_on():
 def test_random_trials_around_realmlp_are_compared_with_it_and_with_those_of_earlier_rounds():
     """Trial 3 is `realmlp`; a round has the last two of its trials around it."""
     one = Plan(MLPRegressor(trials=1), 0, rows=1000, members=10)
-    compared = [one.compared(one.configuration(number)) for number in range(29)]
-    assert compared[:11] == [[]] * 11 and compared[11:13] == [[3]] * 2
-    assert compared[19:21] == compared[27:29] == [[3, 11, 12]] * 2
-    assert not any(compared[13:19] + compared[21:27])
+    compared = [one.compared(one.configuration(number)) for number in range(30)]
+    assert compared[:12] == [[]] * 12 and compared[12:14] == [[3]] * 2
+    assert compared[20:22] == compared[28:30] == [[3, 12, 13]] * 2
+    assert not any(compared[14:20] + compared[22:28])
 
 
 @pytest.mark.slow
@@ -596,6 +596,26 @@ def test_with_few_networks_in_a_trial_default_is_trained_more_often(members, tim
     plan = Plan(MLPRegressor(trials=1), 0, 500, members)
     first = [plan.configuration(number).settings for number in range(12)]
     assert first.count({"preset": "medium", "rows": 500}) == times
+
+
+def test_one_of_the_first_trials_has_more_epochs_unless_the_user_gives_their_number():
+    longer = Plan(MLPRegressor(trials=1), 0, 1000, members=10).configuration(5)
+    assert longer.settings == {"preset": "medium", "rows": 1000, "max_iter": 3 * 256}
+    assert longer.estimator.max_iter == 3 * 256
+    given = Plan(MLPRegressor(trials=1, max_iter=9), 0, 1000, members=10)
+    assert [given.configuration(number).estimator.max_iter for number in range(8)] == [9] * 8
+    assert "dropout" in given.configuration(5).settings  # the first random trial
+
+
+def test_a_search_that_an_earlier_version_began_goes_on_without_more_epochs():
+    drawn = [{"rows": 1000, **suggested(0, number, "regression")} for number in range(2)]
+    names = "fast", "medium", "medium", "realmlp", "medium"
+    settings = [*({"preset": name, "rows": 1000} for name in names), *drawn]
+    stored = [cast("Trial", SimpleNamespace(number=i, settings=one)) for i, one in enumerate(settings[:6])]
+    resumed = Plan(MLPRegressor(trials=1), 0, 1000, 10, stored)
+    assert [resumed.configuration(number).settings for number in range(7)] == settings
+    of_now = Plan(MLPRegressor(trials=1), 0, 1000, 10, stored[:5])
+    assert "max_iter" in of_now.configuration(5).settings
 
 
 class Heard(SearchObserver):

@@ -6,7 +6,7 @@ Each library trains a few rounds of trees at a time, so that a search can stop i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -38,33 +38,21 @@ class Tree:
     depth: int
 
     @classmethod
-    def of(cls, feature: Any, bound: Any, children: np.ndarray, said: Any, *, below: bool = False) -> Tree:
-        """A tree from arrays of nodes in any order; node 0 is the root.
+    def of(cls, nodes: Iterable[Any], depth: int, *, below: bool = False) -> Tree:
+        """A tree from arrays of nodes, where each node comes directly before its left child.
 
         Args:
-            feature, bound: the feature and the threshold of each node, (nodes,).
-            children: the left and the right child of each node, (nodes, 2); negative for leaves.
-            said: the output of each leaf, (nodes,).
+            nodes: the feature, the bound, the right child, and the output of each node, (nodes,) each. The right child
+                is 0 for leaves, since the root is no child.
+            depth: the number of conditions on the longest path.
             below: whether a row whose value equals the bound goes to the right child, instead of to the left child.
         """
-        order, depths, waiting = list[int](), list[int](), [(0, 0)]
-        while waiting:
-            node, depth = waiting.pop()
-            order.append(node)
-            depths.append(depth)
-            if children[node, 0] >= 0:
-                waiting += [(children[node, 1], depth + 1), (children[node, 0], depth + 1)]
-        place = np.empty(len(children), int)
-        place[order] = np.arange(len(order))
-        is_leaf = children[order, 0] < 0
-        right = np.where(is_leaf, np.arange(len(order)), place[children[order, 1]])
-        bound = np.where(
-            is_leaf, -np.finfo(np.float32).max, _rounded_down(np.asarray(bound, float)[order], below)
-        )
-        feature = np.where(is_leaf, 0, np.asarray(feature)[order])
-        said = np.where(is_leaf, np.asarray(said, float)[order], 0)
-        feature, bound, right, said = (x.astype(np.float32) for x in (feature, bound, right, said))
-        return cls(feature, bound, right, said, max(depths))
+        feature, bound, right, said = map(np.asarray, nodes)
+        is_leaf = right == 0
+        feature = np.where(is_leaf, 0, feature).astype(np.float32)
+        bound = np.where(is_leaf, -np.finfo(np.float32).max, _rounded_down(bound.astype(float), below))
+        right = np.where(is_leaf, np.arange(len(right)), right).astype(np.float32)
+        return cls(feature, bound, right, np.where(is_leaf, said, 0).astype(np.float32), depth)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The tree's outputs for rows `x` (rows, features): (rows,)."""
@@ -183,10 +171,8 @@ class _HistGradientBoosting(Boosted):
             model.fit(x, self._rows.y, self._rows.weights)
         self.begin = np.ravel(model._baseline_prediction)
         for one in chain.from_iterable(model._predictors[self._done :]):
-            nodes = one.nodes
-            children = np.stack([nodes["left"], nodes["right"]], axis=1).astype(int)
-            children[nodes["is_leaf"] != 0] = -1
-            yield Tree.of(nodes["feature_idx"], nodes["num_threshold"], children, nodes["value"])
+            names = "feature_idx", "num_threshold", "right", "value"
+            yield Tree.of((one.nodes[name] for name in names), int(one.nodes["depth"].max()))
 
 
 class _LightGBM(Boosted):
@@ -250,21 +236,24 @@ class _CatBoost(Boosted):
             model.save_model(path, format="json")
             found = json.loads(path.read_text())["oblivious_trees"][self._done :]
         for one in found:
-            for said in np.reshape(one["leaf_values"], (-1, rows.each)).T:
-                yield _of_levels(one["splits"][::-1], said)
+            for leaves in np.reshape(one["leaf_values"], (-1, rows.each)).T:
+                yield _of_levels(one["splits"][::-1], leaves)
 
 
-def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
+def _of_levels(splits: Sequence[Mapping[str, Any]], leaves: np.ndarray) -> Tree:
     """A tree in which all nodes of a level have the same condition (an oblivious tree).
 
-    `splits` has the conditions from the root down, `said` the output of each leaf.
+    `splits` has the conditions from the root down.
     """
-    inner, level = len(said) - 1, np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))
-    children = np.full((inner + len(said), 2), -1)
-    children[:inner] = 2 * np.arange(inner)[:, None] + [1, 2]
-    of_levels = [[split[name] for split in splits] for name in ("float_feature_index", "border")]
-    feature, bound = (np.append(np.array(one, float)[level], np.zeros(len(said))) for one in of_levels)
-    return Tree.of(feature, bound, children, np.append(np.zeros(inner), said))
+
+    def read(node: tuple[int, np.ndarray]) -> Sequence[Any]:
+        level, below = node
+        if len(below) == 1:
+            return [below[0]]
+        children = ((level + 1, half) for half in np.split(below, 2))
+        return splits[level]["float_feature_index"], splits[level]["border"], *children
+
+    return _nested((0, leaves), read)
 
 
 def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = False) -> Tree:
@@ -275,15 +264,17 @@ def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = Fa
     rows: list[list[Any]] = []
 
     def add(node: Any) -> int:
+        """Add a node and the nodes below it; return the depth."""
         place, found = len(rows), read(node)
-        rows.append([0, 0.0, -1, -1, found[0]])
-        if len(found) > 1:
-            rows[place] = [found[0], found[1], add(found[2]), add(found[3]), 0.0]
-        return place
+        rows.append([0, 0.0, 0, found[0]])
+        if len(found) == 1:
+            return 0
+        left = add(found[2])
+        rows[place] = [found[0], found[1], len(rows), 0.0]
+        return 1 + max(left, add(found[3]))
 
-    add(root)
-    feature, bound, left, right, said = zip(*rows, strict=True)
-    return Tree.of(feature, bound, np.stack([left, right], axis=1), said, below=below)
+    depth = add(root)
+    return Tree.of(zip(*rows, strict=True), depth, below=below)
 
 
 LIBRARIES: Mapping[str, type[Boosted]] = {

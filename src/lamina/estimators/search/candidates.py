@@ -44,8 +44,8 @@ _PATIENCE = 1
 _SECONDS_A_VALUE = 3e-7
 """Expected seconds to prepare boosting, per value of the table."""
 _VARIES = 1.5
-_BLOCK, _COMPILED_BLOCK = 4096, 256
-"""Rows computed at a time, eagerly and by compiled functions."""
+_COMPILED_BLOCK = 256
+"""Rows computed at a time by compiled functions."""
 
 
 def planned(tried: Configuration, shared: Shared) -> int:
@@ -233,27 +233,7 @@ def _stage(
 ) -> Stage:
     """The members as networks with these arrays, and their outputs."""
     networks = [_network(shared, *pair, **parts) for pair in zip(members, arrays, strict=True)]
-    pairs = zip(networks, _held_out(shared, members), strict=True)
-    return Stage(_together(shared, [_computed(*pair) for pair in pairs]), networks.copy)
-
-
-def _held_out(shared: Shared, members: Sequence[_Member]) -> Sequence[Data]:
-    """The held-out rows of each member; they have an `eval_set` in common."""
-    return [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1)
-
-
-def _together(shared: Shared, outputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The members' outputs for their held-out rows, concatenated; for rows in common, the mean over the members."""
-    return np.mean(outputs, axis=0) if len(shared.held_out) == 1 else np.concatenate(outputs)
-
-
-def _computed(network: Network, part: Data) -> np.ndarray:
-    found = [np.empty((0, network.architecture.outputs), np.float32)]
-    for begin in range(0, len(part), _BLOCK):
-        rows = part.chosen(begin, begin + _BLOCK)
-        codes = None if part.codes is None else nd.array(part.codes[rows], dtype=np.int32)
-        found.append(network.forward(nd.array(part.numeric[rows]), codes).asnumpy())
-    return np.concatenate(found)
+    return Stage(own_outputs(Ensemble(networks), shared.held_out), networks.copy)
 
 
 # --- linear models, and near rows ------------------------------------------------------------------------------------
@@ -327,8 +307,9 @@ def _trees(
     library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
 ) -> Iterator[Stage]:
     """Boosted trees with an increasing number of rounds, until the time is over."""
-    pairs = zip(members, _held_out(shared, members), strict=True)
-    grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
+    is_common = len(shared.held_out) == 1  # an `eval_set`
+    parts = [*shared.held_out] * (len(members) if is_common else 1)
+    grown = [_Grown(library, shared, *pair, seed) for pair in zip(members, parts, strict=True)]
     done, seconds = 0, _SECONDS_A_VALUE * members[0].inputs.size
     while done < _MOST_ROUNDS:
         rounds = min(max(_FEWEST_ROUNDS, done // 3), _MOST_ROUNDS - done)
@@ -339,7 +320,8 @@ def _trees(
             one.grow(rounds)
             seconds = (budget.seconds() - begun) * 1.5
         done += rounds
-        outputs = _together(shared, [one.outputs() for one in grown])
+        each = [one.outputs() for one in grown]
+        outputs = np.mean(each, axis=0) if is_common else np.concatenate(each)
         yield Stage(outputs.astype(np.float32), partial(_networks, grown, done))
 
 

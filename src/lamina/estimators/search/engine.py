@@ -16,7 +16,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -354,7 +353,7 @@ class Search:
                 costs = {**self._budget.costs, "end": end}
                 return Job(
                     tried, self._seed, self._curves(compared), self._budget.limit, self._start(), costs,
-                    self.seconds(), time.time(), os.getpid(), folder,
+                    self.seconds(), time.time(), folder,
                 )  # fmt: skip
         return None
 

@@ -39,6 +39,8 @@ OPENINGS = ("medium", "medium", "realmlp", "medium")
 """The presets of the first trials after `fast`; the networks of `medium` differ by their random numbers."""
 FEW_MEMBERS, MORE_OPENINGS = 5, ("medium", "medium", "medium")
 """The presets that follow where a trial has few networks, so that their mean has enough."""
+LONGER, _TIMES_LONGER = "longer", 3
+"""The name of the last of them: `medium` with three times as many epochs, for tables that networks go on learning."""
 EARLIER_OPENINGS = ("medium", "realmlp")
 """The same in searches that earlier versions began."""
 
@@ -101,11 +103,12 @@ class Plan:
         self, estimator: Any, seed: int, rows: int, members: int, stored: Iterable[Trial] = ()
     ) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
-        more = MORE_OPENINGS if members <= FEW_MEMBERS else ()
-        for presets in ((*OPENINGS, *more), EARLIER_OPENINGS):
+        usual = (*OPENINGS, *(MORE_OPENINGS if members <= FEW_MEMBERS else ()))
+        longer = () if estimator.max_iter else (LONGER,)
+        for presets in ((*usual, *longer), usual, EARLIER_OPENINGS):
             first, *others = openings(rows, presets)
             self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
-            if all(self._preset_of(one.number) in one.settings.values() for one in stored):
+            if all(self._preset_of(one.number) in _names(one.settings) for one in stored):
                 break
 
     def bare(self, **settings: Any) -> Any:
@@ -124,6 +127,8 @@ class Plan:
             chosen: dict[str, Any] = {}
             if preset in CANDIDATES:
                 return self.candidate(preset, number)
+            if preset == LONGER:
+                preset, chosen = "medium", {"max_iter": _TIMES_LONGER * self._epochs("medium")}
         else:
             free = dict(suggested(self._seed, drawn, self._estimator._task))
             preset = free.pop("preset")
@@ -144,9 +149,19 @@ class Plan:
         preset = tried.settings["preset"]
         return [number for number in range(before) if self._preset_of(number) == preset]
 
+    def _epochs(self, preset: str) -> int:
+        """The number of epochs of a preset."""
+        estimator = self.bare(preset=preset)
+        return estimator._settled_epochs(estimator._resolved(), self._rows).epochs
+
     def _preset_of(self, number: int) -> str:
         drawn = number - len(self._openings)
         return self._openings[number][0] if drawn < 0 else preset_of(drawn)
+
+
+def _names(settings: Mapping[str, Any]) -> Sequence[Any]:
+    """The names that a trial with these settings may have among the first ones."""
+    return [LONGER] if "max_iter" in settings else [*settings.values()]
 
 
 # --- checks of an estimator's settings before a search ----------------------------------------------------------------

@@ -98,7 +98,6 @@ class Job:
         start: the seconds before the deadline that the trial needs to start.
         costs: the longest duration of each kind of step so far, in seconds.
         seconds: the search's elapsed seconds at the wall-clock time `sent`.
-        process: the id of the search's process.
         folder: the folder of the `Blackboard`.
     """
 
@@ -110,7 +109,6 @@ class Job:
     costs: Mapping[str, float]
     seconds: float
     sent: float
-    process: int
     folder: Path
 
 
@@ -167,7 +165,7 @@ def train(job: Job, shared: Shared) -> Outcome:
         stages.append(stage)
         return False
 
-    with eager(), cpu(), _without_ctrl_c(job.process):
+    with eager(), cpu(), _without_ctrl_c():
         training = training_of(
             shared, job.tried, np.random.default_rng([job.seed, number]), budget, offer, job.others,
             partial(board.tell, number),
@@ -187,12 +185,13 @@ def train(job: Job, shared: Shared) -> Outcome:
 
 
 @contextmanager
-def _without_ctrl_c(process: int) -> Generator[None]:
+def _without_ctrl_c() -> Generator[None]:
     """A context in which workers ignore Ctrl-C.
 
-    A terminal sends Ctrl-C to all processes, but the search's process ends the others.
+    A terminal sends Ctrl-C to all processes, but the search's process ends the others. In that process, joblib's tasks
+    run in threads other than the main one, which alone gets Ctrl-C.
     """
-    if os.getpid() == process or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
