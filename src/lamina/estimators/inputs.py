@@ -145,7 +145,8 @@ def _texts_explained() -> Generator[None]:
         if not str(error).startswith("could not convert string to float"):
             raise
         raise ValueError(
-            f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow"
+            f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow (steps of a pipeline give "
+            'one after set_output(transform="pandas"))'
         ) from error
     except TypeError as error:
         if not str(error).startswith(("float() argument must be", "Cannot cast array data")):
