@@ -295,7 +295,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._completed(known, y) if known else self._target_of(y, weights, every)
         if earlier:
-            require_same_network(earlier, target, self.monotone)
+            hidden = None if self.hidden_layer_sizes is None else self._resolved().hidden_layer_sizes
+            require_same_network(earlier, target, self.monotone, hidden)
         return target
 
     def _members_of(

@@ -133,6 +133,12 @@ def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping | list) and value != "balanced":
         raise ValueError(f"class_weight must be 'balanced', a dict of weights, or None, not {value!r}")
+    weights: Mapping[Any, Any] = value if isinstance(value, Mapping) else {}
+    for label, weight in weights.items():
+        if not (is_number(weight) and 0 <= weight < math.inf):
+            raise ValueError(
+                f"class_weight: the weight of {label!r} must be a finite number >= 0, got {weight!r}"
+            )
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
