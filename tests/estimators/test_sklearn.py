@@ -206,3 +206,29 @@ def test_class_weights_are_numbers_that_are_not_negative(weight):
     X = np.linspace(-1, 1, 20)[:, None]
     with pytest.raises(ValueError, match="class_weight: the weight of 1 must be a finite number >= 0, got"):
         MLPClassifier(class_weight={0: 1, 1: weight}).fit(X, X.ravel() > 0)
+
+
+@pytest.mark.parametrize("between", [lambda model: model, lambda model: pickle.loads(pickle.dumps(model))])
+def test_partial_fit_after_fit_keeps_what_was_learned(between):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = X[:, 0] * X[:, 1] + X[:, 2]
+    model = MLPRegressor(preset="fast", members=1, random_state=0).fit(X[:200], y[:200])
+    scores = [model.score(X, y)]
+    for _ in range(3):
+        model = between(model).partial_fit(X[200:], y[200:])
+        scores.append(model.score(X, y))
+    assert min(scores) > scores[0] - 0.05, scores
+    whole = model.set_params(learning_rate_init=0.1).fit(X[:200], y[:200])
+    assert whole.partial_fit(X[200:], y[200:]).score(X, y) < scores[0] - 0.2, "a rate that is set holds"
+
+
+def test_partial_fit_from_the_beginning_has_the_whole_rate():
+    X, y = np.linspace(-1, 1, 60)[:, None], np.linspace(-1, 1, 60)
+    rates = []
+    for rate in (None, MLPRegressor(preset="fast")._resolved().learning_rate_init):
+        model = MLPRegressor(preset="fast", members=1, learning_rate_init=rate, random_state=0)
+        for _ in range(3):
+            model = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
+        rates.append(model.predict(X))
+    np.testing.assert_array_equal(*rates)

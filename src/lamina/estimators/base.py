@@ -394,7 +394,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
-        vars(self).pop("_position", None)  # the state of another network's partial_fit
+        for name in ("_position", "_after_fit"):  # the state of another network's partial_fit
+            vars(self).pop(name, None)
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0

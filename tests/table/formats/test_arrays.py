@@ -110,7 +110,9 @@ def test_folders_that_are_no_table(tmp_path, monkeypatch):
         read(tmp_path)
     (tmp_path / "run").mkdir()
     (tmp_path / "run/model.safetensors").write_bytes(b"")
-    with pytest.raises(DataError, match="run has a model, and no table; name the model first, then the table"):
+    with pytest.raises(
+        DataError, match="run has a model, and no table; name the model first, then the table"
+    ):
         read(tmp_path / "run")
     folder = image_folder(tmp_path / "pets")
     Image.new("L", (9, 9)).save(folder / "dog" / "6.png")

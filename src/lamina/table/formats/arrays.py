@@ -192,7 +192,9 @@ class ImageFolder(Typed):
         self._files = labelled or [(file, file.name) for file in unlabelled]
         if not self._files:
             if any(folder.glob("*.safetensors")):
-                raise DataError(f"{source.name} has a model, and no table; name the model first, then the table")
+                raise DataError(
+                    f"{source.name} has a model, and no table; name the model first, then the table"
+                )
             raise DataError(
                 f"{source.name} has no images ({', '.join(_SUFFIXES)}), or folders of images; for other files "
                 f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
