@@ -75,12 +75,13 @@ Steps of the whole rate, before Adam's moments are known, would undo what `fit` 
 
 def _is_after_fit(estimator: Any) -> bool:
     """Whether `fit` trained the network before `partial_fit`; noted at the first call after it, and pickled."""
-    known: dict[str, Any] = vars(estimator)
-    network = estimator.fitted_.network
-    if "_after_fit" not in known:
-        begun = "_position" in known or getattr(known.get("_training"), "network", None) is network
-        known["_after_fit"] = not begun
-    return known["_after_fit"]
+    if not hasattr(estimator, "_after_fit"):
+        training = getattr(estimator, "_training", None)
+        begun = hasattr(estimator, "_position") or (
+            training and training.network is estimator.fitted_.network
+        )
+        estimator._after_fit = not begun
+    return estimator._after_fit
 
 
 def _training_on(
