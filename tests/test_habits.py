@@ -38,6 +38,7 @@ ASKED: list[tuple[Callable[[], Any], str]] = [
     (lambda: pending_array().numpy(), r"'NDArray' object has no attribute 'numpy'\. Use x\.asnumpy\(\)"),
     (lambda: nd.ones(3).cpu(), r"Use x\.as_in_context\(mx\.cpu\(\)\)"),
     (lambda: nd.ones(3).to("cuda"), r"Use x\.as_in_context"),
+    (lambda: nd.ones(3).zero_grad(), r"'NDArray' .* backward\(\) overwrites gradients"),
     (lambda: nn.Dense(3).parameters(), r"'Dense' object has no attribute 'parameters'\. Use net\.collect_params"),
     (lambda: nn.Sequential().eval(), r"'Sequential' object .* trains inside `with autograd\.record\(\):`"),
     (lambda: gluon.Trainer([], "sgd").zero_grad(), r"'Trainer' .* backward\(\) overwrites gradients"),

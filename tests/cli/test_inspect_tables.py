@@ -140,6 +140,9 @@ def test_rows_without_a_target_are_left_out_as_in_training(cli, tmp_path):
     code, out, err = cli("inspect", tmp_path / "t.parquet", "-t", "y", "--json")
     assert code == 0 and "'y' is missing in 20 of 30 rows, first in row 0 (counting from 0); left out" in err
     assert "would refuse" in out  # 1.5 alone
+    assert (json.loads(out)["rows"], json.loads(out)["rows_read"]) == (10, 10)
+    code, out, _ = cli("inspect", tmp_path / "t.parquet", "-t", "y")
+    assert code == 0 and "Rows: 10\n" in out and "sample" not in out
 
 
 @pytest.mark.few(1)

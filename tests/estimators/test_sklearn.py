@@ -171,3 +171,64 @@ def test_weights_count_as_rows_where_batches_are_whole_and_encoding_is_given(kin
     found, expected, other = (getattr(model, method)(table) for model in (weighted, repeated, plain))
     assert np.abs(found - expected).max() < 1e-5
     assert np.abs(other - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("quantile", [None, [0.1, 0.9]])
+def test_partial_fit_predicts_targets_beyond_those_of_the_first_call(quantile):
+    X = np.linspace(-1, 1, 60)[:, None]
+    y = 3 * X.ravel()
+    loss = {} if quantile is None else {"loss": "quantile", "quantile": quantile}
+    model = MLPRegressor(preset="fast", members=1, random_state=0, **loss).partial_fit(X[20:40], y[20:40])
+    for _ in range(40):
+        model.partial_fit(X, y)
+    assert np.abs(model.predict(X)).max() > 2  # the first call's targets are within 1
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1), (2, 3)])
+def test_partial_fit_has_the_same_number_of_targets(first, then):
+    X = np.linspace(-1, 1, 20)[:, None]
+    model = MLPRegressor(preset="fast", members=1).partial_fit(X, np.repeat(X, first, axis=1))
+    with pytest.raises(ValueError, match=f"has {then} targets?, but before it had {first}"):
+        model.partial_fit(X, np.repeat(X, then, axis=1))
+
+
+def test_a_warm_start_has_the_same_widths():
+    X = np.linspace(-1, 1, 20)[:, None]
+    settings = {"preset": "fast", "members": 1, "max_iter": 2, "warm_start": True}
+    model = MLPRegressor(hidden_layer_sizes=(4, 3), **settings).fit(X, X.ravel())
+    model.fit(X, X.ravel())
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes was \[4, 3\] and is now \[8\]; a warm start"):
+        model.set_params(hidden_layer_sizes=8).fit(X, X.ravel())
+
+
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, "a", True])
+def test_class_weights_are_numbers_that_are_not_negative(weight):
+    X = np.linspace(-1, 1, 20)[:, None]
+    with pytest.raises(ValueError, match="class_weight: the weight of 1 must be a finite number >= 0, got"):
+        MLPClassifier(class_weight={0: 1, 1: weight}).fit(X, X.ravel() > 0)
+
+
+@pytest.mark.parametrize("between", [lambda model: model, lambda model: pickle.loads(pickle.dumps(model))])
+def test_partial_fit_after_fit_keeps_what_was_learned(between):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = X[:, 0] * X[:, 1] + X[:, 2]
+    model = MLPRegressor(preset="fast", members=1, random_state=0).fit(X[:200], y[:200])
+    scores = [model.score(X, y)]
+    for _ in range(3):
+        model = between(model).partial_fit(X[200:], y[200:])
+        scores.append(model.score(X, y))
+    assert min(scores) > scores[0] - 0.05, scores
+    whole = model.set_params(learning_rate_init=0.1).fit(X[:200], y[:200])
+    assert whole.partial_fit(X[200:], y[200:]).score(X, y) < scores[0] - 0.2, "a rate that is set holds"
+
+
+def test_partial_fit_from_the_beginning_has_the_whole_rate():
+    X, y = np.linspace(-1, 1, 60)[:, None], np.linspace(-1, 1, 60)
+    rates = []
+    for rate in (None, MLPRegressor(preset="fast")._resolved().learning_rate_init):
+        model = MLPRegressor(preset="fast", members=1, learning_rate_init=rate, random_state=0)
+        for _ in range(3):
+            model = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
+        rates.append(model.predict(X))
+    np.testing.assert_array_equal(*rates)

@@ -1,6 +1,8 @@
 """What cannot be is told before anything is trained, by the name of the setting and what it may be."""
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,7 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (
             lambda: MLPClassifier().fit([["a"], ["b"]], [0, 1]),
-            r"give a table with texts as a data frame of polars",
+            r'give a table with texts as a data frame of polars, .* set_output\(transform="pandas"\)',
         ),
         (
             lambda: MLPRegressor().fit(X, ["a"] * 40),
@@ -70,6 +72,14 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         (
             lambda: MLPRegressor().fit(X, np.array(["a"] * 40, object)),
             r"^y: .*; a regression needs a numeric target; for classes, use MLPC",
+        ),
+        *(
+            (lambda y=y: MLPClassifier().fit(X, np.array([y, *["b"] * 39], object)), said)
+            for y, said in {
+                Decimal("2.5"): r"label type: Decimal, as Decimal\('2\.5'\) in row 0 .*y\.astype\(str\)",
+                date(2020, 1, 1): r"label type: date, as datetime\.date\(2020, 1, 1\) in row 0",
+                True: r"label type: bool, as True in row 0 of an array of objects",
+            }.items()
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (

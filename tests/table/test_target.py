@@ -20,7 +20,6 @@ from lamina.table.target import infer_target, target_values
         ([True, False, True], "classification", (False, True)),
         ([0, 1, 1], "classification", (0, 1)),
         ([10, 9, 2] * 10, "classification", (2, 9, 10)),
-        ([0.0, 1.0, 1.0], "regression", ()),
         ([0.5, 1.5], "regression", ()),
         (list(range(100)), "regression", ()),
         ([1, 2, 3], "regression", ()),
@@ -92,6 +91,17 @@ def test_a_chosen_task():
 def test_targets_that_cannot_be_learned(values, message, make):
     with pytest.raises(DataError, match=f"the target 'y'.*{message}"):
         infer_target(as_column(make(values)))
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0, 1.0], [1.0, 2.0, 5.0] * 5])
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series, np.array])
+def test_whole_numbers_with_decimals_may_be_classes(values, make):
+    with pytest.warns(DataWarning, match=r"all whole numbers but .* if they are classes, add task='classif"):
+        assert infer_target(as_column(make(values))).task == "regression"
+    assert infer_target(as_column(make(values)), "regression").task == "regression"
+    assert infer_target(as_column(make(values)), "classification").classes == tuple(
+        map(int, sorted({*values}))
+    )
 
 
 def test_a_class_of_one_row_is_a_warning():

@@ -93,7 +93,8 @@ def _inspected(
 ) -> tuple[Inspection, dict[str, int]]:
     """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows.
 
-    These are the rows of each table, "rows" and "new_rows", and of the samples read from them, "…_read".
+    These are the rows of each table, "rows" and "new_rows", without those that training leaves out, and of the samples
+    read from them, "…_read".
 
     `asked` has the target, and the other choices for columns, as arguments of `Request`.
     """
@@ -104,6 +105,7 @@ def _inspected(
     if target := asked.get("target"):
         with places.named(), rows_numbered(numbers):
             frame, kept = rows_to_learn(frame, target)
+        rows -= len(numbers) - len(frame)
         numbers = numbers[kept]
     with places.named(), rows_numbered(numbers):
         look = Look(frame, asked.get("target"), **how, dates=asked.get("date_format"))

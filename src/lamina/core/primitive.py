@@ -229,7 +229,9 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
             )
         elif data.dtype is not dtype and primitive.same_dtype and data.dtype != dtype:
             found = " and ".join(str(y._data.dtype) for y in inputs if isinstance(y, Array))
-            raise DTypeError(f"{primitive.name}: mixed dtypes {found}; convert with astype first")
+            raise DTypeError(
+                f"{primitive.name}: mixed dtypes {found}; convert with astype first: x.astype('float32')"
+            )
     return current_context() if context is None else context, buffers
 
 

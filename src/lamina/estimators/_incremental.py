@@ -25,7 +25,8 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     estimator._require_target_given(y)
     if (search := estimator._search(None)) is not None:
         search.refuse("partial_fit")
-    settings = estimator._resolved().replace(
+    resolved = estimator._resolved()
+    settings = resolved.replace(
         max_iter=1, n_iter_no_change=None, learning_rate="constant", regularization_schedule="constant"
     )
     estimator._require_held_out(())
@@ -51,11 +52,36 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(weights, y))
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng, complete=False)
+        estimator._after_fit = False
+    elif (
+        estimator.learning_rate_init is None
+        and resolved.learning_rate != "constant"
+        and _is_after_fit(estimator)
+    ):
+        settings = settings.replace(learning_rate_init=_RATE_AFTER_FIT * settings.learning_rate_init)
     # These rows may include rows that an earlier fit held out.
     estimator.fitted_ = replace(estimator.fitted_, target=target, held_out=None)
     for epoch in _training_on(estimator, data, settings, rng, random).run(epochs=1):
         estimator._note(epoch, len(data))
     return estimator
+
+
+_RATE_AFTER_FIT = 0.1
+"""The share of the learning rate for a network that `fit` trained with a schedule, at whose end the rate was near 0.
+
+Steps of the whole rate, before Adam's moments are known, would undo what `fit` learned.
+"""
+
+
+def _is_after_fit(estimator: Any) -> bool:
+    """Whether `fit` trained the network before `partial_fit`; noted at the first call after it, and pickled."""
+    if not hasattr(estimator, "_after_fit"):
+        training = getattr(estimator, "_training", None)
+        begun = hasattr(estimator, "_position") or (
+            training and training.network is estimator.fitted_.network
+        )
+        estimator._after_fit = not begun
+    return estimator._after_fit
 
 
 def _training_on(

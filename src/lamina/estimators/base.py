@@ -297,7 +297,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._completed(known, y) if known else self._target_of(y, weights, every)
         if earlier:
-            require_same_network(earlier, target, self.monotone)
+            hidden = None if self.hidden_layer_sizes is None else self._resolved().hidden_layer_sizes
+            require_same_network(earlier, target, self.monotone, hidden)
         return target
 
     def _members_of(
@@ -395,7 +396,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
-        vars(self).pop("_position", None)  # the state of another network's partial_fit
+        for name in ("_position", "_after_fit"):  # the state of another network's partial_fit
+            vars(self).pop(name, None)
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0

@@ -154,6 +154,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     def _checked_target(self, y: Any) -> np.ndarray:
         y = np.asarray(y)
         require_target(y)
+        _require_classes(y)
         check_classification_targets(y)
         return y
 
@@ -279,6 +280,19 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _require_classes(y: np.ndarray) -> None:
+    """Raise `ValueError` for classes that are objects but no texts, about which scikit-learn says "unknown" alone."""
+    if y.dtype != object:
+        return
+    for i, value in enumerate(y.flat):
+        if not isinstance(value, str | bytes | list | tuple | np.ndarray):
+            raise ValueError(
+                f"Unknown label type: {type(value).__name__}, as {messages.in_a_line(value)} in row {i} of an array of "
+                "objects. Classes are texts, whole numbers or truth values, all of one type: convert them, as by "
+                "y.astype(str)"
+            )
 
 
 def _mean_likelihood(

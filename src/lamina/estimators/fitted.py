@@ -360,16 +360,19 @@ def _require_finite(outputs: np.ndarray) -> np.ndarray:
     )
 
 
-def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
+def require_same_network(
+    fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None, hidden: tuple[int, ...] | None
+) -> None:
     """Raise an error unless a warm start's network fits the new target and settings.
 
     Args:
         fitted: the previous result of `fit`.
         target: the new target.
         monotone: the estimator's `monotone` setting.
+        hidden: the widths of the hidden layers, if they are set.
 
     Raises:
-        ValueError: the number of outputs, the quantiles or the constrained columns differ.
+        ValueError: the number of outputs, the quantiles, the constrained columns or the widths differ.
     """
     anew = "a warm start must continue with the same network; set warm_start=False to train a new one"
     before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
@@ -382,7 +385,10 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
     columns = constrained_columns(monotone, fitted.encoder.schema)
     if fitted.monotone != columns:
         raise ValueError(f"monotone was {fitted.monotone} and is now {columns}; {anew}")
+    widths = {member.architecture.hidden for member in fitted.network.members}
+    if hidden is not None and widths != {hidden}:
+        raise ValueError(f"hidden_layer_sizes was {_said(max(widths))} and is now {_said(hidden)}; {anew}")
 
 
-def _said(levels: tuple[float, ...]) -> str:
-    return str([*levels]) if levels else "none"
+def _said(values: tuple[float, ...]) -> str:
+    return str([*values]) if values else "none"

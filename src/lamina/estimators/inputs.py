@@ -82,6 +82,8 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         if what is None:
             raise
         advice = f"give a table with {what} as a data frame of polars, pandas or pyarrow"
+        if what == "texts":
+            advice += ' (steps of a pipeline give one after set_output(transform="pandas"))'
         raise type(error)(f"{error}; {advice}") from error
 
 

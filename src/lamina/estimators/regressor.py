@@ -181,8 +181,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     def _completed(self, target: Numbers, y: Any) -> Numbers:
         levels = checked_levels(self.quantile, self.loss)
         if isinstance(levels, tuple) and not isinstance(target, Quantiles):
-            return Quantiles.of_numbers(target, levels)
-        return target
+            target = Quantiles.of_numbers(target, levels)
+        return target if y is None else target.widened(y)
 
     def _with_trend(self, target: Numbers, outputs: np.ndarray, train: Parts, held_out: Parts) -> Numbers:
         levels = checked_levels(self.quantile, self.loss) if self.loss == "quantile" else ()

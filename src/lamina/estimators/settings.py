@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, cast, overload
 
 from lamina.core.precision import PRECISIONS, Precision, require_precision
 from lamina.estimators import option_values as read
@@ -133,6 +133,13 @@ def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping | list) and value != "balanced":
         raise ValueError(f"class_weight must be 'balanced', a dict of weights, or None, not {value!r}")
+    if not isinstance(value, Mapping):
+        return
+    for label, weight in cast("Mapping[Any, Any]", value).items():
+        if not (is_number(weight) and 0 <= weight < math.inf):
+            raise ValueError(
+                f"class_weight: the weight of {label!r} must be a finite number >= 0, got {weight!r}"
+            )
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:

@@ -14,6 +14,7 @@ from lamina.estimators.declaring import is_number
 from lamina.estimators.meaning import Decision, computed_probabilities, holds, numbers, probabilities
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
+from lamina.support.messages import counted
 from lamina.table.columns import value_name
 from lamina.table.schema import Schema, Target
 
@@ -216,10 +217,27 @@ class Numbers:
         low, high, center, scale = moments
         scale[scale == 0] = 1.0
         if logarithmic:
-            if low.min() < 0:
-                raise ValueError("loss='poisson' needs targets that are not negative")
             center, scale = np.zeros_like(center), np.ones_like(scale)
         return cls(low, high, center, scale, flat, logarithmic)
+
+    def __post_init__(self) -> None:
+        if self.logarithmic and self.low.min() < 0:
+            raise ValueError("loss='poisson' needs targets that are not negative")
+
+    def widened(self, y: np.ndarray) -> Self:
+        """The target with the same scale, and limits that include the targets `y` of more rows.
+
+        Raises:
+            ValueError: the number of targets differs, or a target is negative with `logarithmic`.
+        """
+        columns = y.reshape(len(y), -1)
+        known = 1 if self.levels else self.outputs
+        if columns.shape[1] != known:
+            raise ValueError(
+                f"y of shape {y.shape} has {counted(columns.shape[1], 'target')}, but before it had {known}"
+            )
+        low, high = np.minimum(self.low, columns.min(axis=0)), np.maximum(self.high, columns.max(axis=0))
+        return replace(self, low=low, high=high)
 
     @property
     def outputs(self) -> int:

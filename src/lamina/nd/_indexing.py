@@ -20,6 +20,7 @@ from lamina.nd.join import stack
 from lamina.nd.operators import NDArray
 from lamina.primitives import broadcast_to, cast, reshape, slice_, slice_assign, view_of, where
 from lamina.primitives.indexing import gather_nd, scatter_nd_set, take
+from lamina.support.messages import warn
 
 
 def get(x: NDArray, key: Any) -> NDArray:
@@ -79,6 +80,7 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
     source = np.asarray(value) if isinstance(value, list | tuple) else value
     source = source._numbers() if isinstance(source, Array) else source
     if is_advanced(parts):
+        _warn_of_masks(x, parts)
         index = tuple([numpy_key(part) for part in parts])
     else:
         index = parts if x.shape else (Ellipsis,)
@@ -161,12 +163,28 @@ def is_advanced(parts: tuple[Any, ...]) -> bool:
 
 def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """A copy of ``x[key]`` for an advanced index; gradients flow through it to `x`."""
+    _warn_of_masks(x, parts)
     full = slice(None)
     places = [i for i, p in enumerate(parts) if not (isinstance(p, slice) and p == full)]
     if len(places) == 1 and not _is_boolean(parts[places[0]]) and len(parts) <= x.ndim:
         axis = places[0]
         return bind(take, x, _along_axis(x, parts[axis], axis), axis=axis, mode="wrap")
     return bind(gather_nd, x, address(x, parts))
+
+
+def _warn_of_masks(x: NDArray, parts: tuple[Any, ...]) -> None:
+    """Warn of an index that a comparison made: its zeros and ones are positions, as in MXNet, not a mask."""
+    key = parts[0]
+    if state.trace is not None or len(parts) > 1 or not isinstance(key, Array):
+        return
+    if key.shape != x.shape[: len(key.shape)]:
+        return
+    numbers = key._numbers()
+    if numbers.dtype.kind == "f" and numbers.size > 2 and np.isin(numbers, (0, 1)).all():
+        warn(
+            f"x[…]: the index of shape {key.shape} holds only 0 and 1, as a comparison does. As in MXNet these are "
+            'positions, not a mask. For a mask, write x[mask.astype("bool")], or nd.where(mask, value, x).'
+        )
 
 
 def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:

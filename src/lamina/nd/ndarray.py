@@ -22,6 +22,7 @@ from lamina.nd.creation import ones_like
 from lamina.nd.operators import known_name, operand, write_into
 from lamina.primitives import BINARY, COMPARISON, UNARY, cast, element_type, full, matmul, reshape, to_context
 from lamina.support.foreign_names import telling
+from lamina.support.messages import warn
 
 __all__ = ["NDArray", "Number", "formatted"]
 
@@ -131,7 +132,7 @@ class NDArray(Array, Fluent):
         return self._seen().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
+        return np.array(self._numbers() if copy else _for_numpy(self), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of NumPy on the arguments, with each `NDArray` converted to a NumPy array.
@@ -456,10 +457,21 @@ def _same_type(x: Array, value: Any) -> bool:
 def _as_numpy(value: Any) -> Any:
     """`value` with each NDArray converted to a NumPy array that shares its memory, also in nested containers."""
     if isinstance(value, NDArray):
-        return value._concrete()
+        return _for_numpy(value)
     if isinstance(value, list | tuple):
         return type(value)(_as_numpy(v) for v in value)
     return value
+
+
+def _for_numpy(x: NDArray) -> np.ndarray:
+    """The array's memory, for a function of NumPy; warns if a gradient would flow through the array."""
+    numbers = x._concrete()
+    if state.recording and is_recorded(x):
+        warn(
+            f"a function of NumPy reads an array of shape {x.shape} inside autograd.record(), and no gradient flows "
+            "through its result. Use the function of lamina.nd, or x.asnumpy() where a constant is intended."
+        )
+    return numbers
 
 
 def _on(x: NDArray, context: Context) -> NDArray:

@@ -129,7 +129,7 @@ def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
     """Describe in a sentence which classes F1 and average precision refer to; [] for regression.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
-    ['F1 and average precision are for fraud, which is predicted at probabilities of 0.25 or more']
+    ["F1 and average precision are of the class 'fraud', which is predicted at probabilities of 0.25 or more"]
     >>> decision_said({"classes": 3, "positive": None, "threshold": None}), decision_said(None)
     (['F1, average precision and AUC are means over the 3 classes'], [])
     """
@@ -139,4 +139,4 @@ def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
         return [f"F1, average precision and AUC are means over the {decision['classes']} classes"]
     threshold = decision["threshold"]
     how = "" if threshold is None else f", which is predicted at probabilities of {threshold:.3g} or more"
-    return [f"F1 and average precision are for {decision['positive']}{how}"]
+    return [f"F1 and average precision are of the class {decision['positive']!r}{how}"]

@@ -81,6 +81,11 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
         inferred, reason = "classification", f"{column.storage} values"
     if task is not None:
         inferred, reason = task, "chosen"
+    elif inferred == "regression" and form is None and _may_be_classes(column):
+        warn(
+            f"the target {column.name!r} has {column.distinct():,} distinct values, all whole numbers but written with "
+            f"decimals; if they are classes, add {as_option('task', 'classification')}"
+        )
     return _classes(column, reason) if inferred == "classification" else _range(column, reason, form)
 
 
@@ -129,13 +134,29 @@ def no_values(name: str, rows: int) -> DataError:
 
 
 def _task_of_numbers(column: Column) -> tuple[Task, str]:
-    values = column.numbers()
     distinct = column.distinct()
-    if values.dtype.kind == "f":
+    if column.numbers().dtype.kind == "f":
         return "regression", f"floating-point numbers with {distinct:,} distinct values"
-    if distinct <= 2 or (distinct <= FEW_CLASSES and 5 * distinct <= len(column)):
+    if _are_few(column):
         return "classification", f"integers with {distinct:,} distinct values"
     return "regression", f"integers with {distinct:,} distinct values"
+
+
+def _are_few(column: Column) -> bool:
+    """Whether there are as few distinct values as classes have."""
+    distinct = column.distinct()
+    return distinct <= 2 or (distinct <= FEW_CLASSES and 5 * distinct <= len(column))
+
+
+def _may_be_classes(column: Column) -> bool:
+    """Whether floating-point numbers are as whole and few as classes; gaps in a table make 0.0 and 1.0 of 0 and 1."""
+    values = column.numbers()
+    return (
+        values.dtype.kind == "f"
+        and column.distinct() > 1
+        and _are_few(column)
+        and bool((values % 1 == 0).all())
+    )
 
 
 def _classes(column: Column, reason: str) -> Target:

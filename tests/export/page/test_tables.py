@@ -266,6 +266,8 @@ def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
         page.evaluate("lamina.form.row[lamina.model.inputs.columns.findIndex(c => c.name === 'age')]") is None
     )
     assert page.locator(".field.missing .note").first.text_content() == "missing"
+    page.keyboard.type("--5")
+    assert page.locator(".field.missing .note").first.text_content() == "not a number: counts as missing"
     page.get_by_label("age, slider").focus()
     page.keyboard.press("End")
     assert page.get_by_label("age", exact=True).input_value() == "90"

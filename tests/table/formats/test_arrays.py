@@ -108,6 +108,12 @@ def test_an_image_is_a_table_of_one_row(tmp_path):
 def test_folders_that_are_no_table(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="has no images"):
         read(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.safetensors").write_bytes(b"")
+    with pytest.raises(
+        DataError, match="run has a model, and no table; name the model first, then the table"
+    ):
+        read(tmp_path / "run")
     folder = image_folder(tmp_path / "pets")
     Image.new("L", (9, 9)).save(folder / "dog" / "6.png")
     with pytest.raises(DataError, match=r"6\.png is 9×9 pixels, but .*1\.png is 4×3"):

@@ -96,8 +96,8 @@ function numberField(column, id, change) {
   const hint = value => {
     const beyond = value !== null && column.low !== null && (value < column.low || value > column.high);
     root.classList.toggle("missing", value === null);
-    const isOther = written && value === null && input.value.trim();
-    say(isOther ? `not ${written.such(column)}: counts as missing` : value === null ? "missing"
+    const isOther = value === null && (written ? input.value.trim() : input.validity.badInput);
+    say(isOther ? `not ${written ? written.such(column) : "a number"}: counts as missing` : value === null ? "missing"
       : beyond ? "beyond what training had" : "");
   };
   const read = () => {

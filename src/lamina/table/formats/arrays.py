@@ -191,6 +191,10 @@ class ImageFolder(Typed):
         unlabelled = [folder] if is_single else _images_in(folder)
         self._files = labelled or [(file, file.name) for file in unlabelled]
         if not self._files:
+            if any(folder.glob("*.safetensors")):
+                raise DataError(
+                    f"{source.name} has a model, and no table; name the model first, then the table"
+                )
             raise DataError(
                 f"{source.name} has no images ({', '.join(_SUFFIXES)}), or folders of images; for other files "
                 f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
