@@ -170,6 +170,7 @@ FOLDED = [
     ((64, 256), (0,)), ((64, 256), (1,)), ((64, 256), (0, 1)), ((63, 131), (0,)), ((63, 131), (1,)), ((64, 10), (1,)),
     ((64, 10), (0,)), ((1000,), (0,)), ((127,), (0,)), ((3, 5, 37), (1,)), ((3, 5, 37), (0, 2)), ((3, 5, 37), (1, 2)),
     ((5, 100, 1), (1,)), ((2, 3, 4, 50), (1, 3)), ((2, 3, 4, 50), (0, 1)), ((70, 1), (0,)),
+    ((32, 28, 28, 1), (0, 1, 2, 3)), ((3, 70, 90, 3), (1, 2, 3)), ((5000, 2), (0, 1)),
 ]  # fmt: skip
 """Shapes, and the axes that are folded: rows of several lengths, columns, and axes that do not lie together."""
 
@@ -199,6 +200,26 @@ def test_reductions_over_no_axes(name: str, dtype: Any) -> None:
     found = in_three_ways(every, x)
     assert_same_bits(found, ["dropping", "keeping", "exclude"])
     assert same_bits(found["eager"][0], x.asnumpy()).all()
+
+
+@DTYPES
+def test_sums_of_pictures(dtype: Any) -> None:
+    """Whatever is fused with a sum over a short last axis: pictures' last axis is that of their colours."""
+    pictures = [nd.array(_random.random((28, 28, 1)), dtype=dtype) for _ in range(8)]
+    factors = nd.array(_random.random((28, 1, 1)), dtype=dtype)
+
+    def every(inputs: Any) -> list[Any]:
+        *one_by_one, factors = inputs
+        batch = nd.stack(*[x / 255 for x in one_by_one])
+        return [nd.sum(batch), nd.sum(batch * factors), nd.mean(nd.stack(batch, batch, axis=-1)), batch]
+
+    labels = "sum", "times factors", "colours", "batch"
+    assert_same_bits(in_three_ways(every, [*pictures, factors]), labels)
+
+
+def test_a_compiled_sum_of_a_column_reaches_beyond_24_bits() -> None:
+    ones = nd.ones((20_000_000, 1))
+    assert lamina.compile(lambda x: nd.sum(x * 1.0))(ones).asscalar() == 20_000_000
 
 
 @DTYPES

@@ -6,7 +6,9 @@ the primitive's parameters by name. These are plain classes, since dataclasses w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from lamina.support.messages import user_location
@@ -51,6 +53,34 @@ class Reduction(Lowering):
     def __init__(self, initial: Callable[[Any], float], method: str) -> None:
         self.initial = initial
         self.combine: Callable[..., Any] = lambda b, x, y: getattr(b, method)(x, y)
+
+
+LONGEST_CHAIN = 1 << 12
+"""The largest number of elements that compiled code adds one after the other in eager evaluation. Longer sums are
+computed by NumPy, whose pairwise sums are faster and more accurate."""
+
+
+@lru_cache(4096)
+def longest_chain(shape: tuple[int, ...], itemsize: int, axis: tuple[int, ...]) -> int:
+    """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
+    folded = math.prod([shape[a] for a in axis])
+    length = shape[-1]
+    return folded // length * -(-length * itemsize // 64) if len(shape) - 1 in axis else folded
+
+
+@lru_cache(4096)
+def merged_row(shape: tuple[int, ...], itemsize: int, axis: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape with the reduced last axes merged into one, if that avoids chains longer than `LONGEST_CHAIN`.
+
+    Otherwise None. Lanes go along the last axis, so that a short one leaves lanes empty.
+    """
+    first = len(shape) - len(axis)
+    chain = longest_chain(shape, itemsize, axis)
+    if len(axis) < 2 or axis != tuple(range(first, len(shape))) or chain <= LONGEST_CHAIN:
+        return None
+    merged = (*shape[:first], math.prod(shape[first:]))
+    shorter = longest_chain(merged, itemsize, (first,))
+    return merged if shorter <= LONGEST_CHAIN or 2 * shorter <= chain else None
 
 
 class ArgReduction(Lowering):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from lamina.core import blas
-from lamina.core.lowering import Contraction
+from lamina.core.lowering import LONGEST_CHAIN, Contraction
 from lamina.core.primitive import bind, by_dtype, kernel, primitive
 from lamina.errors import ParameterError, ShapeError
-from lamina.primitives.reduce import LONGEST_CHAIN, Shape
+from lamina.primitives.reduce import Shape
 from lamina.primitives.typing import Type, dtype_of
 from lamina.support.messages import unknown
 

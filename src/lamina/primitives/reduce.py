@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import ArgReduction, Movement, Reduction, Reshape
+from lamina.core.lowering import (
+    LONGEST_CHAIN,
+    ArgReduction,
+    Movement,
+    Reduction,
+    Reshape,
+    longest_chain,
+    merged_row,
+)
 from lamina.core.primitive import Primitive, bind, by_dtype, kernel, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type, like_first
@@ -87,19 +95,6 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
     return declared
 
 
-LONGEST_CHAIN = 1 << 12
-"""The largest number of elements that compiled code adds one after the other in eager evaluation. Longer sums are
-computed by NumPy, whose pairwise sums are faster and more accurate."""
-
-
-@lru_cache(4096)
-def _longest_chain(shape: Shape, itemsize: int, axis: Axes) -> int:
-    """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
-    folded = math.prod([shape[a] for a in axis])
-    length = shape[-1]
-    return folded // length * -(-length * itemsize // 64) if len(shape) - 1 in axis else folded
-
-
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
     """The function that reduces arrays of a dtype eagerly, in the order in which compiled code combines elements.
 
@@ -111,9 +106,15 @@ def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray
         return None if dtype.char in "fd" else reduction.eval
 
     def compute(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
-        if not axis or not x.size or _longest_chain(x.shape, x.itemsize, axis) > LONGEST_CHAIN:
+        if not axis or not x.size:
             return reduction.eval(x, axis, keepdims)
-        return fold(x, axis).reshape(_reduced_shape(x.shape, axis, keepdims))
+        shape, folded = x.shape, axis
+        if longest_chain(shape, x.itemsize, axis) > LONGEST_CHAIN:
+            merged = merged_row(shape, x.itemsize, axis)
+            if merged is None or longest_chain(merged, x.itemsize, axis[:1]) > LONGEST_CHAIN:
+                return reduction.eval(x, axis, keepdims)
+            x, folded = x.reshape(merged), axis[:1]
+        return fold(x, folded).reshape(_reduced_shape(shape, axis, keepdims))
 
     return compute
 

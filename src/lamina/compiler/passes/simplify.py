@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.passes.graph import Constant, Graph, Node
-from lamina.core.lowering import Elementwise, Reduction
+from lamina.core.lowering import Elementwise, Reduction, merged_row
 from lamina.core.primitive import REGISTRY, Primitive
 
 Rule = Callable[[Node], Node | None]
@@ -125,6 +125,20 @@ def _nothing_to_reduce(node: Node) -> Node | None:
     return Node(REGISTRY["reshape"], (x,), {"shape": node.shape}, node.shape, node.dtype)
 
 
+def _merged_sum(node: Node) -> Node | None:
+    """Replace a long sum or product over several last axes, the last of them short, by that of one long row."""
+    if not node.is_op("sum", "prod") or node.dtype.kind != "f":
+        return None
+    (x,), axis = node.inputs, node.params["axis"]
+    shape = merged_row(x.shape, x.dtype.itemsize, axis)
+    if shape is None:
+        return None
+    row = Node(REGISTRY["reshape"], (x,), {"shape": shape}, shape, x.dtype)
+    params = {**node.params, "axis": axis[:1], "keepdims": False}
+    total = Node(node.op, (row,), params, shape[:-1] or (1,), node.dtype)
+    return Node(REGISTRY["reshape"], (total,), {"shape": node.shape}, node.shape, node.dtype)
+
+
 def _reshape_of_reshape(node: Node) -> Node | None:
     if node.is_op("reshape") and node.inputs[0].is_op("reshape"):
         return node.with_inputs(node.inputs[0].inputs)
@@ -173,6 +187,7 @@ _RULES: tuple[Rule, ...] = (
     _small_power,
     _idle,
     _nothing_to_reduce,
+    _merged_sum,
     _reshape_of_reshape,
     _whole_assignment,
     _broadcast_is_implied,
