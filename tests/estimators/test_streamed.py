@@ -166,13 +166,13 @@ def test_a_regression_by_name_beside_one_in_memory():
     np.testing.assert_allclose(target.low, expected.low)
 
 
-@pytest.mark.usefixtures("small_windows")
 def test_a_linear_table_has_a_linear_path():
     few = NUMBERS.select("a", "b", "value").head(300)
     model = MLPRegressor(**QUICK).fit(few.lazy(), "value")
     assert model.fitted_.network.architecture.skip
 
 
+@pytest.mark.usefixtures("small_windows")
 def test_a_table_sorted_by_label_is_shuffled_and_learned():
     with pytest.warns(DataWarning, match="rows with similar values of 'class' are adjacent"):
         model = MLPClassifier(**QUICK).fit(CLASSES.sort("class").lazy(), "class")

@@ -90,11 +90,9 @@ class _Small(ShapesOnly):
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def bind(
-        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
-    ) -> tuple[np.ndarray]:
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> np.ndarray:
         super().bind(primitive, inputs, params)
-        return (evaluate(primitive, [x._data if isinstance(x, Array) else x for x in inputs], params),)
+        return evaluate(primitive, [x._data if isinstance(x, Array) else x for x in inputs], params)
 
     def check(self, shape: tuple[int, ...]) -> None:
         require_small(self._node, shape)
