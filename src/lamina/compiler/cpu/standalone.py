@@ -6,7 +6,8 @@ the number of threads is fixed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,6 +19,7 @@ from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
 from lamina.compiler.llvm import BYTE, Operand, Pointer, Value
+from lamina.compiler.llvm.module import Argument
 from lamina.compiler.passes.graph import Graph, Input, Inputs, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import rounded_up
@@ -39,6 +41,14 @@ class OneThreadModule(ThreadModule):
 
     attributes = '"probe-stack"="inline-asm"'
     builder = OneThread
+
+    @contextmanager
+    def function(
+        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
+    ) -> Generator[OneThread]:
+        with super().function(name, arguments, internal=internal) as b:
+            assert isinstance(b, OneThread)
+            yield b
 
 
 @dataclass(frozen=True)
