@@ -20,6 +20,8 @@ def test_blocks_beside_each_other(kind):
 
 def test_the_rest():
     assert list(gluon.contrib.data.IntervalSampler(4, 2)) == [0, 2, 1, 3]
+    with pytest.raises(OutsideError, match=r"mx\.gluon\.contrib\.estimator: write the loop"):
+        gluon.contrib.estimator  # noqa: B018 - the mistake under test
     with pytest.raises(OutsideError, match="BatchNorm"):
         gluon.contrib.nn.SyncBatchNorm  # noqa: B018
 
