@@ -22,13 +22,7 @@ from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
 from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
-from lamina.gluon.call_checks import (
-    check_naming,
-    require_arrays,
-    require_inputs,
-    require_settings,
-    unknown_argument,
-)
+from lamina.gluon.call_checks import check_naming, require_arrays, require_inputs, unknown_argument
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict, assign
 from lamina.nd.facade import is_presenting, mapped, plain, shown
@@ -98,10 +92,6 @@ class Block:
     """Whether the block is compiled; see `HybridBlock.hybridize`."""
     _has_row = True
     """Whether `summary` has a row for the block itself, besides the rows of the layers inside."""
-
-    def __new__(cls, *args: Any, **_settings: Any) -> Self:
-        require_settings(cls, args)
-        return super().__new__(cls)
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any

@@ -29,15 +29,6 @@ def unknown_argument(kind: type[Block], name: str) -> TypeError:
     return no_argument(kind.__name__, name, known, ARGUMENTS)
 
 
-def require_settings(kind: type[Block], args: tuple[Any, ...]) -> None:
-    """Raise `TypeError` if one of lamina's layers or losses is made from arrays, as if its class were a function."""
-    if kind.__module__.startswith("lamina.") and any(isinstance(x, NDArray) for x in args):
-        name = kind.__name__
-        raise TypeError(
-            f"{name} takes settings here, not arrays. Make it first, then call it: f = {name}(…), y = f(x)"
-        )
-
-
 def check_naming(kind: str, prefix: object, params: object) -> None:
     """Raise `TypeError` unless `prefix` is a string and `params` a dictionary of parameters.
 

@@ -29,8 +29,6 @@ from lamina.core.primitive import REGISTRY
 class OneThread(ThreadBuilder):
     """A builder of single-threaded functions."""
 
-    module: OneThreadModule
-
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
         return self.const(0), self.match(extent, self.const(0))[0]
 

@@ -209,6 +209,7 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
     own.declare(b.module, name)
     if "dates" not in b.module.functions:  # once for all columns
         with b.module.function("dates", {"scratch": None}, internal=True) as shared:
+            assert isinstance(shared, OneThread)
             program.declare(b.module, "date_patterns")
             matched(shared, "date_patterns", shared.pointer_argument("scratch"))
     with b.if_(b.logical_not(matched(b, name, scratch))):
