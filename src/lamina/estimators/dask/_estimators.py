@@ -118,7 +118,7 @@ class Partitions:
 
 
 def _delayed_parts(collection: Any, name: str, axes: Sequence[int] = (1, 2)) -> list[Any]:
-    """The partitions of a collection with so many axes as delayed objects; error messages call it `name`."""
+    """The partitions of a collection as delayed objects, if its number of axes is in `axes`; errors call it `name`."""
     if is_array(collection):
         if collection.ndim not in axes:
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")

@@ -172,7 +172,7 @@ class Pattern(Fields):
 
 @dataclass(frozen=True)
 class _Places:
-    """The places of numbers in texts that have several counts of them: each is told by the words beside it.
+    """The places of numbers in texts whose count of numbers varies: the words beside a number name its place.
 
     Files have only `Pattern.words`, from which `_places_of` must always derive the same places.
 
@@ -303,7 +303,7 @@ def _varied_words_of(rows_of: Counter[str]) -> list[str]:
         if any(_JOINED.search(words) or _NEXT in words for words in found) or not _are_named(found):
             break
         if (places := Pattern(_NEXT.join(found))._places) is None:
-            continue  # they are told apart by a single place, if the next ones don't need more
+            continue  # a single place distinguishes them, if the next ones don't need more
         read = sum(
             rows for words, rows in rows_of.items() if places.pattern.fullmatch(words.replace("\0", "1"))
         )
