@@ -75,8 +75,10 @@ def merged_row(shape: tuple[int, ...], itemsize: int, axis: tuple[int, ...]) -> 
     Otherwise None. Lanes go along the last axis, so that a short one leaves lanes empty.
     """
     first = len(shape) - len(axis)
+    if len(axis) < 2 or axis != tuple(range(first, len(shape))) or 0 in shape:
+        return None
     chain = longest_chain(shape, itemsize, axis)
-    if len(axis) < 2 or axis != tuple(range(first, len(shape))) or chain <= LONGEST_CHAIN:
+    if chain <= LONGEST_CHAIN:
         return None
     merged = (*shape[:first], math.prod(shape[first:]))
     shorter = longest_chain(merged, itemsize, (first,))
