@@ -257,7 +257,9 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
-        self._products = [1.0]  # of the momenta of steps 1 to t, by t; extended on demand
+        self._products = [
+            1.0
+        ]  # of the momenta of a parameter's first updates, by their number; extended on demand
 
     def _momentum(self, t: int) -> float:
         """The momentum μₜ of step t."""
@@ -265,11 +267,11 @@ class Nadam(_Moments):
 
     def _product(self) -> float:
         """The product of the momenta of all updates of all parameters so far."""
-        counts = self._counts.values()
-        while len(self._products) <= max(counts):
-            self._products.append(self._products[-1] * self._momentum(len(self._products)))
-        before = self._products[self.begin_num_update] if self.begin_num_update else 1.0
-        return math.prod(self._products[t] / before for t in counts)
+        begin = self.begin_num_update
+        numbers = [max(0, t - begin) for t in self._counts.values()]
+        while len(self._products) <= max(numbers):
+            self._products.append(self._products[-1] * self._momentum(begin + len(self._products)))
+        return math.prod([self._products[n] for n in numbers])
 
     def _share_of_gradient(self, t: int) -> float:
         return (1.0 - self._momentum(t)) / (1.0 - self._product())
