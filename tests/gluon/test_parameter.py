@@ -193,6 +193,21 @@ def test_several_devices():
     assert np.array_equal(w.data().asnumpy(), [3, 4])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [("float16", [60000, 0.1, 0.7]), ("float32", [60000, 0.1, 0.7]), ("int64", [1, 2, 2**53 + 1])],
+)
+def test_equal_constants_on_several_devices_are_saved_as_they_are(dtype, numbers, tmp_path):
+    values = np.array(numbers, dtype)
+    w = gluon.Parameter("w", shape=(3,), grad_req="null", differentiable=False, dtype=dtype)
+    w.initialize(ctx=[mx.cpu(i) for i in range(3)])
+    w.set_data(nd.array(values, dtype=dtype))
+    params = gluon.ParameterDict()
+    params.update({"w": w})
+    params.save(tmp_path / "w.params")
+    assert np.array_equal(nd.load(str(tmp_path / "w.params"))["w"].asnumpy(), values)
+
+
 def test_a_compiled_function_follows_a_parameter_to_fewer_devices():
     w = gluon.Parameter("w", shape=(2,), init="ones")
     w.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
