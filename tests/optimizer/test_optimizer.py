@@ -338,3 +338,16 @@ def test_nadam_begins_at_a_late_update_with_numbers_of_mxnet():
         [0.930315, -0.165914, -0.072454],
     ]
     np.testing.assert_allclose([w.asnumpy() for w in weights], of_mxnet, atol=2e-6)
+
+
+def test_nadam_does_not_look_at_all_parameters_for_each_of_them() -> None:
+    seen: list[int] = []
+
+    class Counts(dict[int, int]):
+        def values(self) -> Any:
+            return (seen.append(count) or count for count in super().values())
+
+    made = optimizer.Nadam()
+    made._counts = Counts((i, 100) for i in range(1000))
+    made._share_of_gradient(100)
+    assert len(seen) < 5
