@@ -1,5 +1,6 @@
 """Schedules against their definitions, update by update."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -164,3 +165,31 @@ def test_rates_of_mxnet(name: str) -> None:
                 made.lr_scheduler.base_lr = 0.3  # pyright: ignore[reportOptionalMemberAccess]
             found.append(made._step_size(0))
         assert found == pytest.approx(rates, abs=6e-5)
+
+
+def test_schedules_pickled_by_an_earlier_version() -> None:
+    old = {"base_lr": 1.0, "warmup_steps": 2, "warmup_begin_lr": 0.0, "warmup_mode": "linear"}
+    cases: list[tuple[LRScheduler, dict[str, Any]]] = [
+        (
+            FactorScheduler(3, 0.5, base_lr=1.0, warmup_steps=2),
+            {"step": 3, "factor": 0.5, "stop_factor_lr": 0.0},
+        ),
+        (MultiFactorScheduler([3, 5], 0.5, base_lr=1.0, warmup_steps=2), {"step": [3, 5], "factor": 0.5}),
+        (PolyScheduler(10, base_lr=1.0, warmup_steps=2), {"max_update": 10, "final_lr": 0, "power": 2}),
+        (CosineScheduler(10, base_lr=1.0, warmup_steps=2), {"max_update": 10, "final_lr": 0}),
+    ]
+    for made, settings in cases:
+        falling = {"_falling": vars(made)["_falling"]} if "_falling" in vars(made) else {}
+        loaded: LRScheduler = object.__new__(type(made))
+        vars(loaded).update({k: v for k, v in vars(made).items() if k in ("power", "pwr")})
+        loaded.__setstate__({**old, **settings, **falling})
+        assert [loaded(n) for n in range(1, 12)] == [made(n) for n in range(1, 12)]
+        loaded.base_lr = 0.5
+        assert copy.deepcopy(loaded).base_lr == 0.5
+
+
+def test_the_rate_of_ftrl_is_for_training_without_a_scheduler_as_in_mxnet() -> None:
+    for rate in (None, 0.1, 0.3):
+        made = optimizer.Ftrl(learning_rate=rate, lr_scheduler=FactorScheduler(2, 0.5, base_lr=0.2))
+        made.num_update = 1
+        assert made.learning_rate == 0.2

@@ -203,6 +203,17 @@ def test_reductions_over_no_axes(name: str, dtype: Any) -> None:
 
 
 @DTYPES
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (2, 0, 0)])
+def test_sums_of_nothing(shape: tuple[int, ...], dtype: Any) -> None:
+    def every(x: Any) -> list[Any]:
+        return [nd.sum(x), nd.sum(x, axis=-1), nd.prod(x, axis=(0, 1), keepdims=True), nd.sum(x * 2, axis=1)]
+
+    found = in_three_ways(every, nd.zeros(shape, dtype=dtype))
+    assert_same_bits(found, ["sum", "rows", "prod", "twice"])
+    assert found["eager"][0].tolist() == [0]
+
+
+@DTYPES
 def test_sums_of_pictures(dtype: Any) -> None:
     """Whatever is fused with a sum over a short last axis: pictures' last axis is that of their colours."""
     pictures = [nd.array(_random.random((28, 28, 1)), dtype=dtype) for _ in range(8)]

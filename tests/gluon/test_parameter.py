@@ -193,6 +193,32 @@ def test_several_devices():
     assert np.array_equal(w.data().asnumpy(), [3, 4])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [("float16", [60000, 0.1, 0.7]), ("float32", [60000, 0.1, 0.7]), ("int64", [1, 2, 2**53 + 1])],
+)
+def test_equal_constants_on_several_devices_are_saved_as_they_are(dtype, numbers, tmp_path):
+    values = np.array(numbers, dtype)
+    w = gluon.Parameter("w", shape=(3,), grad_req="null", differentiable=False, dtype=dtype)
+    w.initialize(ctx=[mx.cpu(i) for i in range(3)])
+    w.set_data(nd.array(values, dtype=dtype))
+    params = gluon.ParameterDict()
+    params.update({"w": w})
+    params.save(tmp_path / "w.params")
+    assert np.array_equal(nd.load(str(tmp_path / "w.params"))["w"].asnumpy(), values)
+
+
+def test_a_compiled_function_follows_a_parameter_to_fewer_devices():
+    w = gluon.Parameter("w", shape=(2,), init="ones")
+    w.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
+    times = mx.compile(lambda x: x * w.data(x.context))
+    assert np.array_equal(times(nd.ones(2, ctx=mx.cpu(1))).asnumpy(), [1, 1])
+    w.reset_ctx(mx.cpu(0))
+    assert np.array_equal(times(nd.ones(2, ctx=mx.cpu(0))).asnumpy(), [1, 1])
+    with pytest.raises(gluon.UninitializedParameterError, match=r"'w' was not initialized on cpu\(1\)"):
+        times(nd.ones(2, ctx=mx.cpu(1)))
+
+
 def test_a_device_without_backend_is_an_error():
     with pytest.raises(ContextError, match="no device was found"):
         gluon.Parameter("w", shape=2).initialize(ctx=mx.gpu())

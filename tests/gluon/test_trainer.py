@@ -424,3 +424,22 @@ def test_numbers_of_mxnet_that_depend_on_the_order_of_updates():
     of_mxnet = [-0.0421, -0.2262, -0.6086], [0.3329, 0.396, -0.1164]
     np.testing.assert_allclose(net[0].bias.data().asnumpy(), of_mxnet[0], atol=2e-4)
     np.testing.assert_allclose(net[1].weight.data().asnumpy()[0], of_mxnet[1], atol=2e-4)
+
+
+def test_a_dictionary_is_updated_in_the_order_of_its_keys_as_in_mxnet():
+    order = []
+
+    class Watched(mx.optimizer.SGD):
+        def update(self, index, weight, grad, state):
+            order.append(weight.shape[0])
+            super().update(index, weight, grad, state)
+
+    named = {key: gluon.Parameter(name, shape=(size,)) for key, name, size in [("b", "p", 1), ("a", "q", 2)]}
+    for parameter in named.values():
+        parameter.initialize()
+    trainer = gluon.Trainer({**named, "c": named["a"]}, Watched(learning_rate=0.1))
+    with autograd.record():
+        loss = named["a"].data().sum() + named["b"].data().sum()
+    loss.backward()
+    trainer.step(1)
+    assert order == [2, 1]

@@ -70,3 +70,13 @@ def test_numpy_is_not_warned_of_where_no_gradient_is_lost() -> None:
         y: Any = nd.sum(x * nd.array(np.exp(constant)) * nd.array(x.asnumpy()))
         with autograd.pause():
             np.tanh(y)
+
+
+def test_functions_of_shapes_have_no_gradient_to_lose() -> None:
+    x = nd.array(X)
+    x.attach_grad()
+    with warnings.catch_warnings(), autograd.record():
+        warnings.simplefilter("error")
+        y: Any = x * 2
+        assert (np.shape(y), np.size(y), np.ndim(y)) == ((2, 3), 6, 2)
+        assert np.array_equal(np.full_like(y, 2) * np.ones_like(y), np.zeros_like(y) + 2)

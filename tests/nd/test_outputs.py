@@ -70,3 +70,35 @@ def test_lengths_and_labels_that_do_not_fit() -> None:
         nd.softmax(x, LENGTHS, use_length=True)
     with pytest.raises(ParameterError, match="max_iterations"):
         nd.contrib.while_loop(lambda i: i < 1, lambda i: (i, i), nd.zeros(1))
+
+
+@pytest.mark.parametrize("use_ignore", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "labels", "setting", "of_mxnet"),
+    [
+        ((4, 3), (4,), {}, {-1: 4, 1: 3, 0: 2}),
+        ((4, 5, 3), (4, 5), {"preserve_shape": True}, {-1: 20, 1: 15, 0: 13}),
+        ((4, 3, 2), (4, 2), {"multi_output": True}, {-1: 4, 1: 3, 0: 2.5}),
+    ],
+)
+def test_the_divisor_of_valid_labels_is_mxnets(
+    shape: tuple[int, ...],
+    labels: tuple[int, ...],
+    setting: dict[str, Any],
+    of_mxnet: dict[int, float],
+    use_ignore: bool,
+) -> None:
+    """The gradient without normalization over that with ``"valid"``, by `ignore_label`, by MXNet 1.9.1."""
+    x = nd.array(np.random.RandomState(1).randn(*shape))
+    label = nd.array(np.random.RandomState(2).randint(0, 3, labels))
+    x.attach_grad()
+
+    def gradient(**settings: Any) -> np.ndarray:
+        with autograd.record():
+            y = nd.SoftmaxOutput(x, label, use_ignore=use_ignore, **setting, **settings)
+        y.backward()
+        return x.grad.asnumpy()
+
+    for ignored, divisor in of_mxnet.items():
+        without, valid = (gradient(ignore_label=ignored, normalization=name) for name in ("null", "valid"))
+        np.testing.assert_allclose(without, valid * divisor, rtol=1e-5, atol=1e-7)

@@ -323,3 +323,31 @@ def test_states_have_update_counts_only_with_the_optimizer() -> None:
     alone, whole = update.get_states(), update.get_states(dump_optimizer=True)
     assert np.array_equal(updated(whole, 2), updated(alone, 2, begin_num_update=2))
     assert not np.allclose(updated(whole, 2), updated(alone, 2), rtol=1e-5)
+
+
+def test_nadam_begins_at_a_late_update_with_numbers_of_mxnet():
+    updater = optimizer.get_updater(optimizer.Nadam(begin_num_update=7000))
+    random = np.random.RandomState(0)
+    weights = [nd.array(random.randn(3)) for _ in range(3)]
+    for _ in range(5):
+        for index, weight in enumerate(weights):
+            updater(index, nd.array(random.randn(3)), weight)
+    of_mxnet = [
+        [1.706881, 0.364251, 0.947224],
+        [2.21098, 1.832311, -0.964457],
+        [0.930315, -0.165914, -0.072454],
+    ]
+    np.testing.assert_allclose([w.asnumpy() for w in weights], of_mxnet, atol=2e-6)
+
+
+def test_nadam_does_not_look_at_all_parameters_for_each_of_them() -> None:
+    seen: list[int] = []
+
+    class Counts(dict[int, int]):
+        def values(self) -> Any:
+            return (seen.append(count) or count for count in super().values())
+
+    made = optimizer.Nadam()
+    made._counts = Counts((i, 100) for i in range(1000))
+    made._share_of_gradient(100)
+    assert len(seen) < 5

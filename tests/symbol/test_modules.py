@@ -618,3 +618,9 @@ def test_backward_without_anything_to_learn() -> None:
     module.forward(mx.io.DataBatch([nd.ones((2, 3))]))
     module.backward([nd.ones((2, 3))])
     assert module.get_outputs()[0].asnumpy().tolist() == [[1, 1, 1]] * 2
+
+
+def test_a_variable_that_is_an_output_is_replaced_too() -> None:
+    x = mx.sym.var("x")
+    both = mx.sym.Group([x, mx.sym.tanh(x, name="t")])(x=mx.sym.var("y"))
+    assert (both.list_arguments(), both.list_outputs()) == (["y"], ["y", "t_output"])

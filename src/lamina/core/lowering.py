@@ -64,6 +64,8 @@ computed by NumPy, whose pairwise sums are faster and more accurate."""
 def longest_chain(shape: tuple[int, ...], itemsize: int, axis: tuple[int, ...]) -> int:
     """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
     folded = math.prod([shape[a] for a in axis])
+    if not folded:
+        return 0
     length = shape[-1]
     return folded // length * -(-length * itemsize // 64) if len(shape) - 1 in axis else folded
 
@@ -75,7 +77,7 @@ def merged_row(shape: tuple[int, ...], itemsize: int, axis: tuple[int, ...]) -> 
     Otherwise None. Lanes go along the last axis, so that a short one leaves lanes empty.
     """
     first = len(shape) - len(axis)
-    if len(axis) < 2 or axis != tuple(range(first, len(shape))) or 0 in shape:
+    if len(axis) < 2 or axis != tuple(range(first, len(shape))):
         return None
     chain = longest_chain(shape, itemsize, axis)
     if chain <= LONGEST_CHAIN:

@@ -367,9 +367,10 @@ class Parameter:
         """The values, equal on all devices; of running means, which differ, the mean over the devices."""
         first, *others = self._initialized(self._data)
         values = first.asnumpy()
-        if self._differentiable or not others:
+        if self._differentiable or not others or values.dtype.kind != "f":
             return values
-        return np.mean([values, *(x.asnumpy() for x in others)], axis=0, dtype=values.dtype)
+        # In float64, the mean of equal values is that value.
+        return np.mean([values, *(x.asnumpy() for x in others)], 0, np.float64).astype(values.dtype)
 
     def _initialized(self, arrays: list[NDArray] | None) -> list[NDArray]:
         if arrays is None:

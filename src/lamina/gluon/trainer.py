@@ -79,10 +79,11 @@ class Trainer:
         update_on_kvstore: bool | None = None,
     ) -> None:
         self._params = _distinct(params)
-        # In MXNet, parameters of a dictionary are updated in the order of their names, on which Nadam depends.
+        # In MXNet, parameters of a dictionary are updated in the order of their keys, on which Nadam depends.
         self._order = list(range(len(self._params)))
         if isinstance(params, ParameterDict | Mapping):
-            self._order.sort(key=lambda i: self._params[i].name)
+            in_order = _distinct([params[key] for key in sorted(params)])
+            self._order = [self._params.index(p) for p in in_order]
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._updater = get_updater(self._optimizer)

@@ -180,7 +180,9 @@ def _warn_of_masks(x: NDArray, parts: tuple[Any, ...]) -> None:
     if key.shape != x.shape[: len(key.shape)]:
         return
     numbers = key._numbers()
-    if numbers.dtype.kind == "f" and numbers.size > 2 and np.isin(numbers, (0, 1)).all():
+    if numbers.dtype.kind != "f" or numbers.size < 3 or numbers.flat[0] not in (0, 1):
+        return
+    if np.isin(numbers, (0, 1)).all():
         warn(
             f"x[…]: the index of shape {key.shape} holds only 0 and 1, as a comparison does. As in MXNet these are "
             'positions, not a mask. For a mask, write x[mask.astype("bool")], or nd.where(mask, value, x).'

@@ -172,8 +172,8 @@ def SoftmaxOutput(
         ignore_label: with `use_ignore`, examples with this label get gradient 0.
         multi_output, preserve_shape: the axis of classes is 1 with `multi_output` and the last with `preserve_shape`.
             By default all axes but the first are flattened, and index the classes.
-        normalization: the gradient is divided by the number of examples (``"batch"``), by the number of labels that are
-            not ignored (``"valid"``; without `use_ignore` by the label's first size), or by 1 (``"null"``).
+        normalization: the gradient is divided by the number of examples (``"batch"``), by the number of labels other
+            than `ignore_label` (``"valid"``, as in MXNet also without `use_ignore`), or by 1 (``"null"``).
         out_grad: whether to multiply by the incoming gradient, which is ignored by default.
         smooth_alpha: the share of the label's probability that is spread over the other classes.
 
@@ -194,12 +194,13 @@ def SoftmaxOutput(
     else:
         slope = _slope(p, label, smooth_alpha)
         labels = bind(reshape, label, shape=p.shape[:-1])
-        valid = (labels != ignore_label) if use_ignore else ones_like(labels)
-        slope = slope * bind(reshape, valid, shape=(*labels.shape, 1)).astype(p.dtype)
+        valid = (labels != ignore_label).astype(p.dtype)
+        if use_ignore:
+            slope = slope * bind(reshape, valid, shape=(*labels.shape, 1))
         examples = p.shape[0] if multi_output else math.prod(p.shape[:-1])
-        divisor: Any = {"null": 1, "batch": examples, "valid": label.shape[0]}[normalization]
-        if use_ignore and normalization == "valid":
-            divisor = maximum(sum(valid.astype(p.dtype)), 1.0)
+        divisor: Any = {"null": 1, "batch": examples}.get(normalization)
+        if divisor is None:
+            divisor = maximum(sum(valid), 1.0)
         if multi_output and normalization != "valid":
             divisor = divisor * max(1, math.prod(data.shape[2:]))
         slope = slope * grad_scale / divisor

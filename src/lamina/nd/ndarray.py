@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,9 @@ class NDArray(Array, Fluent):
 
         Without this method, some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
         """
-        return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
+        read = NDArray._concrete if function in _OF_SHAPES else _for_numpy
+        named = {name: _as_numpy(value, read) for name, value in kwargs.items()}
+        return function(*_as_numpy(args, read), **named)
 
     def __dlpack__(self, **options: Any) -> Any:
         if self._context.is_host:
@@ -454,12 +456,16 @@ def _same_type(x: Array, value: Any) -> bool:
     return isinstance(value, Array) and value.shape == x.shape and value._dtype == x._dtype
 
 
-def _as_numpy(value: Any) -> Any:
+_OF_SHAPES = {np.shape, np.size, np.ndim, np.zeros_like, np.ones_like, np.empty_like, np.full_like}
+"""Functions of NumPy whose results depend on no element, so that there is no gradient to lose."""
+
+
+def _as_numpy(value: Any, read: Callable[[NDArray], np.ndarray]) -> Any:
     """`value` with each NDArray converted to a NumPy array that shares its memory, also in nested containers."""
     if isinstance(value, NDArray):
-        return _for_numpy(value)
+        return read(value)
     if isinstance(value, list | tuple):
-        return type(value)(_as_numpy(v) for v in value)
+        return type(value)(_as_numpy(v, read) for v in value)
     return value
 
 

@@ -237,6 +237,9 @@ def nadam_step(
     return w - rate * _direction(shares[0] * g + shares[1] * m, v * correction, epsilon), (m, v)
 
 
+_NEGLIGIBLE = 1e-17  # beside 1, in float64
+
+
 @optimizers.register("nadam")
 class Nadam(_Moments):
     """Adam with Nesterov's momentum, which applies `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
@@ -257,7 +260,7 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
-        self._products = [1.0]  # of the momenta of steps 1 to t, by t; extended on demand
+        self._products = [1.0]  # of the momenta of one parameter's first n updates, by n; extended on demand
 
     def _momentum(self, t: int) -> float:
         """The momentum μₜ of step t."""
@@ -265,11 +268,15 @@ class Nadam(_Moments):
 
     def _product(self) -> float:
         """The product of the momenta of all updates of all parameters so far."""
-        counts = self._counts.values()
-        while len(self._products) <= max(counts):
-            self._products.append(self._products[-1] * self._momentum(len(self._products)))
-        before = self._products[self.begin_num_update] if self.begin_num_update else 1.0
-        return math.prod(self._products[t] / before for t in counts)
+        begin, product = self.begin_num_update, 1.0
+        for t in self._counts.values():
+            number = max(0, t - begin)
+            while len(self._products) <= number:
+                self._products.append(self._products[-1] * self._momentum(begin + len(self._products)))
+            product *= self._products[number]
+            if product < _NEGLIGIBLE:
+                break
+        return product
 
     def _share_of_gradient(self, t: int) -> float:
         return (1.0 - self._momentum(t)) / (1.0 - self._product())

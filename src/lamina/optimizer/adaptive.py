@@ -176,6 +176,7 @@ class Ftrl(Optimizer):
 
     Args:
         lamda1: λ₁ (MXNet's spelling).
+        learning_rate: the rate without a scheduler; as in MXNet, a scheduler keeps its own `base_lr`.
         beta: β.
     """
 
@@ -184,7 +185,8 @@ class Ftrl(Optimizer):
     def __init__(
         self, lamda1: float = 0.01, learning_rate: float | None = None, beta: float = 1.0, **kwargs: Any
     ) -> None:
-        super().__init__(learning_rate=learning_rate, **kwargs)
+        rate = getattr(kwargs.get("lr_scheduler"), "base_lr", learning_rate)
+        super().__init__(learning_rate=rate, **kwargs)
         check_numbers(lamda1=lamda1, beta=beta)
         self.lamda1, self.beta = lamda1, beta
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from lamina.support.argument_checks import PlainNumbers, check_numbers
 from lamina.support.schedules import cosine, linear, polynomial, warm_up
@@ -51,6 +52,17 @@ class LRScheduler(PlainNumbers):
         self.warmup_steps = warmup_steps
         self.warmup_begin_lr = warmup_begin_lr
         self.warmup_mode = warmup_mode
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        if "base_lr" in settings and "warmup_final_lr" not in settings:  # of an earlier version
+            names = "_base_lr", "base_lr_orig", "warmup_final_lr"
+            settings = {
+                "_times": 0,
+                "_times_before": 0,
+                **dict.fromkeys(names, settings["base_lr"]),
+                **settings,
+            }
+        self.__dict__.update(settings)
 
     def __call__(self, num_update: int) -> float:
         """The learning rate of update `num_update`."""

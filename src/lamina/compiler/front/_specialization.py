@@ -186,7 +186,7 @@ def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callab
     names = Names()
     known = names.of(arrays)
     found = [
-        f"(arrays := {names.of(owner)}.{name}) is not None and arrays[{position}] is {known}[{slot}]"
+        f"len(arrays := {names.of(owner)}.{name} or ()) > {position} and arrays[{position}] is {known}[{slot}]"
         for slot, (owner, name, position) in captured.sources.items()
     ]
     conditions = " and ".join([f"{names.of(guards.hold)}()", *found])

@@ -141,14 +141,16 @@ class Symbol(Symbolic):
     def replaced(self, variables: Mapping[str, Output]) -> Symbol:
         """The same network with the named variables replaced by outputs of other nodes."""
         made: dict[int, Node] = {}
+
+        def present(x: Node, i: int) -> Output:
+            there = made[id(x)], i
+            return variables.get(x.name, there) if x.operator is None else there
+
         for node in nodes_of(self.heads):
-            inputs = [
-                variables.get(x.name, (made[id(x)], i)) if x.operator is None else (made[id(x)], i)
-                for x, i in node.inputs
-            ]
+            inputs = [present(x, i) for x, i in node.inputs]
             same = all(x is y for (x, _), (y, _) in zip(inputs, node.inputs, strict=True))
             made[id(node)] = node if same else Node(node.operator, node.name, node.attributes, inputs)
-        return Symbol([(made[id(node)], i) for node, i in self.heads])
+        return Symbol([present(node, i) for node, i in self.heads])
 
     def __call__(self, *args: Any, name: str | None = None, **inputs: Symbol) -> Symbol:
         """The same network with `inputs` in place of the variables of these names (MXNet's composition).
