@@ -218,6 +218,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
+                self._forget_partial_fit()
             else:
                 self._begin(encoder, target, train, settings, rng)
             # The previous training may have used the rows that a warm start holds out.
@@ -396,13 +397,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
-        for name in ("_position", "_after_fit"):  # the state of another network's partial_fit
-            vars(self).pop(name, None)
+        self._forget_partial_fit()
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
         self.best_loss_ = np.inf
         self.best_validation_score_ = None
+
+    def _forget_partial_fit(self) -> None:
+        """Forget the state of `partial_fit`, which belongs to another network, or to the network before this `fit`."""
+        for name in ("_training", "_position", "_after_fit"):
+            vars(self).pop(name, None)
 
     def _train(
         self,
