@@ -246,3 +246,12 @@ def test_partial_fit_after_a_warm_start_is_after_fit(between):
     fitted.loss_curve_, fitted.n_iter_, fitted.t_ = [], 0, 0
     fitted.best_loss_, fitted.best_validation_score_, fitted.validation_scores_ = np.inf, None, None
     np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), fitted.partial_fit(X, y).predict(X))
+
+
+def test_partial_fit_after_a_search_is_after_fit():
+    X = np.linspace(-1, 1, 60)[:, None]
+    model = MLPRegressor(preset="fast", members=1, random_state=0).partial_fit(X, X.ravel())
+    model = pickle.loads(pickle.dumps(model)).set_params(preset="best", trials=1).fit(X, X.ravel())
+    score = model.score(X, X.ravel())
+    model.set_params(preset="fast", trials=None).partial_fit(X, X.ravel())
+    assert model.score(X, X.ravel()) > score - 0.05
