@@ -1,5 +1,6 @@
 """The estimators keep scikit-learn's rules: its own checks, and its tools around them."""
 
+import copy
 import pickle
 
 import joblib
@@ -232,3 +233,25 @@ def test_partial_fit_from_the_beginning_has_the_whole_rate():
             model = pickle.loads(pickle.dumps(model.partial_fit(X, y)))
         rates.append(model.predict(X))
     np.testing.assert_array_equal(*rates)
+
+
+@pytest.mark.parametrize("between", [lambda model: model, lambda model: pickle.loads(pickle.dumps(model))])
+def test_partial_fit_after_a_warm_start_is_after_fit(between):
+    X = np.linspace(-1, 1, 60)[:, None]
+    y = 3 * X.ravel()
+    settings = {"preset": "fast", "members": 1, "max_iter": 2, "warm_start": True, "random_state": 0}
+    model = between(MLPRegressor(**settings).partial_fit(X, y)).fit(X, y)
+    fitted = MLPRegressor(**settings).set_params(warm_start=False)
+    fitted.fitted_, fitted.n_features_in_ = copy.deepcopy(model.fitted_), 1
+    fitted.loss_curve_, fitted.n_iter_, fitted.t_ = [], 0, 0
+    fitted.best_loss_, fitted.best_validation_score_, fitted.validation_scores_ = np.inf, None, None
+    np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), fitted.partial_fit(X, y).predict(X))
+
+
+def test_partial_fit_after_a_search_is_after_fit():
+    X = np.linspace(-1, 1, 60)[:, None]
+    model = MLPRegressor(preset="fast", members=1, random_state=0).partial_fit(X, X.ravel())
+    model = pickle.loads(pickle.dumps(model)).set_params(preset="best", trials=1).fit(X, X.ravel())
+    score = model.score(X, X.ravel())
+    model.set_params(preset="fast", trials=None).partial_fit(X, X.ravel())
+    assert model.score(X, X.ravel()) > score - 0.05

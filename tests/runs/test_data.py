@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lamina import MLPRegressor
 from lamina.errors import DataError
 from lamina.runs.data import Request, known_rows, prepare
+from lamina.runs.report import resolved_settings
 from lamina.runs.streamed import prepare_streamed
 from lamina.runs.training import estimator_for
 from lamina.table.messages import DataWarning
@@ -100,15 +102,17 @@ def test_runs_of_earlier_versions_keep_their_networks():
     assert Request.from_dict(new.to_dict()) == new
 
 
-@pytest.mark.parametrize("preset, patience", [("medium", math.inf), ("fast", None)])
-def test_runs_of_earlier_versions_go_on_to_their_end(tmp_path, table, preset, patience):
+@pytest.mark.parametrize("preset, patience, dropout", [("medium", math.inf, 0.1), ("fast", None, None)])
+def test_runs_of_earlier_versions_go_on_to_their_end(tmp_path, table, preset, patience, dropout):
     table.write_csv(tmp_path / "table.csv")
     new = Request((str(tmp_path / "table.csv"),), "y", preset=preset, has_additions=True)
     prepared = prepare(new)
-    assert estimator_for(prepared, new, []).n_iter_no_change is None
+    of_now = estimator_for(prepared, new, [])
+    assert of_now.n_iter_no_change is of_now.dropout is None
     asked = new.to_dict()
     del asked["has_additions"]
-    assert estimator_for(prepared, Request.from_dict(asked), []).n_iter_no_change == patience
+    early = estimator_for(prepared, Request.from_dict(asked), [])
+    assert (early.n_iter_no_change, early.dropout) == (patience, dropout)
 
 
 def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):
@@ -187,3 +191,11 @@ def test_a_row_without_a_target_before_a_total(tmp_path):
     assert prepared.schema.rows == 39
     assert prepared.schema["x"].high == 39
     assert ["line 42" in str(one.message) or "line 9" in str(one.message) for one in said] == [True, True]
+
+
+@pytest.mark.parametrize("rows, dropout", [(2000, 0.1), (2001, 0.05)])
+def test_the_settings_of_a_run_have_the_dropout_of_its_networks(rows, dropout):
+    x = np.linspace(-1, 1, rows)
+    model = MLPRegressor(preset="medium", members=1, max_iter=1, hidden_layer_sizes=(2,)).fit(x[:, None], x)
+    assert model.fitted_.network.architecture.dropout == dropout
+    assert resolved_settings(model)["dropout"] == dropout

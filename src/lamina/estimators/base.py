@@ -211,6 +211,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         self._require_held_out(held_out)
+        self._forget_partial_fit()
         if search:
             seed = int(rng.integers(2**31))
             return search.run(encoder, target, train, held_out, seed, in_time=time is not None)
@@ -277,6 +278,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         elif len(division.validation):
             held_out = [streamed.data_of(division.validation, encode)]
         self._require_held_out(held_out)
+        self._forget_partial_fit()
         settings = self._settled(settings, rows, encoder.n_numbers, cache.rows)
         with eager():  # so that the bits don't depend on what was computed before
             self._begin(encoder, target, [sample] * members, settings, rng, complete=False)
@@ -396,13 +398,16 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
-        for name in ("_position", "_after_fit"):  # the state of another network's partial_fit
-            vars(self).pop(name, None)
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
         self.best_loss_ = np.inf
         self.best_validation_score_ = None
+
+    def _forget_partial_fit(self) -> None:
+        """Forget the state of `partial_fit`, which belongs to another network, or to the network before this `fit`."""
+        for name in ("_training", "_position", "_after_fit"):
+            vars(self).pop(name, None)
 
     def _train(
         self,

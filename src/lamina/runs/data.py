@@ -74,8 +74,9 @@ class Request(_Settings):
         keeps_row_numbers: whether columns of row numbers are predictors. The default, true, is for files of earlier
             versions, which lack this field; the command line sets false.
         has_additions: whether the days between date columns are predictors, numbers that name things are categories,
-            networks may get a linear path, and the preset "medium" stops early. The default, false, is for files of
-            earlier versions, which lack this field, and whose preset "default" is now "realmlp".
+            networks may get a linear path, and the preset "medium" stops early and drops fewer units of larger tables.
+            The default, false, is for files of earlier versions, which lack this field, and whose preset "default" is
+            now "realmlp".
     """
 
     data: tuple[str, ...]

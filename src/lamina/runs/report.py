@@ -452,6 +452,13 @@ def _value(value: Any) -> str | None:
 # --- of an estimator
 
 
+def resolved_settings(estimator: Any) -> dict[str, Any]:
+    """A fitted estimator's settings; the dropout is the networks', since a preset's depends on the number of rows."""
+    found = vars(settings_of(estimator))
+    dropouts = {member.architecture.dropout for member in estimator.fitted_.network.members}
+    return found | {"dropout": dropouts.pop()} if len(dropouts) == 1 else found
+
+
 def report_on(estimator: Any, X: Any, y: Any) -> str:
     """Evaluate an estimator on rows not used in training, and render the report as HTML.
 
@@ -479,7 +486,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     trained = Trained(model, history, best, False, math.nan, len(history))
     settings = {
         "data": ["a table in memory"],
-        "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
+        "resolved": {"lamina": __version__, **resolved_settings(estimator)},
     }
     found = findings_of(prepared, trained, settings)
     return report_page(dataclasses.replace(found, rows={"test": len(part)}))

@@ -24,7 +24,7 @@ from lamina.estimators.declaring import declared
 from lamina.estimators.settings import settings_of
 from lamina.runs.data import EXAMPLES, SETTINGS, Part, Prepared, Request, example_rows, known_rows, marks_of
 from lamina.runs.model import TableModel, Trained
-from lamina.runs.report import Findings, findings_of, report_page
+from lamina.runs.report import Findings, findings_of, report_page, resolved_settings
 from lamina.runs.run_folder import save_run
 from lamina.runs.wording import decision_of
 from lamina.table.columns import named, value_name
@@ -85,6 +85,7 @@ class _Watch(Observer):
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
     """Create the unfitted estimator that a request describes."""
     is_class = prepared.target.task == "classification"
+    is_early_medium = request.preset == "medium" and not request.has_additions
     _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
     known = declared(kind)
@@ -103,7 +104,8 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         "number_embedding": False if request.hidden == () and not request.monotone else None,
         "preprocess": True,  # also for scikit-learn's preset, which leaves scaling to a pipeline
         "linear_path": None if request.has_additions else False,
-        "n_iter_no_change": None if request.has_additions or request.preset != "medium" else math.inf,
+        "n_iter_no_change": math.inf if is_early_medium else None,
+        "dropout": 0.1 if is_early_medium and not request.searches else None,
         "scoring": request.scoring or ("log_loss" if is_class else "loss"),
         "callbacks": observers,
     }
@@ -281,5 +283,8 @@ def _results(findings: Findings) -> dict[str, Any]:
 
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:
-    resolved = vars(settings_of(trained.model.estimator).replace(max_iter=trained.most_epochs, monotone=None))
+    resolved = resolved_settings(trained.model.estimator) | {
+        "max_iter": trained.most_epochs,
+        "monotone": None,
+    }
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}
