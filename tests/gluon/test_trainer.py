@@ -443,3 +443,14 @@ def test_a_dictionary_is_updated_in_the_order_of_its_keys_as_in_mxnet():
     loss.backward()
     trainer.step(1)
     assert order == [2, 1]
+
+
+def test_a_trainer_pickled_by_an_earlier_version_goes_on():
+    net = dense()
+    attributes = vars(gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})).copy()
+    del attributes["_order"]
+    loaded = gluon.Trainer.__new__(gluon.Trainer)
+    loaded.__setstate__(attributes)
+    backward(net)
+    loaded.step(4)
+    assert np.array_equal(net.weight.data().asnumpy(), np.full((2, 3), 0.5))

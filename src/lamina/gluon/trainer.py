@@ -98,6 +98,10 @@ class Trainer:
         self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        # Trainers pickled by an earlier version have no order.
+        self.__dict__.update({"_order": list(range(len(attributes["_params"]))), **attributes})
+
     def _begin_alike(self) -> None:
         """Send the first process's parameters of known shape to all processes, before their first gradients."""
         from lamina.distributed import broadcast
