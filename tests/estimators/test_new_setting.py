@@ -82,9 +82,9 @@ assert model.estimator.input_noise == 0.25
 drawn = suggested(7, 0, "classification")
 print("drawn", json.dumps({name: value for name, value in drawn.items() if name != "input_noise"}))
 assert 0 <= drawn["input_noise"] <= 0.1
-tried = Plan(MLPRegressor(), 7, 100, 10).configuration(5)
+tried = Plan(MLPRegressor(), 7, 100, 10).configuration(6)
 assert tried.settings["input_noise"] == tried.estimator.input_noise
-assert "input_noise" not in Plan(MLPRegressor(input_noise=0.2), 7, 100, 10).configuration(5).settings
+assert "input_noise" not in Plan(MLPRegressor(input_noise=0.2), 7, 100, 10).configuration(6).settings
 sys.path.insert(0, str(root / "tools"))
 import settings_table
 assert "| `input_noise` | `0.0` | `0.01` | `0.0` | `0.0` | the standard deviation" in settings_table.table()

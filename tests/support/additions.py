@@ -297,7 +297,7 @@ def _pretending(_):
 
 """,
             ),
-            ('"spirv": _spirv}', '"pretending": _pretending, '),
+            ('    "spirv": lambda _: SPIRV(),', '    "pretending": _pretending,\n'),
         ],
     },
     """
@@ -802,7 +802,7 @@ assert scores[2] > scores[1] > -1
 
 from lamina.estimators.search.plan import Plan
 
-drawn = Plan(lamina.MLPRegressor(), 7, 100, 10).configuration(6)
+drawn = Plan(lamina.MLPRegressor(), 7, 100, 10).configuration(7)
 assert drawn.settings["normalization"] == drawn.estimator.normalization == "layer"
 """,
 )
