@@ -15,6 +15,7 @@ LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
 _LONG_STEP = 8  # cycles
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
+_ABOUT_EQUAL = 1.01  # by what factor the cycles of tiles may differ that the model doesn't tell apart
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
         for tile_vectors in range(1, min(vectors, _MOST_VECTORS) + 1)
         for tile_rows in range(1, min(rows, _most_rows(machine, tile_vectors)) + 1)
     ]
-    return min(
-        candidates,
-        key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile, rows, vectors)),
-    )
+    cycles = {tile: _cycles(machine, tile, rows, vectors) for tile in candidates}
+    most = _ABOUT_EQUAL * min(cycles.values())
+    fast = (tile for tile in candidates if cycles[tile] <= most)
+    return min(fast, key=lambda tile: (*_preference(tile, rows, vectors), cycles[tile]))
 
 
 @cache
@@ -60,7 +61,7 @@ def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> floa
 
 
 def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
-    """A sort key for tiles that are equal in the model.
+    """A sort key for tiles that are about equal in the model.
 
     Tiles of two vectors come first (measured fastest on AVX2 and AVX-512), then those with the least code (remainders
     repeat the code), then those with the fewest loads.
