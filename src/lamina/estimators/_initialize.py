@@ -56,7 +56,7 @@ def architecture_for(
         cardinalities=cardinalities,
         outputs=target.outputs,
         hidden=settings.hidden_layer_sizes,
-        pieces=pieces.most,
+        **pieces.widths(numbers),
         rare=_marked(rare, len(cardinalities)),
     )
     return architecture, pieces
@@ -129,9 +129,11 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
 
     Exact values follow the linear pieces of their column.
     """
-    knot, slope, is_value = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(3))
+    wide = parts.wide_numbers
+    knot, slope, is_value = (np.zeros((len(wide), 1, parts.pieces)) for _ in range(3))
+    narrow_knot, narrow_slope = (np.zeros((parts.numbers, 1, parts.narrow)) for _ in range(2))
     rows, exact = rows_for_knots(data), dict[int, int]() if pieces is None else pieces.exact
-    decay = np.ones((parts.numbers, parts.pieces, 1)) * parts.decays_of_smooth()
+    decay = np.ones((len(wide), parts.pieces, 1)) * parts.decays_of_smooth()[wide]
     for j in range(parts.numbers):
         most = parts.pieces if pieces is None else pieces.of(j)
         places = data.once(
@@ -141,14 +143,22 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
         )
         places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
-        knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
+        if j not in wide:
+            narrow_knot[j, 0, :count], narrow_slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
+            continue
+        at = wide.index(j)
+        knot[at, 0, :count], slope[at, 0, :count] = places[:-1], 1 / np.diff(places)
         if j in exact:
             values, near, counts = repeated_values(data.numeric[rows, j])
             own = slice(most, most + len(values))
-            knot[j, 0, own], slope[j, 0, own], is_value[j, 0, own] = values, 1 / near, 1.0
-            decay[j, own, 0] = decays_of_rare(counts)
+            knot[at, 0, own], slope[at, 0, own], is_value[at, 0, own] = values, 1 / near, 1.0
+            decay[at, own, 0] = decays_of_rare(counts)
     found = {"running.knot": knot, "running.slope": slope}
-    return found | ({"running.is_value": is_value, "running.decay": decay} if parts.exact else {})
+    if parts.exact:
+        found |= {"running.is_value": is_value, "running.decay": decay}
+    if parts.narrow:
+        found |= {"running.narrow_knot": narrow_knot, "running.narrow_slope": narrow_slope}
+    return found
 
 
 def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:

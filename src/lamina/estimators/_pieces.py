@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,6 +18,8 @@ from lamina.table.encode import SparseNumbers
 
 _USUAL = 64
 _ROWS_A_PIECE = 100
+_WORTH_APART = 0.75
+"""The share of the pieces of all inputs below which those with many pieces are computed apart."""
 _PIECES_OF_ALL = 4096
 _MOST_VALUES = 513  # maximum distinct values of a column with a piece between any two of them
 _ROWS_A_VALUE = 8  # minimum average rows per value in such a column
@@ -82,6 +84,18 @@ class Pieces(NamedTuple):
     def of(self, number: int) -> int:
         """The number of pieces of the input at position `number`."""
         return self.rough.get(number, self.usual)
+
+    def widths(self, numbers: int) -> dict[str, Any]:
+        """The fields of the `Architecture` that say how many pieces each of `numbers` inputs has.
+
+        All functions are computed with the same number of pieces. If few have many, these are computed apart.
+        """
+        wide = {*self.rough, *self.exact}
+        apart = numbers * self.usual + len(wide) * self.most
+        if not wide or apart > _WORTH_APART * numbers * self.most:
+            return {"pieces": self.most}
+        flags = tuple(int(j in wide) for j in range(numbers))
+        return {"pieces": self.most, "wide": flags, "narrow": self.usual}
 
 
 def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], numbers: int) -> Pieces:

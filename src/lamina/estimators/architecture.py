@@ -92,6 +92,11 @@ class Architecture:
     smooth
         for each raw input, 1 if its piecewise linear function has a strong weight decay, because cosines express the
         input's effect, else 0; () if all are 0.
+    wide
+        for each raw input, 1 if it has up to `pieces` pieces and the others have up to `narrow`, else 0; () if all have
+        up to `pieces`.
+    narrow
+        see `wide`.
     exact
         for each raw input, 1 if some of its pieces are values that are repeated in training and learned like
         categories, else 0; () if all are 0.
@@ -134,6 +139,8 @@ class Architecture:
     normalization: str | None = None
     ntk: bool = True
     pieces: int = 0
+    wide: tuple[int, ...] = ()
+    narrow: int = 0
     monotone: tuple[int, ...] = ()
     rising: tuple[int, ...] = ()
     rough: tuple[int, ...] = ()
@@ -217,19 +224,48 @@ class Architecture:
         if self.input_scale:
             found["scale"] = Parameter((self.width,), _filled(1.0), _RATES["scale"])
         if self.has_pieces:
-            knots = Parameter((self.numbers, 1, self.pieces), None, trained=False)
-            found["running.knot"] = found["running.slope"] = knots
-            maps = (self.numbers, self.pieces, NUMBER_WIDTH)
-            if self.exact:
-                found["running.is_value"] = knots
-                found["running.decay"] = Parameter((self.numbers, self.pieces, 1), None, trained=False)
-            decays = np.ones(maps, np.float32) * self.decays_of_smooth() if self.smooth else None
-            found["pieces"] = Parameter(maps, self._first_pieces, _RATES["pieces"], decays=decays)
-            if self.rough:
-                found["running.rough"] = Parameter((self.numbers, 1, 1), self._rough, trained=False)
+            found |= self._piece_parameters()
         if self.monotone:
             found["running.free"] = Parameter((self.inputs,), self._free, trained=False)
         return found | self._fixed_parameters()
+
+    @property
+    def wide_numbers(self) -> list[int]:
+        """The positions of the raw inputs with up to `pieces` pieces."""
+        return [j for j in range(self.numbers) if not self.wide or self.wide[j]]
+
+    def _piece_parameters(self) -> dict[str, Parameter]:
+        """The parameters of the piecewise linear functions."""
+        numbers = self.wide_numbers
+        knots = _untrained(len(numbers), 1, self.pieces)
+        found = {"running.knot": knots, "running.slope": knots}
+        if self.exact:
+            found |= {"running.is_value": knots, "running.decay": _untrained(len(numbers), self.pieces, 1)}
+        found["pieces"] = self._pieces_of(numbers, self.pieces)
+        if self.rough:
+            found["running.rough"] = _fixed_at(np.array(self.rough, float)[numbers, None, None])
+        if self.wide:
+            flags = np.array(self.wide)
+            found["running.wide"] = _fixed_at(np.array(numbers, float))
+            found["running.place"] = _fixed_at(np.where(flags, np.cumsum(flags) - 1, 0.0))
+            found["running.placed"] = _fixed_at(flags[:, None, None] * 1.0)
+        if self.narrow:
+            knots = _untrained(self.numbers, 1, self.narrow)
+            found |= {"running.narrow_knot": knots, "running.narrow_slope": knots}
+            found["narrow_pieces"] = self._pieces_of(range(self.numbers), self.narrow)
+        return found
+
+    def _pieces_of(self, numbers: Sequence[int], pieces: int) -> Parameter:
+        """The change of each piecewise linear function over each of its pieces, for raw inputs at these positions.
+
+        It is initially 0 for most columns, whose training starts with the cosines alone. For monotone columns, it is
+        constant: the functions are straight lines.
+        """
+        maps = (len(numbers), pieces, NUMBER_WIDTH)
+        directions = np.array(self.monotone or [0] * self.numbers)[numbers, None, None]
+        decays = np.ones(maps, np.float32) * self.decays_of_smooth()[numbers] if self.smooth else None
+        first = _fixed_at(np.broadcast_to(directions / pieces, maps)).initial
+        return Parameter(maps, first, _RATES["pieces"], decays=decays)
 
     def _fixed_parameters(self) -> dict[str, Parameter]:
         """The parameters of trees and of stored training rows, which gradient descent doesn't change.
@@ -277,25 +313,13 @@ class Architecture:
             found[f"running.variance{i}"] = Parameter((1, width), _filled(1.0), trained=False)
         return found
 
-    def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """The initial change of each piecewise linear function over each of its pieces.
-
-        It is 0 for most columns, whose training starts with the cosines alone. For monotone columns, it is constant:
-        the functions are straight lines.
-        """
-        directions = np.array(self.monotone or [0] * self.numbers)
-        return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
-
     def decays_of_smooth(self) -> np.ndarray:
-        """The decay factors of linear pieces, float32 (numbers or 1, 1, 1): large for numbers with a smooth effect.
+        """The decay factors of linear pieces, float32 (numbers, 1, 1): large for numbers with a smooth effect.
 
         A number whose frequent values are exact is left a smooth effect.
         """
-        smooth = np.array(self.smooth or (0,)) | np.array(self.exact or (0,))
+        smooth = np.array(self.smooth or [0] * self.numbers) | np.array(self.exact or (0,))
         return np.where(smooth, _SMOOTH_DECAY, 1.0).astype(np.float32)[:, None, None]
-
-    def _rough(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """A factor on each numeric input beside its embedding: 0 for monotone columns, otherwise 1.
@@ -328,6 +352,16 @@ def _uniform(bound: float) -> Initial:
 
 def _filled(value: float) -> Initial:
     return lambda _, shape: np.full(shape, value)
+
+
+def _untrained(*shape: int) -> Parameter:
+    """A parameter of this shape that the optimizer doesn't change, with values from the training data."""
+    return Parameter(shape, None, trained=False)
+
+
+def _fixed_at(values: np.ndarray) -> Parameter:
+    """A parameter with these values that the optimizer doesn't change."""
+    return Parameter(values.shape, lambda _, _shape: values, trained=False)
 
 
 # --- Monotone networks: parameter bounds that keep predictions from falling as a column rises ------------------------
@@ -364,8 +398,10 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
     direction = np.array(parts.monotone)
     if kind in ("frequency", "number"):  # no cosines of constrained numbers
         return _fixed(direction[:, None, None], 0.0, shape)
-    if kind == "pieces":
+    if kind == "narrow_pieces":
         return _of_sign(direction[:, None, None], shape)
+    if kind == "pieces":
+        return _of_sign(direction[parts.wide_numbers, None, None], shape)
     if kind == "scale":
         return _of_sign(_signs(parts, 0), shape)
     if kind == "weight":

@@ -53,10 +53,12 @@ class Weight:
 class Network:
     """A network: parameters by name, and a function from inputs to outputs.
 
-    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. Its
-    entries ``knot`` and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions. A
-    piece with a 1 in ``is_value`` is a value, and ``slope`` is its reciprocal tolerance. ``decay`` and ``rarity`` have
-    decay factors for pieces and for embeddings of rare categories.
+    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. Its entries ``knot``
+    and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions. A piece with a 1 in
+    ``is_value`` is a value, and ``slope`` is its reciprocal tolerance. ``narrow_knot`` and ``narrow_slope`` belong to
+    inputs with few pieces where others have many; ``wide`` has the positions of the others, ``place`` the place of each
+    input among them, and ``placed`` a 1 for those that have one. ``decay`` and ``rarity`` have decay factors for pieces
+    and for embeddings of rare categories.
     """
 
     architecture: Architecture
@@ -294,40 +296,68 @@ def embedded_numbers(members: Sequence[Network], numeric: NDArray, rises: NDArra
     """The embeddings of raw numeric inputs, (rows, networks · 3 · numbers): PBLD plus the piecewise linear functions.
 
     PBLD is a linear map of cos(2πwx + b). In columns with exact values, a value's own parameter is added to its
-    rows. The last axis of intermediate arrays is the rows, since embeddings are
-    narrow; for a single row, the last axis is the cosines. The networks have the same architecture; `rises` is the
-    result of `kept_rises` of a single one.
+    rows. The networks have the same architecture; `rises` is the result of `kept_rises` of a single one.
     """
-    parts = members[0].architecture
-    count, rows = len(members) * parts.numbers, numeric.shape[0]
-    is_single = rows == 1
-
-    def joined(arrays: Sequence[NDArray]) -> NDArray:
-        return arrays[0] if len(arrays) == 1 else nd.concat(*arrays, dim=0)
-
-    def learned(name: str) -> NDArray:
-        return placed(joined([one[name] for one in members]))
-
-    def fixed(name: str) -> NDArray:
-        return placed(joined([one.running[name] for one in members]))
-
-    def placed(x: NDArray) -> NDArray:
-        return x if is_single else x.reshape((count, x.shape[2], 1))
-
-    def mapped(by: NDArray, x: NDArray) -> NDArray:
-        return nd.batch_dot(x, by) if is_single else nd.batch_dot(by, x, transpose_a=True)
-
+    parts, rows = members[0].architecture, numeric.shape[0]
+    count = len(members) * parts.numbers
+    own = _Joined(members, is_single=rows == 1)
     x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=parts.numbers))
-    x = joined([x] * len(members)).reshape((count, 1, rows))
-    waves = nd.cos(x * learned("frequency") * (2 * math.pi) + learned("phase"))
-    found = mapped(joined([one["number"] for one in members]), waves) + learned("number_bias")
+    x = _joined([x] * len(members)).reshape((count, 1, rows))
+    waves = nd.cos(x * own.learned("frequency") * (2 * math.pi) + own.learned("phase"))
+    found = own.mapped(own.matrices("number"), waves) + own.learned("number_bias")
+    if parts.narrow:
+        passed = nd.clip((x - own.fixed("narrow_knot")) * own.fixed("narrow_slope"), 0.0, 1.0)
+        found = found + own.mapped(own.matrices("narrow_pieces"), passed)
     if parts.has_pieces:
-        along = (x - fixed("knot")) * fixed("slope")
+        along = (own.picked(x, "wide", parts.numbers) if parts.wide else x) - own.fixed("knot")
+        along = along * own.fixed("slope")
         passed = nd.clip(along, 0.0, 1.0)
         if parts.exact:
-            passed = nd.where(fixed("is_value"), nd.abs(along) <= 1.0, passed)
-        found = found + mapped(joined([one.rises() for one in members]) if rises is None else rises, passed)
+            passed = nd.where(own.fixed("is_value"), nd.abs(along) <= 1.0, passed)
+        sums = own.mapped(_joined([one.rises() for one in members]) if rises is None else rises, passed)
+        if parts.wide:
+            sums = own.picked(sums, "place", len(parts.wide_numbers)) * own.running("placed")
+        found = found + sums
     return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The parameters of networks of the same architecture, joined along their first axis.
+
+    The last axis of intermediate arrays is the rows, since embeddings are narrow; for a single row, the last axis is
+    the cosines.
+    """
+
+    members: Sequence[Network]
+    is_single: bool
+
+    def matrices(self, name: str) -> NDArray:
+        return _joined([one[name] for one in self.members])
+
+    def running(self, name: str) -> NDArray:
+        return _joined([one.running[name] for one in self.members])
+
+    def learned(self, name: str) -> NDArray:
+        return self._placed(self.matrices(name))
+
+    def fixed(self, name: str) -> NDArray:
+        return self._placed(self.running(name))
+
+    def mapped(self, by: NDArray, x: NDArray) -> NDArray:
+        """The products of the matrices `by` with `x`."""
+        return nd.batch_dot(x, by) if self.is_single else nd.batch_dot(by, x, transpose_a=True)
+
+    def picked(self, x: NDArray, name: str, each: int) -> NDArray:
+        """The entries of `x` at each network's positions, among the `each` entries of its own."""
+        return nd.take(x, _joined([one.running[name] + i * each for i, one in enumerate(self.members)]))
+
+    def _placed(self, x: NDArray) -> NDArray:
+        return x if self.is_single else x.reshape((x.shape[0], x.shape[2], 1))
+
+
+def _joined(arrays: Sequence[NDArray]) -> NDArray:
+    return arrays[0] if len(arrays) == 1 else nd.concat(*arrays, dim=0)
 
 
 _LARGEST = 2.99985  # the largest clipped number, 300 before clipping
