@@ -17,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 from tables import rough_table
 
 import lamina
-from lamina import MLPClassifier, MLPRegressor, load, save
+from lamina import MLPClassifier, MLPRegressor, load, nd, save
+from lamina.estimators import _pieces
 from lamina.estimators._pieces import (
     Pieces,
     chosen_pieces,
@@ -358,10 +359,33 @@ def test_a_value_that_training_did_not_have_takes_the_smooth_part() -> None:
     new = np.stack([near.ravel(), np.repeat(X[:, 1], 4)], axis=1)
     of_new, of_known = model.predict(new), model.predict(X)
     for member in model.fitted_.network.members:
-        is_value = member.running["is_value"].reshape((2, -1, 1))
+        is_value = nd.transpose(member.running["is_value"], axes=(0, 2, 1))
         member["pieces"][:] = member["pieces"] * (1 - is_value)
     np.testing.assert_array_equal(model.predict(new), of_new)
     assert np.mean(model.predict(X) != of_known) > 0.99
+
+
+@pytest.mark.parametrize("labels", ["exact", "rough"])
+def test_numbers_with_many_pieces_are_computed_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: str
+) -> None:
+    X, y = rough_table()
+    if labels == "rough":
+        X[:, 0] = CONTINUOUS[: len(X)].argsort().argsort()
+        y = y + 5 * (X[:, 0] // 40 % 2)
+    more = np.random.default_rng(0).normal(size=(len(X), 4))
+    X = np.concatenate([more[:, :2], X, more[:, 2:]], axis=1)
+    found = []
+    for share in (_pieces._WORTH_APART, 0):
+        monkeypatch.setattr(_pieces, "_WORTH_APART", share)
+        model = MLPRegressor(preset="fast", members=2, max_iter=2, random_state=0).fit(X, y)
+        parts = model.fitted_.network.architecture
+        assert (parts.exact if labels == "exact" else parts.rough) == (0, 0, 1, 0, 0, 0)
+        assert parts.wide == ((0, 0, 1, 0, 0, 0) if share else ())
+        save(model, tmp_path / "model")
+        again = load(tmp_path / "model")
+        found.append(np.concatenate([model.predict(X), model.predict(X[:1]), again.predict(X)]))
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-5)  # narrow products add up in another order
 
 
 def test_tables_of_float32_have_the_same_values() -> None:
