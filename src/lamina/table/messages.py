@@ -166,7 +166,7 @@ def as_option(name: str, value: str | None) -> str:
     ('--encoding utf-16-le', '--quote none')
     """
     if is_on_command_line():
-        return f"--{name} {'none' if value is None else shlex.quote(value)}"
+        return f"--{name.replace('_', '-')} {'none' if value is None else shlex.quote(value)}"
     return f"{name}={value!r}"
 
 

@@ -106,27 +106,21 @@ class Counted:
         """Add the values of a block of rows, whose first row has the number `first`."""
         if self.overflowed:
             return
-        pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
-        counts = {value: count for value, count in pairs.iter_rows() if not is_missing(value)}
-        new = counts.keys() - self.counts.keys()
-        for value, count in counts.items():
-            self.counts[value] = self.counts.get(value, 0) + count
-        if new:
-            frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
-            found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251
-            firsts = dict(found.iter_rows())
-            self.rows |= {value: first + firsts[value] for value in new}
-        self._forget_many()
+        rows = pl.int_range(first, first + len(series), eager=True)
+        groups = pl.DataFrame({"value": series, "row": rows}).group_by("value")
+        found = groups.agg(pl.len(), pl.col("row").min())  # noqa: TID251
+        self._add(one for one in found.iter_rows() if not is_missing(one[0]))
 
     def merge(self, other: Counted) -> None:
         """Merge the counts of another part of the table."""
         self.overflowed = self.overflowed or other.overflowed
-        for value, count in other.counts.items():
-            self.counts[value] = self.counts.get(value, 0) + count
-            self.rows[value] = min(self.rows.get(value, other.rows[value]), other.rows[value])
-        self._forget_many()
+        self._add((value, count, other.rows[value]) for value, count in other.counts.items())
 
-    def _forget_many(self) -> None:
+    def _add(self, found: Iterable[tuple[Any, int, int]]) -> None:
+        """Add values, each with its count and its first row."""
+        for value, count, row in found:
+            self.counts[value] = self.counts.get(value, 0) + count
+            self.rows[value] = min(self.rows.get(value, row), row)
         if self.overflowed or len(self.counts) > MOST_VALUES:
             self.overflowed = True
             self.counts, self.rows = {}, {}
