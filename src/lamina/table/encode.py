@@ -27,6 +27,7 @@ from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, cells_of_row, dense
+from lamina.table.types.quantity import infinite_error
 
 
 @dataclass(frozen=True)
@@ -617,10 +618,7 @@ class TableEncoder:
         if infinite.any():
             i = int(np.argmax(infinite))
             where, j = place(i)
-            raise DataError(
-                f"column {self._numbers[j].name!r} has an infinite value, {part.ravel()[i]}, in {row(where)}; "
-                "correct it or make it missing (NaN)"
-            )
+            raise infinite_error(self._numbers[j].name, part.ravel()[i], row(where))
 
     def _require_float32(
         self, scaled: np.ndarray, part: np.ndarray, place: Callable[[int], tuple[int, int]]

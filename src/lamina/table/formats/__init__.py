@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
 
 
-__all__ = [
-    "FORMATS", "NOT_READ", "Format", "HasTypes", "Reader", "Writer", "are_pictures", "begin_reading", "described",
-    "end_reading", "format_of_content", "format_of_name", "writable",
-]  # fmt: skip
-
-
 class HasTypes(Protocol):
     """The columns of a table's file, before its rows are read.
 

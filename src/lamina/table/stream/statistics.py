@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -67,11 +67,10 @@ class Moments:
             part.infinite, part.worst = first + at, float(series[at])
             series = series.set(series.is_infinite(), None)
         part.count = len(series) - series.null_count()
-        if not part.count:
-            return
-        part.low, part.high = series.min(), series.max()
-        part.mean = float(cast(float, series.mean()))
-        part.squares = float(cast(float, series.var(ddof=0))) * part.count
+        if part.count:
+            part.low, part.high = series.min(), series.max()
+            part.mean = float(cast(float, series.mean()))
+            part.squares = float(cast(float, series.var(ddof=0))) * part.count
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
@@ -324,6 +323,7 @@ _IN_RUNS = 0.1
 """Minimum correlation of neighbouring rows' targets (0: random order, 1: equal) of a table that counts as ordered."""
 
 
+@dataclass(eq=False, repr=False)
 class TableStatistics:
     """Statistics of a table, updated block by block.
 
@@ -352,30 +352,25 @@ class TableStatistics:
     [('age', 'numeric', 1, ()), ('sex', 'categorical', 1, (2, 1))]
     """
 
-    def __init__(
-        self,
-        types: Mapping[str, pl.DataType],
-        target: str | None = None,
-        *,
-        task: Task | None = None,
-        kinds: Mapping[str, Choice] | None = None,
-        dates: str | None = None,
-        named: bool = True,
-        seed: int = 0,
-        first: int = 0,
-    ) -> None:
-        self.types, self.target, self.named = dict(types), target, named
-        self.task: Task | None = task
-        self.kinds: dict[str, Choice] = dict(kinds or {})
-        self.dates = dates
+    types: Mapping[str, pl.DataType]
+    target: str | None = None
+    _: KW_ONLY
+    task: Task | None = None
+    kinds: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
+    dates: str | None = None
+    named: bool = True
+    seed: InitVar[int] = 0
+    first: InitVar[int] = 0
+
+    def __post_init__(self, seed: int, first: int) -> None:
+        self.types = dict(self.types)
         self._require_columns()
-        self.rows = 0
-        self._next = first
+        self.rows, self._next = 0, first
         most = min(_SAMPLE_ROWS, max(_SAMPLE_BYTES // max(row_bytes(self.types), 1), _FEWEST_SAMPLED))
         self.sample = RowSample(most, seed)
         self._columns = {
             name: SummaryColumn(name, kind, self._counts(name, kind), self._is_named(name))
-            for name, kind in types.items()
+            for name, kind in self.types.items()
         }
         self._order = Order()
         self._form: Form | None = None  # of the target's texts
