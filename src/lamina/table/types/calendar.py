@@ -21,7 +21,7 @@ from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.dates import DateForm
 from lamina.table.distinct import distinct_values
 from lamina.table.messages import as_option, is_on_command_line, row, shown, warn
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType, but_holds, else_categories
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
@@ -248,9 +248,7 @@ class Interval(Number):
     until: str = ""
     tag = "interval"
     plural = ""
-
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None
+    recognize = ColumnType.recognize  # no column has this type
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
         """The interval in days.
