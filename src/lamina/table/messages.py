@@ -53,7 +53,7 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """A context that suppresses repeated warnings, also those of an outer context.
+    """A context that suppresses repeated warnings, also repetitions of those in an outer context.
 
     Several steps of a call may check the same data.
     """

@@ -308,7 +308,7 @@ class ColumnSchema(Generic[OfType]):
 
     @property
     def storage(self) -> str:
-        """How the training table stored the values, from `type_name`: as "integer", "float", "text", "date" or others.
+        """The storage of the training table's values, from `type_name`: "integer", "float", "text", "date" or others.
 
         >>> from lamina.table.types import Date, Number
         >>> ColumnSchema("age", Number(), "UInt8").storage, ColumnSchema("born", Date(), "String").storage
