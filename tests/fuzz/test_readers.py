@@ -81,10 +81,10 @@ PICTURES = [
 
 
 def zstd(content):
-    from lamina.table.formats import open_zstd
+    from lamina.table.formats import open_packed
 
     buffer = io.BytesIO()
-    with open_zstd(buffer, "wb") as file:
+    with open_packed(buffer, "wb", "zst") as file:
         file.write(content)
     return buffer.getvalue()
 

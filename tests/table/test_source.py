@@ -13,7 +13,7 @@ import pytest
 from named_pipes import pipe_with
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.table.formats import format_of_name, open_packed, open_zstd
+from lamina.table.formats import format_of_name, open_packed
 from lamina.table.read import read
 from lamina.table.source import open_sources
 
@@ -209,11 +209,11 @@ def test_damaged_archives(tmp_path):
 
 
 def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):
-    for module in ("compression.zstd", "backports.zstd", "pyarrow"):
+    for module in ("compression.zstd", "backports.zstd"):
         monkeypatch.setitem(sys.modules, module, None)
     with (
         pytest.raises(MissingPackageError, match=r"pip install 'lamina\[table\]'"),
-        open_zstd(tmp_path / "a", "rb"),
+        open_packed(tmp_path / "a", "rb", "zst"),
     ):
         pass
 

@@ -104,11 +104,11 @@ class TableBodies:
         return self._of_frame(frame, most)
 
     def _columnar(self, body: bytes, most: int, kind: str) -> Inputs:
-        from lamina.table.formats.columnar import read_bounded
+        from lamina.table.formats.columnar import read_in_subprocess
 
         with _as_file(body) as path:
             options = {"limit": _UNPACKED, "seconds": self._seconds}
-            read = partial(read_bounded, path, _COLUMNAR[kind], most + 1, **options)
+            read = partial(read_in_subprocess, path, _COLUMNAR[kind], 0, most + 1, **options)
             frame = _decoded(read, path, f" as {kind}")
         return self._of_frame(frame, most)
 

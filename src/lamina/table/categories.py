@@ -139,7 +139,7 @@ _told: ContextVar[Container[str]] = ContextVar("columns whose unreadable values 
 
 
 def told_of(columns: Container[str]) -> AbstractContextManager[None]:
-    """A context for further training rows: values that these columns' types can't read are missing without a word.
+    """A context for further training rows: values that these columns' types can't read are missing without a warning.
 
     A block of a table may have nothing else, where a new table would not be the one of training.
     """

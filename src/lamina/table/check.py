@@ -91,10 +91,9 @@ def _blocks_of(
 def _matrix_of(schema: Schema, table: Table, positions: Mapping[str, int], *, keeps_infinite: bool) -> Any:
     """The array that has the inputs in their order; None if there is none."""
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
-    matrix = table.matrix
-    if matrix is None and table.few is not None and (keeps_infinite or not np.isinf(table.few).any()):
-        matrix = table.few
-    return matrix if schema.is_matrix and in_order else None
+    if table.matrix is None or not (schema.is_matrix and in_order):
+        return None
+    return table.matrix if keeps_infinite or not np.isinf(table.matrix).any() else None
 
 
 def _finite(column: Column) -> Column:

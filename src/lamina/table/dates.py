@@ -329,7 +329,7 @@ def _day_fields(F: _Builder, has: _Has, number: _Number, order: str, pivot: int)
 
 
 def of_24(F: _Builder, hour: _Value, is_half: _Value, is_late: _Value) -> tuple[_Value, _Value]:
-    """The hour of 24 hours, of an hour before "am" or "pm" (`is_half`); and whether such an hour is from 1 to 12."""
+    """The hour on a 24-hour clock, and whether it is valid: an hour before "am" or "pm" (`is_half`) is from 1 to 12."""
     early, in_half = F.mod(hour, 12), F.logical_and(F.greater_equal(hour, 1), F.less_equal(hour, 12))
     is_right = F.logical_or(F.logical_not(is_half), in_half)
     return F.where(is_half, F.where(is_late, early + 12, early), hour), is_right
@@ -342,11 +342,11 @@ def moment(
 ) -> tuple[_Value, _Value]:  # fmt: skip
     """The microseconds since 1970-01-01 without fractions of a second, and whether there is such a moment.
 
-    Moments are in the years 1 to 9999. Of the arguments, `_day_fields` has the first ones.
+    Moments are in the years 1 to 9999. `F`, `has`, `number`, `order` and `pivot` are the arguments of `_day_fields`.
 
     Args:
         first_of: the days from 1970-01-01 to the first day of a month, of a year and a month.
-        is_half, is_late: whether the hour is one before "am" or "pm", and "pm" is.
+        is_half, is_late: whether "am" or "pm" follows the hour, and whether it is "pm".
         zone: how many minutes a named zone is ahead of UTC; `is_behind`: whether the offset has a minus.
         further: how many seconds a region's zone is ahead of UTC, at the local minutes since 1970-01-01.
     """

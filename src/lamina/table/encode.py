@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,20 +20,14 @@ from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import excerpt
-from lamina.table._scale import (
-    center_and_factor,
-    count_statistics,
-    matrix_statistics,
-    quartiles,
-    scaled,
-    smooth_clip,
-)
+from lamina.table import _scale
 from lamina.table.categories import category_codes, code_of_cell, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, cells_of_row, dense
+from lamina.table.types.quantity import infinite_error
 
 
 @dataclass(frozen=True)
@@ -149,6 +143,7 @@ class Coded:
     codes: np.ndarray
 
 
+@dataclass(eq=False, repr=False)
 class TableEncoder:
     """An encoder of tables that fit a schema.
 
@@ -187,32 +182,26 @@ class TableEncoder:
            [ 1.        , -0.4       ]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        schema: Schema,
-        *,
-        max_one_hot: int = 8,
-        missing_indicator: bool = True,
-        robust_scale: bool = True,
-        smooth_clip: bool = True,
-        unclipped: Sequence[str] = (),
-    ) -> None:
-        self.schema = schema
-        self.max_one_hot = max_one_hot
-        self.missing_indicator = missing_indicator
-        self.robust_scale = robust_scale
-        self.smooth_clip = smooth_clip
-        self.unclipped = tuple(unclipped)
+    schema: Schema
+    _: KW_ONLY
+    max_one_hot: int = 8
+    missing_indicator: bool = True
+    robust_scale: bool = True
+    smooth_clip: bool = True
+    unclipped: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        schema, self.unclipped = self.schema, tuple(self.unclipped)
         categories, self._numbers = schema.nominals, [*schema.quantities]
         self._number_names = tuple(column.name for column in self._numbers)
-        self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
-        self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
-        self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
+        self._gaps = [column for column in self._numbers if column.missing and self.missing_indicator]
+        self._one_hot = [column for column in categories if len(column.categories) <= self.max_one_hot]
+        self._embedded = [column for column in categories if len(column.categories) > self.max_one_hot]
         names = [*self._number_names, *(f"{column.name} missing" for column in self._gaps)]
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
         self.n_numbers = len(schema.embedded)
-        clips = [smooth_clip and name not in unclipped for name in self._number_names]
+        clips = [self.smooth_clip and name not in self.unclipped for name in self._number_names]
         self._clips = np.array(clips, bool)
         self.code_names = tuple(column.name for column in self._embedded)
         self.cardinalities = tuple(len(column.categories) + 1 for column in self._embedded)
@@ -286,9 +275,11 @@ class TableEncoder:
             given: see `fit`.
         """
         table = check(self.schema, sample).with_columns(given or {})
-        found = [quartiles(table.column(one.name).numbers(), one.low, one.high) for one in self._numbers]
+        found = [
+            _scale.quartiles(table.column(one.name).numbers(), one.low, one.high) for one in self._numbers
+        ]
         summaries = np.array(found, np.float64).reshape(-1, 5).T
-        centers, factors = center_and_factor(summaries)
+        centers, factors = _scale.center_and_factor(summaries)
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
         pairs += [_flag_statistics(self.schema.rows, column.missing) for column in self._gaps]
         for column in self._one_hot:
@@ -324,7 +315,7 @@ class TableEncoder:
         counted = slice(None) if rows is None else rows
         centers, factors = self._center.copy(), self._factor.copy()
         for columns, values in self._blocks(table):
-            centers[columns], factors[columns] = matrix_statistics(values, rows)
+            centers[columns], factors[columns] = _scale.matrix_statistics(values, rows)
         j = len(self._numbers)
         for columns, values in table.numbers([column.name for column in self._gaps]):
             for i, missing in zip(columns, np.isnan(values[counted]).T, strict=True):
@@ -569,7 +560,7 @@ class TableEncoder:
             of_part = (row[:, columns] for row in rows)
             clipped = clips if isinstance(clips, bool) else clips[columns]
             with np.errstate(over="ignore", invalid="ignore"):
-                found = scaled(part.astype(work, copy=False), of_part, clipped, missing)
+                found = _scale.scaled(part.astype(work, copy=False), of_part, clipped, missing)
             if clips is not True:
                 self._require_float32(found, part, place)
             return found
@@ -606,7 +597,7 @@ class TableEncoder:
         missing = numbers != numbers  # noqa: PLR0124 - NaN is not equal to itself
         if self._numbers:
             rows = (nd.array(row, dtype=row.dtype) for row in self._rows[numbers.dtype])
-            parts.append(scaled(numbers, rows, self._clipped, missing).astype(np.float32))
+            parts.append(_scale.scaled(numbers, rows, self._clipped, missing).astype(np.float32))
         if self._gaps:
             at = [self._numbers.index(column) for column in self._gaps]
             gone = missing if len(at) == len(self._numbers) else nd.take(missing, nd.array(at), axis=1)
@@ -627,10 +618,7 @@ class TableEncoder:
         if infinite.any():
             i = int(np.argmax(infinite))
             where, j = place(i)
-            raise DataError(
-                f"column {self._numbers[j].name!r} has an infinite value, {part.ravel()[i]}, in {row(where)}; "
-                "correct it or make it missing (NaN)"
-            )
+            raise infinite_error(self._numbers[j].name, part.ravel()[i], row(where))
 
     def _require_float32(
         self, scaled: np.ndarray, part: np.ndarray, place: Callable[[int], tuple[int, int]]
@@ -688,7 +676,7 @@ class TableEncoder:
         columns = slice(first, first + values.shape[1])
         encoded = (values - self._center[columns]) * self._factor[columns]
         if self.smooth_clip:
-            smooth_clip(encoded)
+            _scale.smooth_clip(encoded)
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -696,15 +684,9 @@ class TableEncoder:
 
         The arrays are float64; composite columns may have arrays of any dtype.
         """
-        settings = {
-            "version": FORMAT_VERSION,
-            "schema": self.schema.to_dict(),
-            "max_one_hot": self.max_one_hot,
-            "missing_indicator": self.missing_indicator,
-            "robust_scale": self.robust_scale,
-            "smooth_clip": self.smooth_clip,
-            **({"unclipped": list(self.unclipped)} if self.unclipped else {}),
-        }
+        names = [one.name for one in fields(self) if one.name != "unclipped" or self.unclipped]
+        settings = {"version": FORMAT_VERSION} | {name: getattr(self, name) for name in names}
+        settings |= {"schema": self.schema.to_dict()}
         scales = {"center": self._center, "factor": self._factor, "fill": self._fill}
         return settings, scales | self.schema.arrays()
 
@@ -792,7 +774,7 @@ def _patterns(categories: int) -> np.ndarray:
 
 def _flag_statistics(rows: int, ones: int) -> tuple[float, float]:
     """The median and scale factor of a column with this number of ones, and zeros in the other rows."""
-    return count_statistics(np.array([0, 1]), np.array([rows - ones, ones]))
+    return _scale.count_statistics(np.array([0, 1]), np.array([rows - ones, ones]))
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
@@ -802,5 +784,5 @@ def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     """
     unknown, *rows = counts
     if len(rows) == 2:
-        return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
+        return [_scale.count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
     return [_flag_statistics(sum(counts), ones) for ones in rows]

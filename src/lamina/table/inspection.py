@@ -234,7 +234,7 @@ class Look:
             known = with_labels(table, [*filter(None, found)], targets, self.choices)
             self.schemas |= {one.name: one for one in known}
         self.cells: dict[str, Series] = {}
-        self._seen: dict[str, list[Series]] = {}
+        self._features: dict[str, list[Series]] = {}  # the inputs to a network of each column
         self._add(total_row(table))
         self.facts = {name: self._facts(name) for name in names}
 
@@ -267,6 +267,7 @@ class Look:
             missing = column.missing()
             return ColumnFacts(name, schema, refused, missing, missing / self.table.rows, 0, None)
         cells = self.cells[name] = cells_of(schema, column)
+        self._features[name] = features_of(schema, column, cells)
         return _facts(column, schema, refused, cells)
 
     def _target_facts(self) -> list[ColumnFacts]:
@@ -289,7 +290,7 @@ class Look:
         """The complete inspection, with a comparison with the table `new`, if any; cached."""
         compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
         keys = _keys(compared, self.table.rows)
-        features = [one for name in self.cells for one in self._features(name)]
+        features = [one for found in self._features.values() for one in found]
         sample = self._sample(self.table.rows, len(features) or 1)
         wanted = self._target_values(self.target_column)
         if wanted is not None:
@@ -307,12 +308,6 @@ class Look:
 
     def _add(self, *findings: Finding | None) -> None:
         self.findings += [one for one in findings if one is not None]
-
-    def _features(self, name: str) -> list[Series]:
-        """The inputs to a network of a column of the training table."""
-        if name not in self._seen:
-            self._seen[name] = features_of(self.schemas[name], self.table.column(name), self.cells[name])
-        return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
         """Whether a column counts in comparisons of rows.
@@ -362,7 +357,7 @@ class Look:
         common = self._in_both(shared, [read[one.column][0] for one in shared], new.rows)
         if common is not None and not common[sample].all():
             sample = sample[~common[sample]]  # rows in both tables would make the tables look alike
-        before = [one for name in read for one in self._features(name)]
+        before = [one for name in read for one in self._features[name]]
         after = [one for _, features in read.values() for one in features]
         unknown = new_categories(before, after)
         known = self._target_values(self.target_column)
@@ -411,7 +406,7 @@ class Look:
             return None
         try:
             cells = cells_of(known, column, self.cells[name])
-            features = features_of(known, column, cells, self._features(name))
+            features = features_of(known, column, cells, self._features[name])
         except DataError as error:
             self._find("columns", "warning", [name], f"in the new table, {error}")
             return None

@@ -53,7 +53,7 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """A context that suppresses repeated warnings, also those of an outer context.
+    """A context that suppresses repeated warnings, also repetitions of those in an outer context.
 
     Several steps of a call may check the same data.
     """
@@ -166,7 +166,7 @@ def as_option(name: str, value: str | None) -> str:
     ('--encoding utf-16-le', '--quote none')
     """
     if is_on_command_line():
-        return f"--{name} {'none' if value is None else shlex.quote(value)}"
+        return f"--{name.replace('_', '-')} {'none' if value is None else shlex.quote(value)}"
     return f"{name}={value!r}"
 
 

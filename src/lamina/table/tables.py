@@ -39,8 +39,8 @@ class Table:
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
         column_at: returns the column at a position.
-        matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
-        few: the values of a data frame of few rows, if all are plain numbers of one type: (rows, columns).
+        matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one; of a
+            data frame only if `as_table` took its values together.
         blocks: returns the columns of plain numbers among those at some positions, as pairs of positions and an array
             (rows, columns) of the columns' own dtype; columns may be left out.
     """
@@ -51,7 +51,6 @@ class Table:
     _: KW_ONLY
     named: bool
     matrix: Any = None
-    few: np.ndarray | None = None
     blocks: Callable[[Sequence[int]], Iterable[Block]] = lambda _: ()
 
     @cached_property
@@ -306,7 +305,7 @@ def _few_rows(data: Any) -> Table | None:
             if group and block is not None:
                 yield group, block
 
-    return Table(names, rows, column, named=named, few=whole, blocks=blocks)
+    return Table(names, rows, column, named=named, matrix=whole, blocks=blocks)
 
 
 def _of_one_type(data: Any, dtype: np.dtype[Any] | None) -> np.ndarray | None:

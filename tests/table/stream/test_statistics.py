@@ -168,6 +168,14 @@ def test_infinite_numbers_count_as_missing():
     assert found.mean == pytest.approx(expected.mean)
 
 
+def test_a_block_of_infinite_targets_alone_is_refused():
+    frame = FRAME.select("number").with_columns(
+        y=pl.Series([math.inf] * 2 + [0.5, 1.5] * (len(FRAME) // 2 - 1))
+    )
+    with pytest.raises(DataError, match="the target 'y' is infinite in row 0"):
+        of_parts(frame, [2], "y").schema()
+
+
 def test_a_column_of_too_many_texts_is_left_out(monkeypatch):
     monkeypatch.setattr(statistics, "MOST_VALUES", 100)
     frame = FRAME.select("number", "id", "class")

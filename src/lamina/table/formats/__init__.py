@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import KW_ONLY, dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from lamina.support.extras import missing_packages, require
 from lamina.support.lazily import pl
 
 if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
-
-
-__all__ = [
-    "FORMATS", "NOT_READ", "Format", "HasTypes", "Reader", "Writer", "are_pictures", "begin_reading", "described",
-    "end_reading", "format_of_content", "format_of_name", "writable",
-]  # fmt: skip
 
 
 class HasTypes(Protocol):
@@ -234,85 +228,60 @@ def format_of_content(start: bytes) -> str:
 
 
 # --- compression of whole files by gzip, zstd, bzip2 and xz -----------------------------------------------------------
-Target = Path | IO[bytes]
-Mode = Literal["rb", "wb"]
-
-
-def _open_gzip(target: Target, mode: Mode) -> Any:
-    import gzip
-
-    return gzip.open(target, mode, compresslevel=6)
-
-
-def _open_bzip2(target: Target, mode: Mode) -> Any:
-    import bz2
-
-    return bz2.open(target, mode)
-
-
-@contextmanager
-def _open_xz(target: Target, mode: Mode) -> Generator[IO[bytes]]:
-    import lzma
-
-    try:
-        with lzma.open(target, mode) as file:
-            yield cast(IO[bytes], file)
-    except lzma.LZMAError as error:
-        raise OSError(str(error)) from error
-
-
-@contextmanager
-def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
-    """Open a zstd file, which is decompressed during reading or compressed during writing.
-
-    Python 3.14 and later support zstd; earlier versions need `backports.zstd` or pyarrow.
-    """
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            zstd = __import__(module, fromlist=["open"])
-        except ImportError:
-            continue
-        try:
-            with zstd.open(target, mode) as file:
-                yield file
-        except zstd.ZstdError as error:
-            raise OSError(str(error)) from error
-        return
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise missing_packages("a .zst file", ["backports.zstd"]) from error
-    opened: Any = pyarrow.input_stream if mode == "rb" else pyarrow.output_stream
-    # pyarrow closes the file it gets, so an open file is passed as a duplicate handle.
-    packed = str(target) if isinstance(target, Path) else os.fdopen(os.dup(target.fileno()), mode)
-    with opened(packed, compression="zstd") as file:
-        yield file
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Packing:
-    """A compression format: its suffix, possible first bytes, and open function."""
+    """A compression format.
+
+    Attributes:
+        suffixes: the file name suffixes.
+        magic: the possible first bytes.
+        modules: the modules with the function `open`; the first that is installed opens files.
+        error: the name of the module's error for invalid content, if it is no `OSError`.
+        options: further arguments of `open`.
+    """
 
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...]
-    open: Callable[[Target, Mode], AbstractContextManager[IO[bytes]]]
+    modules: tuple[str, ...]
+    error: str = ""
+    options: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def module(self) -> Any:
+        """The module that opens files.
+
+        Raises:
+            MissingPackageError: none is installed.
+        """
+        for name in self.modules:
+            with suppress(ImportError):
+                return import_module(name)
+        raise missing_packages(f"a {self.suffixes[0]} file", ["backports.zstd"])
 
 
 PACKINGS: dict[str, Packing] = {
-    "gz": Packing(suffixes=(".gz",), magic=(b"\x1f\x8b",), open=_open_gzip),
-    "zst": Packing(suffixes=(".zst", ".zstd"), magic=(b"\x28\xb5\x2f\xfd",), open=open_zstd),
-    "bz2": Packing(
-        suffixes=(".bz2",), magic=tuple(b"BZh%d1AY&SY" % i for i in range(1, 10)), open=_open_bzip2
+    "gz": Packing((".gz",), (b"\x1f\x8b",), ("gzip",), options={"compresslevel": 6}),
+    "zst": Packing(  # zstd is in Python 3.14
+        (".zst", ".zstd"), (b"\x28\xb5\x2f\xfd",), ("compression.zstd", "backports.zstd"), "ZstdError"
     ),
-    "xz": Packing(suffixes=(".xz",), magic=(b"\xfd7zXZ\x00",), open=_open_xz),
-}
+    "bz2": Packing((".bz2",), tuple(b"BZh%d1AY&SY" % i for i in range(1, 10)), ("bz2",)),
+    "xz": Packing((".xz",), (b"\xfd7zXZ\x00",), ("lzma",), "LZMAError"),
+}  # fmt: skip
 
 
-def open_packed(target: Target, mode: Mode, packing: str) -> AbstractContextManager[IO[bytes]]:
+@contextmanager
+def open_packed(target: Path | IO[bytes], mode: Literal["rb", "wb"], packing: str) -> Generator[IO[bytes]]:
     """Open a stream that decompresses a file, or compresses to it.
 
     `packing` is a key of `PACKINGS`, or "" for no compression.
     """
-    if packing:
-        return PACKINGS[packing].open(target, mode)
-    return target.open(mode) if isinstance(target, Path) else nullcontext(target)
+    if not packing:
+        with target.open(mode) if isinstance(target, Path) else nullcontext(target) as file:
+            yield file
+        return
+    kind = PACKINGS[packing]
+    module = kind.module()
+    try:
+        with module.open(target, mode, **kind.options) as file:
+            yield file
+    except getattr(module, kind.error, ()) as error:
+        raise OSError(str(error)) from error

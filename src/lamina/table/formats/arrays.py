@@ -13,14 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.files import limits
 from lamina.support.files.idx import read_idx
-from lamina.support.files.limits import (
-    FAR_MORE,
-    MOST_PIXEL_COLUMNS,
-    require_columns,
-    unpacked_limit,
-    untrusted,
-)
 from lamina.support.files.pictures import open_picture
 from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
@@ -55,7 +49,7 @@ def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     Raises:
         DataError: the file is invalid or truncated, arrays differ in length, or contain objects.
     """
-    with untrusted(f"{source.name} is not a readable .npz file of numbers and text"):
+    with limits.untrusted(f"{source.name} is not a readable .npz file of numbers and text"):
         return ArrayFile(source.name, _frame_of_arrays(source.name, _arrays_in(source.unpacked())))
 
 
@@ -86,8 +80,8 @@ def _arrays_in(path: Path) -> dict[str, np.ndarray]:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
-            raise ValueError(FAR_MORE)
+        if sum(member.file_size for member in members) > limits.unpacked_limit(path.stat().st_size):
+            raise ValueError(limits.FAR_MORE)
         for member in members:
             with archive.open(member) as file:
                 _require_plausible(file, member.file_size, member.filename)
@@ -129,7 +123,7 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = PIXEL) -> pl.DataFra
     columns = math.prod(array.shape[1:])
     if not columns:
         raise DataError(f"{name} has rows without any values: its shape is {array.shape}")
-    require_columns(name, columns)
+    limits.require_columns(name, columns)
     pixels = array.reshape(len(array), columns)
     return pl.DataFrame(pixels, schema=pixel_names(columns, prefix), orient="row")
 
@@ -206,7 +200,7 @@ class ImageFolder(Typed):
 
     def types(self) -> dict[str, pl.DataType]:
         pixels = self._size[0] * self._size[1] * len(self._mode)
-        require_columns(str(self._first), pixels, MOST_PIXEL_COLUMNS)
+        limits.require_columns(str(self._first), pixels, limits.MOST_PIXEL_COLUMNS)
         return {**dict.fromkeys(pixel_names(pixels), pl.UInt8()), self._key: pl.String()}
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
@@ -232,5 +226,5 @@ def _images_in(folder: Path) -> list[Path]:
 
 @contextmanager
 def _opened(file: Path) -> Generator[Any]:
-    with file.open("rb") as content, open_picture(content, file, MOST_PIXEL_COLUMNS) as image:
+    with file.open("rb") as content, open_picture(content, file, limits.MOST_PIXEL_COLUMNS) as image:
         yield image

@@ -258,22 +258,6 @@ class ColumnarFile(Typed):
             start += rows
 
 
-def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of an untrusted file, read within limits that don't depend on its size.
-
-    Args:
-        path: the file.
-        format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        rows: the maximum number of rows.
-        limit: the maximum size of the rows in bytes.
-        seconds: the maximum decoding time.
-
-    Raises:
-        DataError: polars can't read the file, or memory or time would exceed the limits.
-    """
-    return read_in_subprocess(path, format, 0, rows, limit=limit, seconds=seconds)
-
-
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
     """Write a Parquet file; see `Writer`."""
     _scanned(parts, schema).sink_parquet(file)

@@ -16,19 +16,8 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.lazily import pl
 from lamina.table.columns import as_text
-from lamina.table.formats import _dialect
+from lamina.table.formats import _dialect, textual
 from lamina.table.formats._dialect import Dialect, find_dialect, records_of, utf8_chunks, whole_lines
-from lamina.table.formats.textual import (
-    QUOTED,
-    SAMPLE,
-    cleaned,
-    common_type,
-    may_be_codes,
-    numbers_of_sample,
-    stripped,
-    typed,
-    without_missing,
-)
 from lamina.table.messages import as_option, warn
 from lamina.table.places import LineNumbers
 from lamina.table.source import ReadOptions, Source
@@ -140,7 +129,7 @@ class DelimitedFile:
         for records, line, is_plain in self._records():
             frame, found = self._inferred(records, line, is_plain)
             for name, kind in found.items():
-                types[name] = common_type(types[name], kind, text=True) or pl.String()
+                types[name] = textual.common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
             can_keep = self.source.held or not kept
@@ -160,15 +149,15 @@ class DelimitedFile:
         if kept is not None and all(wanted.items() <= frame.schema.items() for frame, _ in kept):
             while kept:
                 frame, is_plain = kept.pop(0)
-                yield from typed(frame, types, *options, is_plain=is_plain).iter_slices(rows)
+                yield from textual.typed(frame, types, *options, is_plain=is_plain).iter_slices(rows)
             return
         for records, line, is_plain in self._records():
             frame = self._parse(records, line, types, is_plain=is_plain)
             try:
-                frame = frame if is_plain else stripped(frame, texts, self._missing)
-                table = typed(frame, types, *options, is_plain=is_plain)
+                frame = frame if is_plain else textual.stripped(frame, texts, self._missing)
+                table = textual.typed(frame, types, *options, is_plain=is_plain)
             except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
-                table = typed(stripped(frame, frame.columns, self._missing), types, *options)
+                table = textual.typed(textual.stripped(frame, frame.columns, self._missing), types, *options)
             yield from table.iter_slices(rows)
 
     def _inferred(
@@ -178,15 +167,15 @@ class DelimitedFile:
         options = self._missing, self.options.decimal, self.options.as_text
         types: dict[str, pl.DataType] = {}
         if is_plain:
-            first = self._parse(_first_lines(records, SAMPLE), line, {}, is_plain=True)
-            types = numbers_of_sample(first, *options)
+            first = self._parse(_first_lines(records, textual.SAMPLE), line, {}, is_plain=True)
+            types = textual.numbers_of_sample(first, *options)
         if any(kind == pl.Int64 for kind in types.values()):
             codes = self._columns_of_codes(records) | self._others
             types = {name: kind for name, kind in types.items() if kind != pl.Int64 or name not in codes}
         frame = self._parse(records, line, types, is_plain=is_plain)
-        if may_be_codes(frame):
+        if textual.may_be_codes(frame):
             frame = self._parse(records, line, _without_integers(types), is_plain=is_plain)
-        frame, found = cleaned(frame, *options, is_plain=is_plain)
+        frame, found = textual.cleaned(frame, *options, is_plain=is_plain)
         self._others |= {
             name for name, kind in types.items() if kind == pl.Int64 and found[name] not in (kind, pl.Null)
         }
@@ -358,7 +347,7 @@ class DelimitedFile:
         can_be_numbers = is_plain and self.options.decimal == "."
         known = {name: kind for name, kind in types.items() if kind.is_numeric() and can_be_numbers}
         if is_plain and (found := self._plain_frame(records, known)) is not None:
-            return without_missing(found, self._missing)
+            return textual.without_missing(found, self._missing)
         try:
             return self._frame(records, known, self._missing)
         except pl.exceptions.PolarsError as error:
@@ -471,7 +460,7 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
         matters[short] |= np.isin(texts.view(tokens.dtype)[:, 0], tokens)
     if not matters.any():
         return records
-    mark = np.frombuffer(QUOTED.encode(), np.uint8)
+    mark = np.frombuffer(textual.QUOTED.encode(), np.uint8)
     places = np.repeat(opening[matters] + 1, len(mark))
     return np.insert(content, places, np.tile(mark, int(matters.sum()))).tobytes()
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError
@@ -28,7 +29,6 @@ from lamina.table.source import ReadOptions, Source
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 """A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""
 
-_TOKEN = re.compile(r"[^ \t\r\n]|\Z")
 _HEAD = 1 << 12
 """The number of first bytes in which an array begins, after white space."""
 
@@ -53,7 +53,7 @@ class JsonLines:
             self._is_array = file.read(_HEAD).removeprefix(BOM_UTF8).lstrip().startswith(b"[")
         self._source = _with_lines(source) if self._is_array else source
         if not self._is_array and (rows := _rows_of_document(source, options.as_text)) is not None:
-            self._is_array, self._source = True, _copy(source, (json.dumps(row) for row in rows))
+            self._is_array, self._source = True, _copy(source, map(_written, rows))
         self._unit = "element" if self._is_array else "line"
 
     def types(self) -> dict[str, pl.DataType]:
@@ -111,7 +111,10 @@ class JsonLines:
     def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
         schema = dict(types) if types else None
         try:
-            return pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)
+            found = pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)
+            if self._is_array and types is None and "Int128" in str(found.schema):
+                self._rows(chunk, line)  # raises an error for whole numbers beyond 64 bits
+            return found
         except pl.exceptions.PolarsError:
             # Python's parser names an invalid line, or reads NaN, which polars rejects.
             rows = self._rows(chunk, line)
@@ -143,16 +146,19 @@ class JsonLines:
 
 def _with_lines(source: Source) -> Source:
     """A copy of a file with an array; each element is a line."""
-    text = b"".join(utf8_chunks(source, "utf-8")).decode()
-    return _copy(source, _elements(source.name, text))
+    return _copy(source, _elements(source.name, b"".join(utf8_chunks(source, "utf-8"))))
 
 
-def _copy(source: Source, elements: Iterable[str]) -> Source:
+def _copy(source: Source, elements: Iterable[bytes]) -> Source:
     copy = source.copy_called("lines.jsonl")
     with copy.path.open("wb") as file:
         for element in elements:
-            file.write(element.replace("\r", " ").replace("\n", " ").encode() + b"\n")
+            file.write(element.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n")
     return copy
+
+
+def _written(row: Any) -> bytes:
+    return json.dumps(row).encode()
 
 
 def _rows_of_document(source: Source, as_text: Collection[str]) -> list[dict[str, Any]] | None:
@@ -199,32 +205,16 @@ def _are_all(kind: type, values: Any) -> bool:
     return isinstance(values, list) and bool(values) and all(isinstance(one, kind) for one in values)
 
 
-def _elements(name: str, text: str) -> Generator[str]:
+def _elements(name: str, content: bytes) -> Iterable[bytes]:
     """The elements of an array, as they are written."""
-    decoder = json.JSONDecoder(parse_int=_whole)
-    place = _next(text, text.index("[") + 1)
-    try:
-        has_more = not text.startswith("]", place)
-        while has_more:
-            _, end = decoder.raw_decode(text, place)
-            yield text[place:end]
-            place = _next(text, end)
-            if has_more := text.startswith(",", place):
-                place = _next(text, place + 1)
-        if not text.startswith("]", place):
-            raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
-        if rest := text[place + 1 :].strip():
-            raise json.JSONDecodeError(f"{shown(rest)} after the array", text, place + 1)
+    with suppress(msgspec.DecodeError, RecursionError):
+        return map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw]))
+    try:  # Python's parser reads NaN, or names the invalid line
+        return map(_written, json.loads(content, parse_int=_whole))
     except json.JSONDecodeError as error:
         raise DataError(f"{name}, line {error.lineno}: can't be read as JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name}: can't be read as JSON: {error}") from error
-
-
-def _next(text: str, start: int) -> int:
-    """The position of the first character from `start` on that is no white space."""
-    found = _TOKEN.search(text, start)
-    return len(text) if found is None else found.start()
 
 
 def _keys_in(chunk: bytes) -> set[bytes]:

@@ -4,5 +4,3 @@
 rows; `survey.encode_rows` writes a `RowCache`, from which training reads batches in random order. `memory` estimates
 the memory needed.
 """
-
-__all__: list[str] = []

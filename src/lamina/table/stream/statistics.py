@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -67,11 +67,10 @@ class Moments:
             part.infinite, part.worst = first + at, float(series[at])
             series = series.set(series.is_infinite(), None)
         part.count = len(series) - series.null_count()
-        if not part.count:
-            return
-        part.low, part.high = series.min(), series.max()
-        part.mean = float(cast(float, series.mean()))
-        part.squares = float(cast(float, series.var(ddof=0))) * part.count
+        if part.count:
+            part.low, part.high = series.min(), series.max()
+            part.mean = float(cast(float, series.mean()))
+            part.squares = float(cast(float, series.var(ddof=0))) * part.count
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
@@ -106,27 +105,21 @@ class Counted:
         """Add the values of a block of rows, whose first row has the number `first`."""
         if self.overflowed:
             return
-        pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
-        counts = {value: count for value, count in pairs.iter_rows() if not is_missing(value)}
-        new = counts.keys() - self.counts.keys()
-        for value, count in counts.items():
-            self.counts[value] = self.counts.get(value, 0) + count
-        if new:
-            frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
-            found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251
-            firsts = dict(found.iter_rows())
-            self.rows |= {value: first + firsts[value] for value in new}
-        self._forget_many()
+        rows = pl.int_range(first, first + len(series), eager=True)
+        groups = pl.DataFrame({"value": series, "row": rows}).group_by("value")
+        found = groups.agg(pl.len(), pl.col("row").min())  # noqa: TID251
+        self._add(one for one in found.iter_rows() if not is_missing(one[0]))
 
     def merge(self, other: Counted) -> None:
         """Merge the counts of another part of the table."""
         self.overflowed = self.overflowed or other.overflowed
-        for value, count in other.counts.items():
-            self.counts[value] = self.counts.get(value, 0) + count
-            self.rows[value] = min(self.rows.get(value, other.rows[value]), other.rows[value])
-        self._forget_many()
+        self._add((value, count, other.rows[value]) for value, count in other.counts.items())
 
-    def _forget_many(self) -> None:
+    def _add(self, found: Iterable[tuple[Any, int, int]]) -> None:
+        """Add values, each with its count and its first row."""
+        for value, count, row in found:
+            self.counts[value] = self.counts.get(value, 0) + count
+            self.rows[value] = min(self.rows.get(value, row), row)
         if self.overflowed or len(self.counts) > MOST_VALUES:
             self.overflowed = True
             self.counts, self.rows = {}, {}
@@ -330,6 +323,7 @@ _IN_RUNS = 0.1
 """Minimum correlation of neighbouring rows' targets (0: random order, 1: equal) of a table that counts as ordered."""
 
 
+@dataclass(eq=False, repr=False)
 class TableStatistics:
     """Statistics of a table, updated block by block.
 
@@ -358,30 +352,25 @@ class TableStatistics:
     [('age', 'numeric', 1, ()), ('sex', 'categorical', 1, (2, 1))]
     """
 
-    def __init__(
-        self,
-        types: Mapping[str, pl.DataType],
-        target: str | None = None,
-        *,
-        task: Task | None = None,
-        kinds: Mapping[str, Choice] | None = None,
-        dates: str | None = None,
-        named: bool = True,
-        seed: int = 0,
-        first: int = 0,
-    ) -> None:
-        self.types, self.target, self.named = dict(types), target, named
-        self.task: Task | None = task
-        self.kinds: dict[str, Choice] = dict(kinds or {})
-        self.dates = dates
+    types: Mapping[str, pl.DataType]
+    target: str | None = None
+    _: KW_ONLY
+    task: Task | None = None
+    kinds: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
+    dates: str | None = None
+    named: bool = True
+    seed: InitVar[int] = 0
+    first: InitVar[int] = 0
+
+    def __post_init__(self, seed: int, first: int) -> None:
+        self.types = dict(self.types)
         self._require_columns()
-        self.rows = 0
-        self._next = first
+        self.rows, self._next = 0, first
         most = min(_SAMPLE_ROWS, max(_SAMPLE_BYTES // max(row_bytes(self.types), 1), _FEWEST_SAMPLED))
         self.sample = RowSample(most, seed)
         self._columns = {
             name: SummaryColumn(name, kind, self._counts(name, kind), self._is_named(name))
-            for name, kind in types.items()
+            for name, kind in self.types.items()
         }
         self._order = Order()
         self._form: Form | None = None  # of the target's texts

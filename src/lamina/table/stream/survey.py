@@ -274,7 +274,7 @@ class RowEncoder:
         encoder: the fitted encoder.
         encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
         given: returns the values of some inputs for training rows and their numbers, see `TableEncoder.fit`.
-        told: the names of columns whose unreadable values are missing without a word, see `told_of`.
+        told: the names of columns whose unreadable values are missing without a warning, see `told_of`.
     """
 
     target: str

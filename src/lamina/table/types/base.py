@@ -308,7 +308,7 @@ class ColumnSchema(Generic[OfType]):
 
     @property
     def storage(self) -> str:
-        """How the training table stored the values, from `type_name`: as "integer", "float", "text", "date" or others.
+        """The storage of the training table's values, from `type_name`: "integer", "float", "text", "date" or others.
 
         >>> from lamina.table.types import Date, Number
         >>> ColumnSchema("age", Number(), "UInt8").storage, ColumnSchema("born", Date(), "String").storage
@@ -448,27 +448,26 @@ class Candidate:
         return self.column.iso_days() if self.is_text and self.dates is None else None
 
     @cached_property
-    def _texts(self) -> list[tuple[str, int]]:
-        named = ((value_name(value), count) for value, count in self.counts)
-        return [(text, count) for text, count in named if text.strip() not in MISSING]
-
-    @cached_property
     def texts(self) -> list[tuple[str, int]]:
         """The texts of non-missing values, without spaces around them, each with its number of rows."""
-        return [(text.strip(), rows) for text, rows in self._texts]
+        named = ((value_name(value).strip(), count) for value, count in self.counts)
+        return [(text, count) for text, count in named if text not in MISSING]
 
     @cached_property
     def _rows(self) -> int:
-        return sum(count for _, count in self._texts)
+        return sum(count for _, count in self.texts)
 
     def share(self, holds: Callable[[str], bool]) -> float:
-        """The fraction of rows whose text satisfies `holds`, among rows with a text; 0 if there are none."""
-        return sum(count for text, count in self._texts if holds(text)) / max(self._rows, 1)
+        """The fraction of rows whose text satisfies `holds`, among rows with a text; 0 if there are none.
+
+        Texts have no spaces around them.
+        """
+        return sum(count for text, count in self.texts if holds(text)) / max(self._rows, 1)
 
     def are_most(self, holds: Callable[[str], bool]) -> bool:
         """Whether the `share` is at least `MOSTLY`; texts are examined until that is decided."""
         left = self._rows
-        for text, count in self._texts:
+        for text, count in self.texts:
             if not holds(text):
                 left -= count
                 if left / self._rows < MOSTLY:

@@ -15,24 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table import dates
 from lamina.table.categories import note_unknown
 from lamina.table.columns import ArrayColumn, Column, value_name
-from lamina.table.dates import (
-    EPOCHS,
-    EXCEL,
-    ORDERS,
-    STARTS,
-    YEAR,
-    DateForm,
-    found_form,
-    is_blank,
-    is_date,
-    is_zeros,
-    requested_form,
-    unknown_zone,
-)
-from lamina.table.messages import is_on_command_line, row, shown, warn
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, but_holds, else_categories
+from lamina.table.dates import DateForm
+from lamina.table.distinct import distinct_values
+from lamina.table.messages import as_option, is_on_command_line, row, shown, warn
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType, but_holds, else_categories
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
@@ -68,10 +57,10 @@ _FROM_MONDAY = 3.0
 _BEYOND = 1e300
 """A number larger than any count of days or nanoseconds."""
 
-_SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
+_SAID = {order: said.replace("-", " ") for said, order in dates.ORDERS.items()}
 _UNITS = {
     "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
-    "ns": "nanoseconds since 1970", EXCEL: "Excel's days since 1899-12-30",
+    "ns": "nanoseconds since 1970", dates.EXCEL: "Excel's days since 1899-12-30",
 }  # fmt: skip
 
 
@@ -116,7 +105,7 @@ class Calendar(Composite):
         return tuple(name for name in ("year", "week", "day") if getattr(self, name))
 
     def looks_like(self, text: str) -> bool:
-        return is_date(text)
+        return dates.is_date(text)
 
     # --- training columns --------------------------------------------------------------------------------------------
 
@@ -125,7 +114,7 @@ class Calendar(Composite):
         days = column.temporal() if column.storage == "date" else candidate.iso_days
         if days is not None:
             return self._found(column, days, candidate.named, has_cycles=has_cycles)
-        told = requested_form(candidate.dates) if candidate.dates else None
+        told = dates.requested_form(candidate.dates) if candidate.dates else None
         forms: list[DateForm | None] = []
         if column.storage == "number" and has_cycles:
             forms = _forms_of_numbers(candidate, told)
@@ -177,29 +166,30 @@ class Calendar(Composite):
             DataError: a number is beyond the years 1 to 9999, or the column's type has no dates.
         """
         is_number = column.storage in ("number", "boolean")
-        if is_number and self.form in EPOCHS:
+        if is_number and self.form in dates.EPOCHS:
             days = self.read_form.since_1970(column.numbers())
             return Date().fitted(name, ArrayColumn(name, days)).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
         if not self.form and (quick := column.iso_days()) is not None:
             return quick
-        names = _names_of(column)
-        values = [value for value, _ in column.value_counts()]
-        found = self.read_form.days(self.read_form.texts_of(values))
-        days = dict(zip(map(names, values), found.tolist(), strict=True))
-        odd = {value_name(values[i]): values[i] for i in np.flatnonzero(np.isnan(found)).tolist()}
+        values, positions = distinct_values(column)
+        days = self.read_form.days(self.read_form.texts_of(values))
         if not self.form:
-            days |= {text: day for text in odd if (day := Date().parse(text)) is not None}
-        others = {text: odd[text] for text in odd if not is_blank(text) and np.isnan(days.get(text, np.nan))}
+            odd = np.flatnonzero(np.isnan(days))
+            days[odd] = np.array(
+                [Date().parse(value_name(values[i])) for i in odd], np.float64
+            )  # NaN for None
+        others = {value_name(values[i]): values[i] for i in np.flatnonzero(np.isnan(days))}
+        others = {text: value for text, value in others.items() if not dates.is_blank(text)}
         note_unknown(name, column, {} if self.gaps else others, self.wanted)
-        return column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
+        return days[positions]
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
         from lamina import nd
 
         turns = {
-            "year": lambda: first * (1 / YEAR),
+            "year": lambda: first * (1 / dates.YEAR),
             "week": lambda: (nd.floor(first) + _FROM_MONDAY) * (1 / 7),
             "day": lambda: first - nd.floor(first),
         }
@@ -225,7 +215,7 @@ class Calendar(Composite):
 
     def refusal(self, value: Any) -> str:
         found = super().refusal(value)
-        if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
+        if found or not isinstance(value, int | float) or self.form not in ("", *dates.EPOCHS):
             return found  # texts that are not dates, and digits, count as missing, as in files
         number = min(max(value, -_BEYOND), _BEYOND)
         return Date().refusal(self.read_form.since_1970(number) if self.form else number)
@@ -234,8 +224,8 @@ class Calendar(Composite):
         return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
-        number = _UNITS[self.form].replace("1970", "1970-01-01") if self.form in EPOCHS else number
+        number = "the same digits" if self.form and self.form not in dates.EPOCHS else Date.unit
+        number = _UNITS[self.form].replace("1970", "1970-01-01") if self.form in dates.EPOCHS else number
         texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
         return Date().json_schema_in(column.parts[0], number, texts)
 
@@ -258,9 +248,7 @@ class Interval(Number):
     until: str = ""
     tag = "interval"
     plural = ""
-
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None
+    recognize = ColumnType.recognize  # no column has this type
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
         """The interval in days.
@@ -276,9 +264,9 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
     Only date columns with cycles count; columns that the user declares "numeric" have no cycles, since only their days
     are inputs. An interval is missing if one of its dates is missing; it needs no missing flag, since the date has one.
     """
-    dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
+    firsts = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []
-    for since, until in combinations(dates[:_MOST_DATES], 2):
+    for since, until in combinations(firsts[:_MOST_DATES], 2):
         limits = since.low, since.high, until.low, until.high
         first, last, begin, end = (limit or 0.0 for limit in limits)
         kind, mean = Interval("float64", since=since.name, until=until.name), None
@@ -292,19 +280,16 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
 def _cycles(days: np.ndarray) -> dict[str, bool]:
     """Whether the days vary within each cycle: "year", "week" and "day"."""
     whole = np.unique(np.floor(days))
-    dates = whole.astype("M8[D]")
-    months = dates.astype("M8[M]")
+    days_of = whole.astype("M8[D]")
+    months = days_of.astype("M8[M]")
     span = float(days.max() - days.min())
     return {
-        "year": span > YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
-        "week": span > 7 and len(np.unique(whole % 7)) > 1 and bool((dates != months.astype("M8[D]")).any()),
+        "year": span > dates.YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
+        "week": span > 7
+        and len(np.unique(whole % 7)) > 1
+        and bool((days_of != months.astype("M8[D]")).any()),
         "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
     }
-
-
-def _names_of(column: Column) -> Callable[[Any], Any]:
-    """A function that returns the name of a value: the text itself for texts, otherwise `value_name`."""
-    return str if column.storage == "text" else value_name
 
 
 # --- texts and numbers ------------------------------------------------------------------------------------------------
@@ -316,7 +301,7 @@ def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateFor
     `told` is the format that the user chose, or None. In the result, None stands for the detected format.
     """
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
-    counts = {text: rows for text, rows in named if not is_blank(text)}
+    counts = {text: rows for text, rows in named if not dates.is_blank(text)}
 
     def are_mostly(form: DateForm) -> bool:
         such = sum(rows for text, rows in counts.items() if form.fits(text))
@@ -350,13 +335,13 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
         return []
     name, is_chosen = column.name.strip(), candidate.choice == "date"
     is_whole = not (sample != np.floor(sample)).any()
-    ranges = [(EXCEL, _RECENT)] if is_chosen or _NAMES_DATE.fullmatch(name) else []
+    ranges = [(dates.EXCEL, _RECENT)] if is_chosen or _NAMES_DATE.fullmatch(name) else []
     if is_whole and (is_chosen or _NAMES_EPOCH.fullmatch(name)):
         ranges += [(unit, _TIMES) for unit in ("s", "ms", "us", "ns")]
     elif is_whole and _NAMES_TIME.fullmatch(name):
         ranges += [(unit, _LONG) for unit in ("s", "ms")]
     for unit, days in ranges:
-        low, high = (day * EPOCHS[unit] + STARTS.get(unit, 0) for day in days)
+        low, high = (day * dates.EPOCHS[unit] + dates.STARTS.get(unit, 0) for day in days)
         if _are_between(numbers, low, high):
             return [DateForm(form=unit)]
     if not is_whole:
@@ -383,26 +368,27 @@ class _Reading:
         self._values, counts = zip(*candidate.counts, strict=True)
         self._rows = np.array(counts)
         self._texts = (form or DateForm()).texts_of(self._values)
-        if form is None and _are_compact([text for text in self._texts[:_SAMPLE] if not is_blank(text)]):
+        if form is None and _are_compact(
+            [text for text in self._texts[:_SAMPLE] if not dates.is_blank(text)]
+        ):
             form = DateForm(form=_COMPACT)
-        self._found = found_form(self._texts, counts, form)
+        self._found = dates.found_form(self._texts, counts, form)
         self._is_date = ~np.isnan(self._found.days)
         self._is_other = ~self._is_date
         for i in np.flatnonzero(self._is_other).tolist():
-            self._is_other[i] = not is_blank(self._texts[i])
+            self._is_other[i] = not dates.is_blank(self._texts[i])
 
     @property
     def share(self) -> float:
         """The fraction of dates among the rows with a value."""
-        dates, others = self._rows[self._is_date].sum(), self._rows[self._is_other].sum()
-        return float(dates / (dates + others)) if dates else 0.0
+        read, others = self._rows[self._is_date].sum(), self._rows[self._is_other].sum()
+        return float(read / (read + others)) if read else 0.0
 
     @cached_property
     def days(self) -> np.ndarray:
         """The days since 1970-01-01 of each row, float64, NaN where missing."""
-        names = _names_of(self._column)
-        days = dict(zip(map(names, self._values), self._found.days.tolist(), strict=True))
-        return self._column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
+        days = dict(zip(map(value_name, self._values), self._found.days.tolist(), strict=True))
+        return self._column.mapped(lambda value: days.get(value_name(value), np.nan), np.float64)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -430,7 +416,7 @@ class _Reading:
         if found.short_years:
             said.append(f"years of two digits are {form.pivot} to {form.pivot + 99}")
         said += list(dict.fromkeys(filter(None, map(zone_said, self._texts[:_SAMPLE]))))
-        zeros = next(filter(is_zeros, self._texts), None)
+        zeros = next(filter(dates.is_zeros, self._texts), None)
         if zeros is not None:
             said.append(f"{zeros.strip()} counts as missing")
         return "; ".join(said)
@@ -443,9 +429,10 @@ class _Reading:
             return f"{said}: the first number is always 1"
         if len(found.orders) > 1:
             others = {*found.orders} - {found.form.order}
-            other = next(name for name, order in ORDERS.items() if order in others)
-            how = f"--date-format {other}" if is_on_command_line() else f"date_format={other!r}"
-            return f"{said}, a guess, since no value decides; otherwise give {how}"
+            other = next(name for name, order in dates.ORDERS.items() if order in others)
+            return (
+                f"{said}, a guess, since no value decides; otherwise give {as_option('date_format', other)}"
+            )
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     @property
@@ -455,7 +442,7 @@ class _Reading:
 
     def warn_of_others(self) -> None:
         """Warn about texts that are not dates, and about unknown time zones."""
-        if zone := next(filter(None, map(unknown_zone, self._texts[:_SAMPLE])), ""):
+        if zone := next(filter(None, map(dates.unknown_zone, self._texts[:_SAMPLE])), ""):
             warn(
                 f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "
                 "tzdata has one); its times count as UTC"
@@ -474,7 +461,7 @@ def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
     column = candidate.column
     others = found.others if found else None
     first = column.first_where(
-        lambda value: not is_blank(value_name(value)) if others is None else value_name(value) in others
+        lambda value: not dates.is_blank(value_name(value)) if others is None else value_name(value) in others
     )
     what = f"the first is {shown(value_name(first[1]))} in {row(first[0])}" if first else "it has none"
     how = "--date-format" if is_on_command_line() else "date_format"

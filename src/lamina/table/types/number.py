@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.table.columns import Column
 from lamina.table.messages import as_kind, warn
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import number_in
 
@@ -75,5 +75,4 @@ class Coordinate(Number):
     plural = ""
     embedded = False
 
-    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None
+    recognize = ColumnType.recognize  # only parts of columns have this type

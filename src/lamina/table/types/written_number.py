@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,7 +70,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     """
     if not candidate.is_text or candidate.iso_days is not None:
         return None
-    if not _is_half(may_be_number, candidate.first.texts, _HALF):
+    if candidate.first.share(may_be_number) < _HALF / 2:
         return None
     counts = candidate.texts
     texts = [text for text, _ in counts]
@@ -82,14 +81,5 @@ def form_of_column(candidate: Candidate) -> Form | None:
     form = form_of(counts)
     if form and form.is_ordinal and len(counts) <= MOST_ONE_HOT:
         return None
-    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.first.texts, 1)
+    is_such = form and candidate.first.share(lambda text: number_of(text, form) is not None) >= _HALF
     return form if is_such else None
-
-
-def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether the share of rows whose text satisfies `holds` is at least `share` / 2.
-
-    `counts` has each text and its number of rows.
-    """
-    rows = sum(rows for _, rows in counts)
-    return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
