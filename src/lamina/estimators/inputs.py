@@ -20,6 +20,7 @@ from lamina.table.columns import (
     require_names_differ,
     unmasked,
 )
+from lamina.table.messages import warn
 
 _KEPT = "d?bBhHiIlLef"
 """Dtypes that arrays keep, so that e.g. a table of bytes is not copied; others are converted to the first of these."""
@@ -64,6 +65,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
             )
+        _warn_of_other_order(X, y)
         return X, y
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
@@ -85,6 +87,18 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         if what == "texts":
             advice += ' (steps of a pipeline give one after set_output(transform="pandas"))'
         raise type(error)(f"{error}; {advice}") from error
+
+
+def _warn_of_other_order(X: Any, y: Any) -> None:
+    """Warn if pandas' indices of `X` and `y` are the same in another order, since rows are paired by position."""
+    index, of_target = (getattr(one, "index", None) for one in (X, y))
+    if not hasattr(index, "equals") or not hasattr(of_target, "equals") or index.equals(of_target):
+        return
+    if index.isin(of_target).all() and of_target.isin(index).all():
+        warn(
+            "X and y have the same index in another order; rows are paired by position, as in scikit-learn: to pair "
+            "them by index, give y.loc[X.index]"
+        )
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:

@@ -26,10 +26,22 @@ def read_text(tmp_path):
     return read_text
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^", "~"])
 def test_the_delimiter_is_found(read_text, delimiter):
     text = 'a,"b;x",c\n1,"x,y",2.5\n3,z,4\n'.replace(",", delimiter)
     assert read_text(text).rows() == [(1, f"x{delimiter}y", 2.5), (3, "z", 4.0)]
+
+
+@pytest.mark.parametrize("divider", ["::", "  ", "     "])
+def test_several_signs_divide_values(read_text, divider):
+    lines = [["town", "size", "sold"], *[["New York", str(i), f"{i}.5"] for i in range(6)]]
+    frame = read_text("".join(divider.join(line) + "\n" for line in lines))
+    assert frame.columns == lines[0] and frame.rows() == [("New York", i, i + 0.5) for i in range(6)]
+
+
+def test_ranges_are_not_divided(read_text):
+    frame = read_text("range\n" + "".join(f"{i}~{i + 3}\n" for i in range(9)))
+    assert frame.rows() == [(f"{i}~{i + 3}",) for i in range(9)]
 
 
 def test_the_delimiter_with_decimal_commas_and_given_ones(read_text):
