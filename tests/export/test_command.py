@@ -22,7 +22,9 @@ def test_nothing_is_asked_for(cli, run_on_a_table):
     assert err.startswith("lamina: choose an export format: --onnx FILE or --html FILE or --library FILE")
 
 
-@pytest.mark.parametrize(("option", "name"), [("--html", "a.onnx"), ("--onnx", "a.html"), ("--library", "a.onnx")])
+@pytest.mark.parametrize(
+    ("option", "name"), [("--html", "a.onnx"), ("--onnx", "a.html"), ("--library", "a.onnx")]
+)
 def test_a_file_of_another_format_is_not_replaced(cli, run_on_a_table, tmp_path, option, name):
     file = tmp_path / name
     file.write_text("of another format")
