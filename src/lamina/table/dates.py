@@ -130,7 +130,8 @@ def patterns() -> list[re.Pattern[str]]:
 
     Their named groups are: Y and y, years of four and of two digits; m and d, the month and the day; b, a month's
     name; i, j and k, numbers in ambiguous order; s, the separator; V and u, an ISO week and its day; Q, a quarter; h, a
-    half of a year; H, M, S and f, the hour, minute, second and fraction; p or q, am/pm; Z, R, W, sign, zh and zm, the time zone.
+    half of a year; H, M, S and f, the hour, minute, second and fraction; p or q, am/pm; Z, R, W, sign, zh and zm, the
+    time zone.
     """
     year = "(?:(?P<Y>0000)|'?(?P<y>00))"
     days = (
