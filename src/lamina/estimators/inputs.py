@@ -91,10 +91,10 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
 def _warn_of_other_order(X: Any, y: Any) -> None:
     """Warn if pandas' indices of `X` and `y` are the same in another order, since rows are paired by position."""
-    index, of_target = (getattr(one, "index", None) for one in (X, y))
-    if not hasattr(index, "equals") or not hasattr(of_target, "equals") or index.equals(of_target):
-        return
-    if index.isin(of_target).all() and of_target.isin(index).all():
+    one: Any = getattr(X, "index", None)
+    other: Any = getattr(y, "index", None)
+    have_index = hasattr(one, "isin") and hasattr(other, "isin")
+    if have_index and not one.equals(other) and one.isin(other).all() and other.isin(one).all():
         warn(
             "X and y have the same index in another order; rows are paired by position, as in scikit-learn: to pair "
             "them by index, give y.loc[X.index]"

@@ -151,11 +151,8 @@ class Checkpoints(Observer):
             self._save(loop)
         except OSError as error:
             lost = "the training since the last checkpoint is lost if the run is killed"
-            warn(
-                NotSavedWarning(
-                    f"a checkpoint could not be saved, so {lost}: {error.filename}: {error.strerror}"
-                )
-            )
+            why = f"{error.filename}: {error.strerror}"
+            warn(NotSavedWarning(f"a checkpoint could not be saved, so {lost}: {why}"))
         end = time.perf_counter()
         self._due = end + max(_SECONDS, (end - start) / _COST)
 

@@ -73,21 +73,19 @@ class RunFolder:
 
         Raises:
             LaminaError: the run's folder can't be filled; the error names the temporary folder.
-            OSError: nor can the temporary folder.
+            OSError: nor can the temporary folder; the error names the run's.
         """
         try:
             self.put(fill)
         except OSError as error:
-            saved = Path(mkdtemp(prefix="lamina-run-"))
-            try:
-                fill(saved)
-            except BaseException:
-                shutil.rmtree(saved, ignore_errors=True)
+            saved = RunFolder(Path(mkdtemp(prefix="lamina-run-")))
+            with suppress(OSError):
+                saved.put(fill)
+            saved.remove()  # if it stayed empty
+            if not saved.has(MODEL):
                 raise
-            raise LaminaError(
-                f"{self.path}: {error.strerror}; the trained network and its report are in {saved} instead: move them "
-                "to a disk with space"
-            ) from error
+            where = f"the trained network and its report are in {saved.path} instead: move them to a disk with space"
+            raise LaminaError(f"{self.path}: {error.strerror}; {where}") from error
 
     def publish(self) -> None:
         """Replace the run `replaces`, if any, by this run atomically, and remove the replaced run."""

@@ -187,22 +187,19 @@ def _with_merged(rows: list[list[Any]], sheet: Any) -> list[list[Any]]:
     return rows
 
 
-_ZERO, _LAST, _NEAR = datetime(1899, 12, 30), 200_000, timedelta(days=3653)
-"""The date of the number 0; a number beyond dates; and how far from a column's dates a number still is one."""
+_ZERO, _NEAR = datetime(1899, 12, 30), 3653
+"""The date of the number 0, and how many days from a column's dates a number still is one."""
 
 
 def _with_dates(rows: list[list[Any]]) -> list[list[Any]]:
     """A sheet's rows, in which numbers among more dates are dates: cells that only lack the format of a date."""
-    for j in range(max(map(len, rows), default=0)):
-        cells = [(i, row[j]) for i, row in enumerate(rows) if j < len(row)]
-        dates = [datetime.combine(cell, time()) if type(cell) is date else cell for _, cell in cells]
-        dates = [cell for cell in dates if isinstance(cell, datetime)]
-        numbers = [(i, cell) for i, cell in cells if type(cell) in (int, float) and 0 < cell < _LAST]
-        if 0 < len(numbers) < len(dates):
-            first, last = min(dates) - _NEAR, max(dates) + _NEAR
-            for i, number in numbers:
-                at = _ZERO + timedelta(seconds=round(86_400 * number))
-                rows[i][j] = at if first <= at <= last else number
+    for j, cells in enumerate(zip(*rows, strict=True)):
+        days = [cell.toordinal() - _ZERO.toordinal() for cell in cells if isinstance(cell, date)]
+        numbers = [i for i, cell in enumerate(cells) if type(cell) in (int, float)]
+        first, last = min(days, default=0) - _NEAR, max(days, default=0) + _NEAR
+        for i in numbers if len(numbers) < len(days) else ():
+            if first <= cells[i] <= last:
+                rows[i][j] = _ZERO + timedelta(seconds=round(86_400 * cells[i]))
     return rows
 
 
