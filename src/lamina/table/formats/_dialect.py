@@ -248,7 +248,7 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
                 if name.startswith("utf-8") and old_mac is False and _is_ascii(chunk, decoder):
                     yield chunk
                     continue
-                text = decoder.decode(chunk)
+                text = decoder.decode(chunk).replace("\n\ufeff", "\n")  # of joined files
                 if old_mac is None:  # lines that end in a carriage return alone
                     old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]
                 yield (text.replace("\r", "\n") if old_mac else text).encode()
