@@ -72,6 +72,7 @@ def test_money_is_read_as_it_was_written(numbers, locale, currency, format_type)
         (["up 3", "down 2", "4 Down"], [3, -2, -4]),
         (["plus 3,5 %", "minus 2 %"], [3.5, -2]),
         (["+ 3%", "- 2%"], [3, -2]),
+        (["18-40", "40-65", "65 plus"], [29, 52.5, 77.5]),  # no sign behind a number
         (["▲3.7", "1.2", "5"], None),  # a minus in Japanese
         (["△3.7", "1.2", "5"], None),
         (["2005 H1", "2006 H2"], None),  # no hours and minutes

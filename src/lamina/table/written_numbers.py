@@ -148,9 +148,10 @@ _ABOUT = _in_any_case(
 _RISES, _FALLS = "▲△⬆↑🔺", "▼▽⬇↓🔻"
 _RISING, _FALLING = (
     _in_any_case(
-        rf"^(?:[{arrows}]\ufe0f?|{words} ) *[{sign}]?(?=[\d.,{_SIGNS}])|(?<=[\d%])(?: *[{arrows}]\ufe0f?| {words})$"
+        rf"^(?:[{arrows}]\ufe0f?|(?:{way}|{word}) ) *[{sign}]?(?=[\d.,{_SIGNS}])"
+        rf"|(?<=[\d%])(?: *[{arrows}]\ufe0f?| {way})$"
     )
-    for arrows, words, sign in ((_RISES, "(?:up|plus)", "+"), (_FALLS, "(?:down|minus)", "-"))
+    for arrows, way, word, sign in ((_RISES, "up", "plus", "+"), (_FALLS, "down", "minus", "-"))
 )
 """Arrows and words for signs, as in ▲ 3.7% beside ▼ 1.2%."""
 _OPEN_BEFORE = _in_any_case(rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})")
