@@ -67,7 +67,7 @@ def test_a_training_that_a_full_disk_cannot_take_is_put_elsewhere(tmp_path, monk
         if {*folder.parts} & {*full}:
             raise OSError(28, "No space left on device", str(folder / "report.html"))
 
-    told = r"/run: No space left on device; .* are in (.*/elsewhere/lamina-run-\w+) instead"
+    told = r"/run: No space left on device; .* is in (.*/elsewhere/lamina-run-\w+) instead"
     with pytest.raises(LaminaError, match=told) as error, new_run(tmp_path / "run", "y") as run:
         run.put_trained(fill)
     (saved,) = (tmp_path / "elsewhere").iterdir()

@@ -84,7 +84,7 @@ class RunFolder:
             saved.remove()  # if it stayed empty
             if not saved.has(MODEL):
                 raise
-            where = f"the trained network and its report are in {saved.path} instead: move them to a disk with space"
+            where = f"the trained run is in {saved.path} instead: move it to a disk with space"
             raise LaminaError(f"{self.path}: {error.strerror}; {where}") from error
 
     def publish(self) -> None:
