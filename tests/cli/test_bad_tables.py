@@ -197,6 +197,11 @@ TABLES = {
         2,
         ["column 'x': 40 of 40 values could not be read as a number", "'many' in line 2 of"],
     ),
+    "decimal commas": (
+        b"x;c;flag\n" + b"1,5;a;true\n" * 40,
+        2,
+        ["such as '1,5' in line 2 of", "decimal commas need --decimal ,"],
+    ),
     "an infinite number": (b"x,c,flag\ninf,a,true\n", 0, ["column 'x' has infinite values", "in line 2 of"]),
     "a taken name": (
         b"x,c,flag,prediction\n1,a,true,7\n",

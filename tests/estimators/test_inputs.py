@@ -258,6 +258,14 @@ def test_targets_of_every_library(model, target):
     np.testing.assert_array_equal(own.predict_proba(FRAME), model.predict_proba(FRAME))
 
 
+def test_an_index_in_another_order_is_told_and_rows_are_paired_by_position():
+    table, target = pd.DataFrame(X, columns=["a", "b"]), pd.Series(X[:, 0])
+    own = MLPRegressor(**SMALL).fit(table, target.set_axis(table.index + 1))  # another index: no warning
+    with pytest.warns(DataWarning, match=r"the same index in another order.*give y\.loc\[X\.index\]"):
+        other = MLPRegressor(**SMALL).fit(table, target.set_axis(table.index[::-1]))
+    np.testing.assert_array_equal(own.predict(table), other.predict(table))
+
+
 INF = np.array([[0.0, 1.0], [1.0, np.inf], [2.0, 0.0]])
 BAD = {
     "no rows": (FRAME[:0], Y[:0], "no rows"),

@@ -22,6 +22,17 @@ def test_nothing_is_asked_for(cli, run_on_a_table):
     assert err.startswith("lamina: choose an export format: --onnx FILE or --html FILE or --library FILE")
 
 
+@pytest.mark.parametrize(
+    ("option", "name"), [("--html", "a.onnx"), ("--onnx", "a.html"), ("--library", "a.onnx")]
+)
+def test_a_file_of_another_format_is_not_replaced(cli, run_on_a_table, tmp_path, option, name):
+    file = tmp_path / name
+    file.write_text("of another format")
+    code, _, err = cli("export", run_on_a_table, option, file)
+    assert code == 2 and err.startswith("lamina: ") and f"{file}: " in err and err.count("\n") == 1
+    assert file.read_text() == "of another format" and [*tmp_path.iterdir()] == [file]
+
+
 def test_there_is_no_run(cli, tmp_path):
     code, _, err = cli("export", tmp_path, "--onnx", tmp_path / "model.onnx")
     assert code == 2

@@ -29,6 +29,13 @@ def test_every_dtype_has_the_statistics_of_float64(dtype):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_missing_values_of_float16_are_ignored():
+    matrix = np.arange(80, dtype=np.float16).reshape(20, 4)
+    matrix[3:6, 1] = np.nan
+    for ours, theirs in zip(matrix_statistics(matrix), matrix_statistics(matrix.astype(float)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_the_matrix_is_left_as_it_was():
     for order in "CF":
         matrix = np.asarray(np.random.default_rng(0).normal(size=(50, 3)), order=order)

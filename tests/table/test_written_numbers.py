@@ -64,6 +64,24 @@ def test_money_is_read_as_it_was_written(numbers, locale, currency, format_type)
     assert read([*texts, format_currency(1234.5, currency, locale=locale)]) == [*numbers, 1234.5]
 
 
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["▲ 3.7%", "▼ 1.2%", "0%"], [3.7, -1.2, 0]),
+        (["3.7 ▲", "1.2 ▼", "↓0.5", "5"], [3.7, -1.2, -0.5, 5]),
+        (["up 3", "down 2", "4 Down"], [3, -2, -4]),
+        (["plus 3,5 %", "minus 2 %"], [3.5, -2]),
+        (["+ 3%", "- 2%"], [3, -2]),
+        (["18-40", "40-65", "65 plus"], [29, 52.5, 77.5]),  # no sign behind a number
+        (["▲3.7", "1.2", "5"], None),  # a minus in Japanese
+        (["△3.7", "1.2", "5"], None),
+        (["2005 H1", "2006 H2"], None),  # no hours and minutes
+    ],
+)
+def test_arrows_and_words_are_signs(texts, numbers):
+    assert read(texts) == numbers
+
+
 @given(numbers=st.lists(cents, min_size=2, max_size=8, unique=True), locale=st.sampled_from(LOCALES))
 def test_separators_are_decided_by_the_whole_column(numbers, locale):
     texts = [f"{format_decimal(number, '#,##0.00', locale=locale)} m" for number in [*numbers, -1234567.25]]

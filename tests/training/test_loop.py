@@ -1,12 +1,14 @@
 """The loop over epochs: what it keeps, whom it tells of what, and where it goes on."""
 
+import contextlib
+import itertools
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lamina.errors import DataError, NonFiniteLossError
+from lamina.errors import DataError, LaminaError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, open_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
@@ -300,3 +302,30 @@ def test_a_disk_that_is_full_ends_no_training(tmp_path, monkeypatch):
         pytest.warns(NotSavedWarning, match=r"a checkpoint could not be saved.*No space left"),
     ):
         assert len(_trained(folder).past) == 5
+
+
+@pytest.mark.filterwarnings("ignore::lamina.training.checkpoint.NotSavedWarning")
+@pytest.mark.parametrize("is_full_at_the_end", [False, True])
+def test_a_model_not_saved_after_the_last_epoch_is_saved_at_the_end(
+    tmp_path, monkeypatch, is_full_at_the_end
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    calls, save = itertools.count(), checkpoint.save_tensors
+    full = {3, 4, 5, 6} if is_full_at_the_end else {3, 4, 5}  # calls 1 to 5 are after epochs
+
+    def fail_at_times(*arguments):
+        if next(calls) in full:
+            raise OSError(28, "No space left on device", "run")
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_tensors", fail_at_times)
+    told = pytest.raises(LaminaError, match="No space left on device; the trained run is in")
+    with (
+        new_run(tmp_path / "run", "walk") as folder,
+        told if is_full_at_the_end else contextlib.nullcontext(),
+    ):
+        _trained(folder, model={"kind": "walk"})
+    (file,) = tmp_path.glob(
+        "lamina-run-*/model.safetensors" if is_full_at_the_end else "run/model.safetensors"
+    )
+    assert len(_read(file).past) == 5

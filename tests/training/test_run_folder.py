@@ -58,6 +58,26 @@ def test_a_full_disk_changes_nothing_and_is_told_of_the_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_training_that_a_full_disk_cannot_take_is_put_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+
+    def fill(folder, full=("run",)):
+        _model(folder)
+        if {*folder.parts} & {*full}:
+            raise OSError(28, "No space left on device", str(folder / "report.html"))
+
+    told = r"/run: No space left on device; .* is in (.*/elsewhere/lamina-run-\w+) instead"
+    with pytest.raises(LaminaError, match=told) as error, new_run(tmp_path / "run", "y") as run:
+        run.put_trained(fill)
+    (saved,) = (tmp_path / "elsewhere").iterdir()
+    assert str(saved) in str(error.value) and (saved / "model.safetensors").read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [tmp_path / "elsewhere"]
+    with pytest.raises(OSError, match="No space left"), new_run(tmp_path / "run", "y") as run:
+        run.put_trained(lambda folder: fill(folder, ("run", "elsewhere")))
+    assert [*tmp_path.rglob("*")] == [tmp_path / "elsewhere", saved, saved / "model.safetensors"]
+
+
 def test_a_run_that_fails_before_there_is_a_model_leaves_nothing(tmp_path):
     with pytest.raises(OSError), new_run(tmp_path / "run", "y") as run:
         run.put(lambda folder: (folder / "settings.json").touch())

@@ -20,6 +20,7 @@ from lamina.table.columns import (
     require_names_differ,
     unmasked,
 )
+from lamina.table.messages import warn
 
 _KEPT = "d?bBhHiIlLef"
 """Dtypes that arrays keep, so that e.g. a table of bytes is not copied; others are converted to the first of these."""
@@ -64,6 +65,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
             )
+        _warn_of_other_order(X, y)
         return X, y
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
@@ -85,6 +87,18 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         if what == "texts":
             advice += ' (steps of a pipeline give one after set_output(transform="pandas"))'
         raise type(error)(f"{error}; {advice}") from error
+
+
+def _warn_of_other_order(X: Any, y: Any) -> None:
+    """Warn if pandas' indices of `X` and `y` are the same in another order, since rows are paired by position."""
+    one: Any = getattr(X, "index", None)
+    other: Any = getattr(y, "index", None)
+    have_index = hasattr(one, "isin") and hasattr(other, "isin")
+    if have_index and not one.equals(other) and one.isin(other).all() and other.isin(one).all():
+        warn(
+            "X and y have the same index in another order; rows are paired by position, as in scikit-learn: to pair "
+            "them by index, give y.loc[X.index]"
+        )
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:

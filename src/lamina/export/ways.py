@@ -23,12 +23,14 @@ class Way:
         function: the name of the function that writes the file atomically. Its arguments are a `Prediction`, the path,
             and options of the format; it returns None, or the paths of several files.
         packages: additional packages, by their names on PyPI.
+        suffixes: the ends of file names; empty if `function` itself checks the name.
     """
 
     purpose: str
     module: str
     function: str
     packages: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
 
     def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
         """Write the file, and any accompanying files; return all paths."""
@@ -37,8 +39,8 @@ class Way:
 
 
 WAYS: dict[str, Way] = {
-    "onnx": Way("writing ONNX", "lamina.export.onnx_file", "write_onnx", ("onnx",)),
-    "html": Way("writing a page", "lamina.export.page_file", "write_page"),
+    "onnx": Way("writing ONNX", "lamina.export.onnx_file", "write_onnx", ("onnx",), (".onnx",)),
+    "html": Way("writing a page", "lamina.export.page_file", "write_page", suffixes=(".html", ".htm")),
     "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
 """The export formats, by the names of their options of `lamina export`."""
@@ -55,7 +57,7 @@ def export(
         options: further arguments of each format's function, by the same names as `paths`.
 
     Raises:
-        LaminaError: no path is given, or a format can't represent the model.
+        LaminaError: no path is given, a path has the suffix of another format, or a format can't represent the model.
         MissingPackageError: a package is not installed; nothing was written.
         OSError: a file cannot be written.
     """
@@ -63,8 +65,11 @@ def export(
     if not wanted:
         known = " or ".join(f"--{name} FILE" for name in WAYS)
         raise LaminaError(f"choose an export format: {known}")
-    for name in wanted:
-        require(WAYS[name].purpose, *WAYS[name].packages)
+    for name, path in wanted.items():
+        way = WAYS[name]
+        if way.suffixes and path.suffix.lower() not in ("", *way.suffixes):
+            raise LaminaError(f"--{name} {path}: the name of this file ends in {' or '.join(way.suffixes)}")
+        require(way.purpose, *way.packages)
     prediction = describe(model)
     written: list[Path] = []
     for name, path in wanted.items():

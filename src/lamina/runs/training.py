@@ -236,7 +236,8 @@ def complete(
     columns.
 
     Raises:
-        OSError: the folder is not writable.
+        LaminaError: the folder can't be filled, e.g. on a full disk; the error names another one, with the run.
+        OSError: no folder can be filled.
     """
     settings = _settings(request, trained)
     findings = findings_of(prepared, trained, settings, request.seed, tell, closing)
@@ -250,7 +251,7 @@ def complete(
             write_json_lines(filled / _TRIALS_LOG, trained.search["lines"])
         write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
 
-    folder.put(fill)
+    folder.put_trained(fill)
     return results
 
 

@@ -77,7 +77,8 @@ def _summary(block: np.ndarray) -> np.ndarray:
     below = np.floor(positions).astype(np.intp)
     left = block[:, below].astype(np.float64)
     right = block[:, np.minimum(below + 1, last)].astype(np.float64)
-    summary = (left + (right - left) * (positions - below)).T
+    with np.errstate(invalid="ignore"):  # NumPy's sort of float16 leaves NaN that signal
+        summary = (left + (right - left) * (positions - below)).T
     summary[:, np.isnan(block[:, last])] = np.nan  # NaN sorts last
     return summary
 

@@ -13,7 +13,8 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.messages import being
 from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import counted, is_later_part, listed, row, shown, warn
+from lamina.table.messages import as_option, counted, is_later_part, listed, row, shown, warn
+from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
@@ -97,9 +98,15 @@ def note_unknown(name: str, column: Column, unknown: Mapping[str, object], wante
     rows = sum(count for value, count in counts if value_name(value) in unknown)
     present, first = sum(count for _, count in counts), row(column.row_of(unknown[names[0]]))
     if wanted and rows >= max(_FEWEST, _WRONG * present) and not is_later_part():
+        has_commas = all(number_in(one.replace(",", ".", 1)) is not None for one in names)
+        remedy = (
+            f"decimal commas need {as_option('decimal', ',')}"
+            if has_commas
+            else "correct them or make them missing"
+        )
         raise DataError(
             f"column {name!r}: {rows:,} of {counted(present, 'value')} could not be read as {wanted}, as in training, "
-            f"such as {shown(names[0])} in {first}; correct them or make them missing"
+            f"such as {shown(names[0])} in {first}; {remedy}"
         )
     warn_of_unknown([Unknown(name, names, first, wanted, rows)])
 

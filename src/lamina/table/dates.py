@@ -129,8 +129,9 @@ def patterns() -> list[re.Pattern[str]]:
     """The patterns of the shapes of dates.
 
     Their named groups are: Y and y, years of four and of two digits; m and d, the month and the day; b, a month's
-    name; i, j and k, numbers in ambiguous order; s, the separator; V and u, an ISO week and its day; Q, a quarter; H,
-    M, S and f, the hour, minute, second and fraction; p or q, am/pm; Z, R, W, sign, zh and zm, the time zone.
+    name; i, j and k, numbers in ambiguous order; s, the separator; V and u, an ISO week and its day; Q, a quarter; h, a
+    half of a year; H, M, S and f, the hour, minute, second and fraction; p or q, am/pm; Z, R, W, sign, zh and zm, the
+    time zone.
     """
     year = "(?:(?P<Y>0000)|'?(?P<y>00))"
     days = (
@@ -149,7 +150,7 @@ def patterns() -> list[re.Pattern[str]]:
         rf"(?P<Y>0000):(?P<m>00):(?P<d>00) {_TIME}{_ZONE}",  # in the data of photographs
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
         rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
-        # A month, week or quarter is read as its first day.
+        # A month, week, quarter or half of a year is read as its first day.
         r"(?P<Y>0000)[-/](?P<m>00)",
         r"(?P<m>00)[/.](?P<Y>0000)",
         rf"{_MONTH}(?:[-/., ]*(?P<Y>0000)|(?:[-/]'?|')(?P<y>00))",
@@ -157,6 +158,8 @@ def patterns() -> list[re.Pattern[str]]:
         r"(?P<Y>0000)[-/ ]?w(?P<V>00)",
         r"(?P<Y>0000)[-/ ]?q(?P<Q>0)",
         r"q(?P<Q>0)[-/ ]?(?P<Y>0000)",
+        r"(?P<Y>0000)[-/ ]?h(?P<h>0)",
+        r"h(?P<h>0)[-/ ]?(?P<Y>0000)",
     ]
     return [*map(lazily, texts)]
 
@@ -318,6 +321,8 @@ def _day_fields(F: _Builder, has: _Has, number: _Number, order: str, pivot: int)
     month = number("m", number("b", 1) if has("b") else 1)
     if has("Q"):
         month = F.where(has("Q"), number("Q") * 3 - 2, month)
+    if has("h"):
+        month = F.where(has("h"), number("h") * 6 - 5, month)
     if order and has("i"):
         places = number("i"), number("j"), F.where(has("k"), number("k"), number("Y"))
         opened = dict(zip(order, places, strict=True))

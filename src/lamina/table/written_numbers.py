@@ -129,8 +129,8 @@ _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)
 _CLOCK = _in_any_case(
     r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)"
 )
-_PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
-"""Texts that may have several units, but no square or cubic feet."""
+_PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$|\d+ ?h ?\d$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
+"""Texts that may have several units, but no square or cubic feet, nor the half of a year, as 2005 H1."""
 _PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and)? ?")
 _ANGLE = _in_any_case(
     r"(?:([NSEW]) ?)?([+-]?\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
@@ -145,6 +145,15 @@ _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 _ABOUT = _in_any_case(
     r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *"
 )
+_RISES, _FALLS = "▲△⬆↑🔺", "▼▽⬇↓🔻"
+_RISING, _FALLING = (
+    _in_any_case(
+        rf"^(?:[{arrows}]\ufe0f?|(?:{way}|{word}) ) *[{sign}]?(?=[\d.,{_SIGNS}])"
+        rf"|(?<=[\d%])(?: *[{arrows}]\ufe0f?| {way})$"
+    )
+    for arrows, way, word, sign in ((_RISES, "up", "plus", "+"), (_FALLS, "down", "minus", "-"))
+)
+"""Arrows and words for signs, as in ▲ 3.7% beside ▼ 1.2%."""
 _OPEN_BEFORE = _in_any_case(rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})")
 _OPEN_AFTER = _in_any_case(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)")
 _DASH = _in_any_case(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?")
@@ -212,12 +221,14 @@ def _read_in_any_format(text: str) -> Written | None:
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]
+    text = _RISING.sub("", text)
+    text = f"-{_FALLING.sub('', text)}" if _FALLING.search(text) else text
     text = _in_one_unit(text)
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
         return Written(atom._replace(negative=True)) if not atom.negative else None
     if text[-1:] == "-" and text[:-1].isdecimal():
         text = text[:-1] + "+"  # 40- after 25-39 means 40+
-    if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
+    if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text, 1)):
         return Written(atom)
     return _open_range(text) or _closed_range(text)
 
@@ -629,7 +640,7 @@ def form_of(counts: Counts) -> Form | None:
     """
     found = [(_written(text), rows) for text, rows in _some(counts)]
     written = [(one, rows) for one, rows in found if one is not None]
-    if not written or _are_codes(written) or _are_times(counts):
+    if not written or _are_codes(written) or _are_times(counts) or _has_one_arrow(counts):
         return None
     atoms = [(atom, rows) for one, rows in written for atom in (one.low, one.high) if atom is not None]
     decimal, decimal_by = _decimal(atoms)
@@ -675,6 +686,12 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
 
 SIGN_OF_TABLE: ContextVar[str] = ContextVar("decimal sign of a table", default="")
 """The decimal sign that a table's columns agree on, for columns whose digits don't tell theirs; empty: none."""
+
+
+def _has_one_arrow(counts: Counts) -> bool:
+    """Whether arrows all point up: beside numbers without one, ▲ is a minus in Japanese."""
+    signs = {sign for text, _ in counts for sign in text}
+    return bool(signs & {*_RISES}) and not signs & {*_FALLS}
 
 
 def _are_times(counts: Counts) -> bool:
@@ -872,6 +889,7 @@ def page_words() -> dict[str, Any]:
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}
     found |= {"openAfter": (_OPEN_AFTER, "giu"), "dash": (_DASH, "giu"), "between": (_BETWEEN, "iu")}
     found |= {"part": (_PART, "giu"), "ordinal": (_ORDINAL, "giu")}
+    found |= {"rising": (_RISING, "iu"), "falling": (_FALLING, "iu")}
     sources = {name: (f"^(?:{in_javascript(pattern)})$", flags) for name, (pattern, flags) in whole.items()}
     sources |= {name: (f"^(?:{in_javascript(pattern)})", flags) for name, (pattern, flags) in begins.items()}
     sources |= {name: (in_javascript(pattern), flags) for name, (pattern, flags) in found.items()}

@@ -127,7 +127,7 @@ class Checkpoints(Observer):
         self._model, self._saved = model, saved
         self._file = CHECKPOINT if model is None else MODEL
         self._data: list[str] = []
-        self._due = 0.0
+        self._due, self._is_behind = 0.0, False
 
     def on_begin(self, loop: Loop) -> None:
         """Restore the state of the earlier run.
@@ -149,20 +149,31 @@ class Checkpoints(Observer):
             return
         try:
             self._save(loop)
+            self._is_behind = False
         except OSError as error:
+            self._is_behind = True
             lost = "the training since the last checkpoint is lost if the run is killed"
-            warn(NotSavedWarning(f"a checkpoint could not be saved, so {lost}: {error}"))
+            why = f"{error.filename}: {error.strerror}"
+            warn(NotSavedWarning(f"a checkpoint could not be saved, so {lost}: {why}"))
         end = time.perf_counter()
         self._due = end + max(_SECONDS, (end - start) / _COST)
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Save the state after Ctrl-C; remove the checkpoint after a non-finite loss, which would occur again."""
+        """Save the state after Ctrl-C, and a model that could not be saved after the last epoch.
+
+        The checkpoint is removed after a non-finite loss, which would occur again.
+
+        Raises:
+            LaminaError, OSError: see `RunFolder.put_trained`.
+        """
         if self._model is None and isinstance(error, NonFiniteLossError):
             self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # a model kept by an earlier Ctrl-C
                 self.folder.remove(METRICS)
         if loop.resumes_within_epochs and isinstance(error, KeyboardInterrupt):
             self._save(loop)
+        elif error is None and self._is_behind and self._model is not None:
+            self._save(loop, self.folder.put_trained)
 
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:
         if saved.data != self._data:
@@ -176,7 +187,7 @@ class Checkpoints(Observer):
             raise damaged(self.folder.path / self._file, error) from error
         self._saved = None
 
-    def _save(self, loop: Loop) -> None:
+    def _save(self, loop: Loop, put: Callable[[Callable[[Path], object]], None] | None = None) -> None:
         arrays, position = loop.state()
         checkpoint = Checkpoint(self.request, arrays, position, self._data)
 
@@ -186,7 +197,7 @@ class Checkpoints(Observer):
             if self._model is not None:
                 write_settings(folder, self.request)
 
-        self.folder.put(fill)
+        (put or self.folder.put)(fill)
 
 
 def damaged(path: Path | str, error: object) -> DataError:

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 from lamina.errors import LaminaError
-from lamina.support.files.atomic import exchange, naming, sync
+from lamina.support.files.atomic import exchange, sync
 from lamina.support.files.staging import aside, lock
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
@@ -50,16 +51,41 @@ class RunFolder:
 
         If `fill` raises, also because of Ctrl-C, nothing changes. The next process removes the leftovers of a killed
         process.
+
+        Raises:
+            OSError: a file can't be written; the error names the run's folder, since the hidden one is gone.
         """
-        with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
-            fill(filled)
-            for path in filled.iterdir():
-                sync(path)
-            self._filled |= {path.name for path in filled.iterdir()}
-            for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
-                os.replace(path, self.path / path.name)
-            filled.rmdir()
+        try:
+            with aside(self.path, _ASIDE, Path.mkdir) as filled:
+                fill(filled)
+                for path in filled.iterdir():
+                    sync(path)
+                self._filled |= {path.name for path in filled.iterdir()}
+                for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
+                    os.replace(path, self.path / path.name)
+                filled.rmdir()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), os.fspath(self.path)) from error
         sync(self.path)
+
+    def put_trained(self, fill: Callable[[Path], object]) -> None:
+        """`put`, for the result of a training; on a full disk, put it in a new temporary folder instead.
+
+        Raises:
+            LaminaError: the run's folder can't be filled; the error names the temporary folder.
+            OSError: nor can the temporary folder; the error names the run's.
+        """
+        try:
+            self.put(fill)
+        except OSError as error:
+            saved = RunFolder(Path(mkdtemp(prefix="lamina-run-")))
+            with suppress(OSError):
+                saved.put(fill)
+            saved.remove()  # if it stayed empty
+            if not saved.has(MODEL):
+                raise
+            where = f"the trained run is in {saved.path} instead: move it to a disk with space"
+            raise LaminaError(f"{self.path}: {error.strerror}; {where}") from error
 
     def publish(self) -> None:
         """Replace the run `replaces`, if any, by this run atomically, and remove the replaced run."""

@@ -267,7 +267,14 @@ def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
     )
     assert page.locator(".field.missing .note").first.text_content() == "missing"
     page.keyboard.type("--5")
-    assert page.locator(".field.missing .note").first.text_content() == "not a number: counts as missing"
+    other = "not a number such as 30.5: counts as missing"
+    assert page.locator(".field.missing .note").first.text_content() == other
+    age = "lamina.form.row[lamina.model.inputs.columns.findIndex(c => c.name === 'age')]"
+    for typed, value in (("30,5", 30.5), ("1,234", None), ("30,", None), ("-2,25", -2.25), ("3e1", 30)):
+        page.get_by_label("age", exact=True).focus()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(typed)
+        assert page.evaluate(age) == value, typed
     page.get_by_label("age, slider").focus()
     page.keyboard.press("End")
     assert page.get_by_label("age", exact=True).input_value() == "90"

@@ -26,10 +26,35 @@ def read_text(tmp_path):
     return read_text
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^", "~"])
 def test_the_delimiter_is_found(read_text, delimiter):
     text = 'a,"b;x",c\n1,"x,y",2.5\n3,z,4\n'.replace(",", delimiter)
     assert read_text(text).rows() == [(1, f"x{delimiter}y", 2.5), (3, "z", 4.0)]
+
+
+@pytest.mark.parametrize("divider", ["::", "  ", "     "])
+def test_several_signs_divide_values(read_text, divider):
+    lines = [["town", "size", "sold"], *[["New York", str(i), f"{i}.5"] for i in range(6)]]
+    frame = read_text("".join(divider.join(line) + "\n" for line in lines))
+    assert frame.columns == lines[0] and frame.rows() == [("New York", i, i + 0.5) for i in range(6)]
+
+
+def test_values_that_begin_as_zlib_data_are_texts(read_text):
+    for end in ("", ",b"):
+        frame = read_text(f"a{end}\n" + "".join(f"x^{i}{end}\n" for i in range(9)))
+        assert frame["a"].to_list() == [f"x^{i}" for i in range(9)]
+
+
+def test_joined_files_with_byte_order_marks_are_one_table(tmp_path):
+    (tmp_path / "a.csv").write_text(2 * "\ufeffa,b\n1,é\n2,y\n", "utf-8")
+    with pytest.warns(DataWarning, match="line 4: the column names again"):
+        frame = read(tmp_path / "a.csv")
+    assert frame.rows() == [(1, "é"), (2, "y")] * 2
+
+
+def test_ranges_are_not_divided(read_text):
+    frame = read_text("range\n" + "".join(f"{i}~{i + 3}\n" for i in range(9)))
+    assert frame.rows() == [(f"{i}~{i + 3}",) for i in range(9)]
 
 
 def test_the_delimiter_with_decimal_commas_and_given_ones(read_text):

@@ -89,6 +89,25 @@ def test_merged_cells_have_their_value_in_each_row(book):
     assert read(file).rows() == [("North", 1), ("North", 2), ("North", 3), ("South", 4), ("South", 5)]
 
 
+def test_numbers_among_dates_are_dates(book):
+    """Excel stores a date as its days since 1899-12-30; cells without the format of dates are such numbers."""
+    rows = [[DAY, DAY, 1], [45352, 45352, 2], [DAY, 7, 3], [45351.5, 45352, 4], [DAY, "soon", 5]]
+    frame = read(book(data=[["day", "other", "nr"], *rows]))
+    assert frame["day"].to_list() == [
+        "2024-03-01", "2024-03-01", "2024-03-01", "2024-02-29 12:00:00", "2024-03-01"
+    ]  # fmt: skip
+    assert frame["other"].to_list() == [
+        "2024-03-01",
+        "45352",
+        "7",
+        "45352",
+        "soon",
+    ]  # more numbers than dates
+    assert frame["nr"].to_list() == [1, 2, 3, 4, 5]
+    frame = read(book(data=[["day"], [DAY], [DAY], [DAY], [12], [-3], [10**7], [True]]))
+    assert frame["day"].to_list()[3:] == ["12", "-3", "10000000", "true"]
+
+
 def test_a_merged_title_is_one(book):
     file = book(
         Data=[

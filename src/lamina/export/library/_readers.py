@@ -20,7 +20,7 @@ from lamina.table.types import Calendar, ColumnSchema, Date, TimeOfDay, WrittenN
 from lamina.table.values import CLOCK, DAY, MISSING_TOKENS
 from lamina.table.zones import ZONES
 
-_DATES = (*"YymdijkVuQHMSfDbZpqRWs", "sign", "zh", "zm")
+_DATES = (*"YymdijkVuQhHMSfDbZpqRWs", "sign", "zh", "zm")
 _NUMBERS = ("minus", "digits", "fraction", "down", "exponent", "power", "missing")
 _SHIFT = 2000
 """Added to words' values (powers of ten, offsets of zones in minutes), which are not negative."""

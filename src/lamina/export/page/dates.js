@@ -64,7 +64,7 @@ function dateReader({ patterns, months, zones } = {}) {
     const named = field => open[order.indexOf(field)] ?? field;
     let year = number(open.length ? named("y") : isThere("Y") ? "Y" : "y");
     if (!isThere("Y")) year = pivot + modulo(year - pivot, 100);
-    const month = isThere("Q") ? 3 * number("Q") - 2 : number(named("m"), months[groups.b] ?? 1);
+    const month = isThere("Q") ? 3 * number("Q") - 2 : isThere("h") ? 6 * number("h") - 5 : number(named("m"), months[groups.b] ?? 1);
     let days = isThere("V") ? dayOfWeek(year, number("V"), number("u", 1)) : dayOf(year, month, number(named("d"), 1));
     if (isThere("D")) {
       days = dayOf(year, 1, 1) + number("D") - 1;

@@ -109,14 +109,15 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     text = Array.from(text, sign => signs[sign] ?? sign).join("");
     if (length > 60 || !compiled.hasDigit.test(text)) return null;
     text = text.trim().replace(compiled.note, "").replace(compiled.noCents, "");
-    text = inOneUnit(text.replace(compiled.about, ""));
+    text = text.replace(compiled.about, "").replace(compiled.rising, "");
+    text = inOneUnit((compiled.falling.test(text) ? "-" : "") + text.replace(compiled.falling, ""));
     if (text.startsWith("(") && text.endsWith(")")) {
       const low = atomOf(text.slice(1, -1).trim());
       if (low) return low.negative ? null : { low: { ...low, negative: true } };
     }
     if (/^\d+-$/.test(text)) text = text.slice(0, -1) + "+";
     const low = atomOf(text);
-    return low && !(low.unit && text.search(compiled.openAfter) >= 0) ? { low } : openRange(text) ?? closedRange(text);
+    return low && !(low.unit && text.search(compiled.openAfter) > 0) ? { low } : openRange(text) ?? closedRange(text);
   }
 
   function magnitude({ digits, exponent, negative }, { decimal, fractions }, power) {

@@ -50,7 +50,12 @@ const WRITTEN = {
     read: (text, { form }) => readNumber(text, form), such: ({ form }) => `a number such as ${form.like}` },
 };
 
-const shownIn = (column, x) => WRITTEN[column.reader] ? WRITTEN[column.reader].shown(x) : shownNumber(x);
+/** Other numbers, also with a decimal comma, which a browser's own field for numbers would leave out: 30,5 as 305. */
+const PLAIN = { shown: x => shownNumber(x), typed: String, such: () => "a number such as 30.5",
+  read: text => plainNumber(text.replace(/^([+-]?\d*),(?!\d{3}$)(?=\d+$)/, "$1.")) };
+
+const writtenAs = column => WRITTEN[column.reader] ?? PLAIN;
+const shownIn = (column, x) => writtenAs(column).shown(x);
 
 /** Where x lies between two numbers, 0 to 1; their difference may be beyond the largest number. */
 const shareBetween = (x, low, high) => (x / 2 - low / 2) / (high / 2 - low / 2);
@@ -83,28 +88,27 @@ function framed(column, id, range, ...controls) {
 }
 
 function numberField(column, id, change) {
-  const ranged = isRanged(column), written = WRITTEN[column.reader];
-  const isLong = written && [column.low, column.high].some(x => shownIn(column, x ?? 0).length > 10);
-  const kind = written ? { type: "text", class: isLong ? "written long" : "written" } : { type: "number", step: "any", inputmode: "decimal" };
+  const ranged = isRanged(column), written = writtenAs(column), isPlain = written === PLAIN;
+  const isLong = !isPlain && [column.low, column.high].some(x => shownIn(column, x ?? 0).length > 10);
+  const kind = { type: "text", class: isLong ? "written long" : "written", ...(isPlain ? { inputmode: "decimal" } : {}) };
   const input = element("input", { id, ...kind, placeholder: "missing", "aria-describedby": `${id}-range ${id}-note` });
   const step = ranged ? stepOf(column) : 0, slides = step > 0 && isFinite(step);
   const slider = slides && element("input", { type: "range", step, "aria-label": `${column.name}, slider`,
     min: Math.floor(column.low / step) * step, max: Math.ceil(column.high / step) * step });
-  const unit = column.unit && (column.form?.like || !written || column.low === null) ? ` (${column.unit})` : "";
+  const unit = column.unit && (column.form?.like || isPlain || column.low === null) ? ` (${column.unit})` : "";
   const range = (column.low === null ? "number" : `${shownIn(column, column.low)} … ${shownIn(column, column.high)}`) + unit;
   const { root, say } = framed(column, id, range, ...(slides ? [slider] : []), input);
   const hint = value => {
     const beyond = value !== null && column.low !== null && (value < column.low || value > column.high);
     root.classList.toggle("missing", value === null);
-    const isOther = value === null && (written ? input.value.trim() : input.validity.badInput);
-    say(isOther ? `not ${written ? written.such(column) : "a number"}: counts as missing` : value === null ? "missing"
+    say(value === null && input.value.trim() ? `not ${written.such(column)}: counts as missing` : value === null ? "missing"
       : beyond ? "beyond what training had" : "");
   };
   const read = () => {
-    const text = input.value.trim(), value = written ? written.read(text, column) : input.valueAsNumber;
+    const text = input.value.trim(), value = written.read(text, column);
     return text === "" || !isFinite(value) ? null : value;
   };
-  const write = value => { input.value = value === null ? "" : written ? written.typed(value, column) : value; };
+  const write = value => { input.value = value === null ? "" : written.typed(value, column); };
   const place = value => { if (slides) slider.value = value ?? between(column.low, column.high, 0.5); };
   input.addEventListener("input", () => {
     const value = read();

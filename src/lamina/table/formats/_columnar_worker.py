@@ -16,7 +16,7 @@ import json
 import os
 import signal
 import sys
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ def _csv_lines(path: str, sheet: str | None) -> list[str]:
     with CalamineWorkbook.from_path(path) as book:
         found = book.get_sheet_by_name(sheet or "")
         lines, has_begun = [""] * (found.start or (0, 0))[0], False
-        for cells in _with_merged(found.to_python(skip_empty_area=True), found):
+        for cells in _with_dates(_with_merged(found.to_python(skip_empty_area=True), found)):
             texts = [*map(_cell_text, cells)]
             has_begun = has_begun or any(texts[1:])
             texts = texts if has_begun else texts[:1]
@@ -184,6 +184,22 @@ def _with_merged(rows: list[list[Any]], sheet: Any) -> list[list[Any]]:
         for i in range(begin + 1, min(last - top + 1, len(rows))):
             if begin >= 0 and 0 <= j < min(len(rows[begin]), len(rows[i])):
                 rows[i][j] = rows[begin][j]
+    return rows
+
+
+_ZERO, _NEAR = datetime(1899, 12, 30), 3653
+"""The date of the number 0, and how many days from a column's dates a number still is one."""
+
+
+def _with_dates(rows: list[list[Any]]) -> list[list[Any]]:
+    """A sheet's rows, in which numbers among more dates are dates: cells that only lack the format of a date."""
+    for j, cells in enumerate(zip(*rows, strict=True)):
+        days = [cell.toordinal() - _ZERO.toordinal() for cell in cells if isinstance(cell, date)]
+        numbers = [i for i, cell in enumerate(cells) if type(cell) in (int, float)]
+        first, last = min(days, default=0) - _NEAR, max(days, default=0) + _NEAR
+        for i in numbers if len(numbers) < len(days) else ():
+            if first <= cells[i] <= last:
+                rows[i][j] = _ZERO + timedelta(seconds=round(86_400 * cells[i]))
     return rows
 
 

@@ -28,6 +28,7 @@ _MIXED = "utf-8 with windows-1252"
 _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
+_RARE = "^~"
 _LONGEST_SAID = 60
 _FEWEST_VALUES = 2
 """The fewest values of a column that tell a description above them."""
@@ -247,7 +248,7 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
                 if name.startswith("utf-8") and old_mac is False and _is_ascii(chunk, decoder):
                     yield chunk
                     continue
-                text = decoder.decode(chunk)
+                text = decoder.decode(chunk).replace("\n\ufeff", "\n")  # of joined files
                 if old_mac is None:  # lines that end in a carriage return alone
                     old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]
                 yield (text.replace("\r", "\n") if old_mac else text).encode()
@@ -297,14 +298,16 @@ def records_of(lines: Iterable[str], delimiter: str, quote: str | None, **option
 def _find_delimiter(text: str, quote: str | None) -> str:
     """The delimiter that divides the first lines most uniformly.
 
-    If several are equally good, the delimiter with the most fields is chosen.
+    If several are equally good, the delimiter with the most fields is chosen. Signs that hardly ever divide values
+    must divide all lines uniformly.
     """
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, _FIRST)
-    for delimiter in (",", ";", "\t", "|"):
+    for delimiter in (",", ";", "\t", "|", "^", "~"):
         widths = Counter(_widths(records_of(lines, delimiter, quote)))
         width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
-        scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
+        share = agreeing / widths.total() if width > 1 else 0.0
+        scores[delimiter] = (share if share == 1 or delimiter not in _RARE else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
     return best if scores[best][0] else ","
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,29 +24,32 @@ from lamina.table.places import LineNumbers
 from lamina.table.source import ReadOptions, Source
 from lamina.table.values import lazily, number_in
 
-# --- files whose values are divided by spaces, as by R: a copy has tabs -----------------------------------------------
+# --- files whose values are divided by spaces, as by R, or by two colons: a copy has tabs -----------------------------
 _FIRST = 50
 """Number of lines from which such files are known."""
 
 _FEWEST_VALUES, _FEWEST_LINES = 3, 5
+_DIVIDERS = (r" {2,}", " ", "::")
+"""A space and Python's regular expressions, in the order in which they are tried."""
 
 
 def with_tabs(source: Source, encoding: str, quote: str | None) -> Source | None:
-    """A copy of a text file in which tabs divide values, in UTF-8; None if spaces don't divide the file's values.
+    """A copy of a text file in which tabs divide values, in UTF-8; None if none of `_DIVIDERS` divides its values.
 
-    They do if the first lines have the same number of values, at least three, and some are numbers. The first line may
+    One does if the first lines have the same number of values, at least three, and some are numbers. The first line may
     lack a name for the rows' names, as R writes it.
     """
-    try:
-        rows = [row for row in islice(_rows(source, encoding, quote), _FIRST) if row]
-    except csv.Error:
-        return None
-    if not _are_divided(rows):
+    for divider in _DIVIDERS:
+        with suppress(csv.Error):
+            rows = [row for row in islice(_rows(source, encoding, quote, divider), _FIRST) if row]
+            if _are_divided(rows):
+                break
+    else:
         return None
     names = [""] * (len(rows[1]) - len(rows[0]))
     copy = source.copy_called("tabs.tsv")
     with copy.path.open("w", encoding="utf-8", newline="") as file:
-        for row in _rows(source, encoding, quote):
+        for row in _rows(source, encoding, quote, divider):
             line = io.StringIO()
             if row:
                 csv.writer(line, delimiter="\t", lineterminator="").writerow(names + row)
@@ -64,10 +68,12 @@ def _are_divided(rows: list[list[str]]) -> bool:
     return any(all(number_in(value) is not None for value in column) for column in zip(*others, strict=True))
 
 
-def _rows(source: Source, encoding: str, quote: str | None) -> Iterator[list[str]]:
+def _rows(source: Source, encoding: str, quote: str | None, divider: str) -> Iterator[list[str]]:
     blocks = whole_lines(utf8_chunks(source, encoding))
     lines = (line.strip() for block in blocks for line in block.decode().removesuffix("\n").split("\n"))
-    return records_of(lines, " ", quote, skipinitialspace=True)
+    if divider == " ":
+        return records_of(lines, " ", quote, skipinitialspace=True)
+    return records_of((re.sub(divider, "\t", line) for line in lines), "\t", quote)
 
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -381,8 +387,10 @@ class DelimitedFile:
         self, records: bytes, types: Mapping[str, pl.DataType], missing: Sequence[str]
     ) -> pl.DataFrame:
         """The records; columns that `types` leaves out are text."""
+        is_like_zlib = records.startswith(b"x^")  # polars would unpack it
         return pl.read_csv(
-            records,
+            b"\n" + records if is_like_zlib else records,
+            skip_lines=int(is_like_zlib),
             has_header=False,
             schema={name: types.get(name, pl.String()) for name in self.dialect.names},
             separator=self.dialect.delimiter,
