@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 import lamina
 from lamina.table.inspection import Look
 from lamina.table.kinds import infer
-from lamina.table.label_targets import _told, labels_tell, may_be_labels
+from lamina.table.label_targets import _told, may_be_labels, which_are_labels
 from lamina.table.types import Number
 
 SUBJECTS, TIMES = 80, 5
@@ -96,8 +96,8 @@ def test_missing_values_and_many_values_are_no_obstacle():
     y = (rng.normal(size=6000)[x.astype(int)] + 0.5 * rng.normal(size=len(x)))[:, None]
     x[rng.random(len(x)) < 0.1] = np.nan
     assert may_be_labels(x)
-    assert labels_tell(x, y)
-    assert not labels_tell(x, rng.permutation(y))
+    assert which_are_labels([0], y, [x]) == [0]
+    assert which_are_labels([0], rng.permutation(y), [x]) == []
 
 
 def test_what_labels_tell_is_what_ridge_regressions_on_indicators_tell():
