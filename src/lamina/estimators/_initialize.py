@@ -20,7 +20,7 @@ from lamina.estimators.network import Arrays, Network
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
-_ROWS = 4096  # training rows used by the data-dependent initialization
+_ROWS = 1024  # training rows used by the data-dependent initialization
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
 _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length is still a float32
@@ -137,7 +137,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
         places = data.once(
             ("knots", j, most),
             (),
-            lambda j=j, most=most: knots(data.numeric[rows, j].astype(np.float64), most),
+            lambda j=j, most=most: knots(data.numeric[rows, j], most).astype(np.float64),
         )
         places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
