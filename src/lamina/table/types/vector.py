@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from lamina.table.columns import value_name
@@ -135,6 +136,7 @@ class Vector(Fields):
         return ", ".join(f"{number:.4g}" for number in numbers)
 
 
+@lru_cache(1 << 14)  # a column's texts are read several times
 def _signed(text: str) -> str:
     """The signed latitude and longitude of a position as text, e.g. 23.5, -99.5 for 23.5°N 99.5°W; or the text."""
     position = _POSITION.fullmatch(text)
