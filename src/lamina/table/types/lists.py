@@ -244,11 +244,12 @@ def _share_moved(cells: Sequence[list[str]]) -> float:
     """
     shares: list[float] = []
     for order in (1, -1):
-        places: dict[str, Counter[int]] = {}
-        for cell in cells:
-            for place, element in enumerate(cell[::order]):
-                places.setdefault(element, Counter()).update((place,))
-        again = [found for found in places.values() if found.total() >= _USES]
-        total = sum(found.total() for found in again)
-        shares.append(1 - sum(max(found.values()) for found in again) / total if total else 0.0)
+        total, most = Counter[str](), dict[str, int]()
+        places = Counter((element, place) for cell in cells for place, element in enumerate(cell[::order]))
+        for (element, _), uses in places.items():
+            total[element] += uses
+            most[element] = max(most.get(element, 0), uses)
+        again = [element for element, uses in total.items() if uses >= _USES]
+        found = sum(total[element] for element in again)
+        shares.append(1 - sum(most[element] for element in again) / found if found else 0.0)
     return min(shares)

@@ -37,6 +37,9 @@ _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.A
 _SEVERAL = 6
 """Maximum number of numbers per cell that a C library reads."""
 
+_SHORT = 100
+"""Maximum number of characters of a text whose numbers are kept."""
+
 _MOST = 1024
 """Maximum number of numbers per cell."""
 
@@ -96,13 +99,12 @@ class Vector(Fields):
 
         Without `count`, a text that may be a single number, such as "48,2", is not a vector.
         """
-        text, unit = _without_unit(_signed(text.strip()))
-        found = _FORM.fullmatch(text)
-        if unit not in ("", self.unit) and self.count:
+        found = (_parsed if len(text) <= _SHORT else _parsed.__wrapped__)(text)
+        if found is None:
             return None
-        if found is None or (not self.count and _PLAIN.fullmatch(text)):
+        numbers, unit, is_plain = found
+        if is_plain if not self.count else unit not in ("", self.unit):
             return None
-        numbers = _CELLS.findall(found[1])
         return numbers if self.count in (0, len(numbers)) and len(numbers) <= _MOST else None
 
     def read(self, text: str) -> Mapping[str, Field] | None:
@@ -137,6 +139,13 @@ class Vector(Fields):
 
 
 @lru_cache(1 << 14)  # a column's texts are read several times
+def _parsed(text: str) -> tuple[list[str], str, bool] | None:
+    """The numbers in a text, as texts, their unit, and whether they may be a single number; None for other texts."""
+    text, unit = _without_unit(_signed(text.strip()))
+    found = _FORM.fullmatch(text)
+    return found and (_CELLS.findall(found[1]), unit, bool(_PLAIN.fullmatch(text)))
+
+
 def _signed(text: str) -> str:
     """The signed latitude and longitude of a position as text, e.g. 23.5, -99.5 for 23.5°N 99.5°W; or the text."""
     position = _POSITION.fullmatch(text)
