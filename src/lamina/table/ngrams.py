@@ -266,7 +266,14 @@ class TextEncoder:
 
     @classmethod
     def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
-        """An encoder fitted to the texts in `counts`, whose order does not matter.
+        """An encoder fitted to the texts in `counts`, see `learned_from`."""
+        return cls.learned_from(counts, numbers)[0]
+
+    @classmethod
+    def learned_from(
+        cls, counts: Mapping[str, int], numbers: int
+    ) -> tuple[TextEncoder, list[str], np.ndarray]:
+        """An encoder fitted to the texts in `counts`, whose order does not matter; the texts used, and their features.
 
         The texts' tf-idf vectors form a matrix with a row for each row of the table. A token's weights are its idf
         times its entries in the right singular vectors of this matrix. Of many texts, an evenly spaced subset is used.
@@ -286,7 +293,8 @@ class TextEncoder:
         texts_with = np.bincount(found.indices, minlength=len(kept))
         idf = (np.log((1 + len(texts)) / (1 + texts_with)) + 1).astype(np.float32)
         components = _right_singular_vectors(_tf_idf(found, idf, np.sqrt(rows_of)), numbers)
-        return cls(different[kept], idf, (idf[:, None] * components).astype(np.float16))
+        encoder = cls(different[kept], idf, (idf[:, None] * components).astype(np.float16))
+        return encoder, texts, encoder._features(found)
 
     @property
     def is_sound(self) -> bool:
@@ -298,12 +306,15 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The features of each text, float64, (texts, features); zeros if a text has no known token."""
-        weights = self.weights.astype(np.float64)
-        encoded = np.empty((len(texts), weights.shape[1]))
+        encoded = np.empty((len(texts), self.weights.shape[1]))
         for first, last, found in self._counted(texts):
-            lengths = _lengths(_scaled(found, self.idf[found.indices]))
-            np.divide(found @ weights, lengths[:, None], out=encoded[first:last])
+            encoded[first:last] = self._features(found)
         return encoded
+
+    def _features(self, counts: Any) -> np.ndarray:
+        """The features of texts with these counts of known tokens."""
+        lengths = _lengths(_scaled(counts, self.idf[counts.indices]))
+        return (counts @ self.weights.astype(np.float64)) / lengths[:, None]
 
     def matrix(self, texts: Sequence[str]) -> Any:
         """The tf-idf of each known token, as a SciPy CSR array, float64 (texts, tokens).
@@ -314,6 +325,10 @@ class TextEncoder:
 
         parts = [_tf_idf(found, self.idf) for _, _, found in self._counted(texts)]
         return vstack([csr_array((0, len(self.hashes))), *parts], format="csr")
+
+    def features(self, matrix: Any) -> np.ndarray:
+        """The features of each text, as of `encode`, from the texts' `matrix`."""
+        return matrix @ (self.weights / self.idf[:, None].astype(np.float64))
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, Any]]:
         """The start and end of each block of texts, and the counts of known tokens in its texts."""
