@@ -77,7 +77,7 @@ def is_missing(value: object) -> bool:
     >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
     [True, True, False, False]
     """
-    if isinstance(value, str):  # the most frequent type, and the fastest check
+    if isinstance(value, str | int):  # the most frequent types, and the fastest check
         return False
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
@@ -94,6 +94,8 @@ def value_name(value: object) -> str:
     """
     if isinstance(value, str):
         return value
+    if type(value) is int:  # other checks take longer
+        return str(value)
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, decimal.Decimal) and value.is_finite() and value.adjusted() < _LONGEST_ID:
