@@ -166,7 +166,7 @@ def _fitted_layer(
     """Initial W and b of layer i, computed from its inputs `x` for some training rows (see `build_network`)."""
     shape = x.shape[1], parts.widths[i + 1]
     weight = reflected(rng.normal(0, 1, shape), bounds_of(parts, f"weight{i}", shape))
-    z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])
+    z = blas.matmul(x, weight.astype(x.dtype)) / np.sqrt(x.shape[1], dtype=x.dtype)
     spread = z.std(axis=0)
     factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
     z *= factor

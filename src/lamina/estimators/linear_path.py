@@ -323,9 +323,10 @@ def _standard(target: AnyTarget, data: Data, inputs: np.ndarray, codes: int) -> 
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    center = np.average(inputs, axis=0, weights=weights)
+    mean = partial(np.average, axis=0, weights=None if data.weights is None else weights)
+    center = mean(inputs)
     x = inputs - center
-    spread = np.sqrt(np.average(np.square(x), axis=0, weights=weights))
+    spread = np.sqrt(mean(np.square(x)))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
     scale[len(scale) - codes :] = 1
     x /= scale

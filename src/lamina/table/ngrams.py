@@ -302,7 +302,9 @@ class TextEncoder:
 
         No tokens may collide in the lookup table, and every `idf` must be positive.
         """
-        return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
+        taken = np.zeros(1 << _TABLE_BITS, bool)
+        taken[self.hashes >> _SHIFT] = True
+        return np.count_nonzero(taken) == len(self.hashes) and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The features of each text, float64, (texts, features); zeros if a text has no known token."""
