@@ -290,6 +290,7 @@ def lines(
         x_of[k, :count, : len(one.sizes)] = matmul(one.x, one.turn)
         wanted_of[k, :count], weights_of[k, :count] = one.wanted, one.weights
         x_of[k, :, -1], sizes[k, : len(one.sizes), 0], sizes[k, -1] = 1, one.sizes, count
+    each = [one._replace(x=one.x[:0]) for one in each]  # without their memory
     for found in _solutions(target, x_of, wanted_of, weights_of, sizes):
         yield np.array([one.back(of_one) for one, of_one in zip(each, found, strict=True)])
 
