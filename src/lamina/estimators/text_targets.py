@@ -118,7 +118,7 @@ class _Learned:
             target.
         by_fold: a `TextEncoder` with the weights of the regressions fitted without a fold, see `TextTargets`.
         out_of_fold: each training row's predictions by the regressions fitted without the row's fold, (rows, targets);
-            NaN for missing texts.
+            NaN for missing texts; empty if they are not used.
         gain: the fraction of the targets' variance that the regressions predict out of fold.
     """
 
@@ -184,7 +184,8 @@ def _learned(
     found, gain = coefficients(matrix, rows, sums)
     scaled = (encoder.idf[:, None, None] * found).astype(np.float16)
     each = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1))
-    values = _out_of_fold(each, texts, folds, matrix if step == 1 else None)
+    is_used = gain >= _LEAST_GAIN or column.type.targets
+    values = _out_of_fold(each, texts, folds, matrix if step == 1 else None) if is_used else np.empty(0)
     return _Learned(replace(encoder, weights=scaled[:, FOLDS]), each, values, gain)
 
 

@@ -121,6 +121,8 @@ def coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.nd
         if reached <= gain:
             break
         gain, best = reached, found
+        if gain <= 0:  # smaller penalties find no more where the largest finds nothing
+            break
     return best.reshape(-1, models, count), gain
 
 

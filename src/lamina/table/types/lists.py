@@ -142,6 +142,10 @@ class Lists(Fields):
 
         `counts` has each distinct text and its number of rows.
         """
+        divided = [text for text, _ in counts if self.separator in text]
+        numbers = sum(_NUMBER.fullmatch(text) is not None for text in divided)
+        if 2 * numbers >= len(divided):
+            return False
         cells = [(self.read(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -158,7 +162,6 @@ class Lists(Fields):
             return False
         if self.separator == "/" and 2 * sum(map(str.isdecimal, elements)) > len(elements):
             return False  # dates, fractions, scores
-        numbers = sum(_NUMBER.fullmatch(text) is not None for text, _ in counts if self.separator in text)
         return 2 * numbers < len(several) and _share_moved(several) >= _MOVED
 
     # --- columns -----------------------------------------------------------------------------------------------------
