@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lamina.table.ngram_targets import FOLDS, standardized
+from lamina.table.ngram_targets import FOLDS
 
 _FEWEST, _ROWS_A_VALUE = 20, 2
 """Minimum number of different values, and of their rows on average: few values may be counts, single ones measures."""
@@ -113,11 +113,17 @@ def _tells(at: np.ndarray, wanted: np.ndarray, left: np.ndarray, folds: np.ndarr
 
 
 def _with_ranges(x: np.ndarray, bins: int) -> np.ndarray:
-    """A number, standardized, and indicators of its ranges: (rows, 1 + ranges)."""
-    known = np.where(np.isfinite(x), x, np.median(x[np.isfinite(x)]) if np.isfinite(x).any() else 0.0)
-    scaled = np.clip(standardized(known), -_OUTLIER, _OUTLIER)
-    inner = np.quantile(known, np.arange(1, bins) / bins)
-    return np.column_stack([scaled, np.eye(bins)[np.searchsorted(inner, known)]])
+    """Numbers (rows, columns), standardized, and indicators of their ranges: (rows, columns · (1 + bins))."""
+    x, is_known = x.astype(np.float64), np.isfinite(x)
+    for j in np.flatnonzero(~is_known.all(axis=0)):
+        some = x[is_known[:, j], j]
+        x[~is_known[:, j], j] = np.median(some) if len(some) else 0.0
+    spread, found = x.std(axis=0), np.zeros((*x.shape, 1 + bins))
+    found[:, :, 0] = np.clip((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1), -_OUTLIER, _OUTLIER)
+    inner = np.quantile(x, np.arange(1, bins) / bins, axis=0)
+    ranges = np.count_nonzero(inner[:, None] < x, axis=0)
+    np.put_along_axis(found, 1 + ranges[:, :, None], 1, axis=2)
+    return found.reshape(len(x), -1)
 
 
 def _unexplained(
@@ -136,7 +142,7 @@ def _unexplained(
     others = len(numbers) - 1
     step = -(-2 * others // _MOST_FEATURES) or 1
     bins = int(np.clip(_MOST_FEATURES // max(-(-others // step), 1) - 1, 1, _MOST_BINS))
-    each = [_with_ranges(x[rows].astype(np.float64), bins) for x in numbers[::step]]
+    each = [_with_ranges(np.stack([x[rows] for x in numbers[::step]], axis=1), bins)]
     each += [np.eye(int(x.max(initial=0)) + 1)[x[rows]] for x in codes]
     features = np.concatenate(each, axis=1)
     parts = [slice(*np.searchsorted(folds, [k, k + 1])) for k in range(FOLDS)]
