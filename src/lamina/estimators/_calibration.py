@@ -45,8 +45,8 @@ class OfClasses:
     """
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
-        across = np.ascontiguousarray(outputs.T)  # rows come last: sums over a short last axis are slow
-        self._below = across - across.max(axis=0)
+        self._below = np.array(outputs.T, order="C")  # rows come last: sums over a short last axis are slow
+        self._below -= self._below.max(axis=0)
         np.maximum(self._below, _LOWEST, out=self._below)
         if target.ndim == 2:
             self._own = (self._below * target.T).sum(axis=0)

@@ -27,7 +27,7 @@ from lamina.table.encode import Coded, Encoded, TableEncoder
 
 # --- outputs for many rows --------------------------------------------------------------------------------------------
 _PREDICT_ROWS = 256
-_KEPT_BYTES = 1 << 25  # maximum size of several blocks that are kept
+_KEPT_BYTES = 1 << 20  # maximum size of several blocks that are kept
 _Forward = Callable[..., NDArray | list[NDArray]]
 
 
