@@ -25,6 +25,7 @@ from lamina.estimators._pieces import (
     interaction,
     knots,
     lack_of_fit,
+    neighbours,
     repeated_values,
     roughness,
 )
@@ -53,6 +54,17 @@ def test_knots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
     assert np.isin(found, values).all()
     if pieces > 1:
         assert (found[0], found[-1]) == (values.min(), values.max())
+    if len(distinct := np.unique(values)) > pieces + 1:
+        levels = np.linspace(0, 1, pieces // 2 + 1)
+        quantiles = [np.quantile(x, levels, method="nearest") for x in (values, distinct)]
+        np.testing.assert_array_equal(found, np.unique(quantiles))
+
+
+@given(arrays(np.float64, st.integers(0, 60), elements=st.integers(-9, 9)), st.integers(1, 7))
+def test_neighbours_are_groups_of_ranks(values, rows):
+    ranks = np.array([np.count_nonzero(values < value) for value in values], int)
+    expected = np.unique(ranks // rows, return_inverse=True)[1]
+    np.testing.assert_array_equal(neighbours(values, rows), expected)
 
 
 def test_what_is_known_of_rows_is_kept_with_them() -> None:

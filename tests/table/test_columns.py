@@ -12,6 +12,7 @@ from scipy import sparse
 from lamina.errors import DataError
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import DateForm
+from lamina.table.distinct import distinct_values
 from lamina.table.tables import as_table
 
 CONTENT = {
@@ -172,3 +173,28 @@ def test_texts_that_are_not_all_iso_dates(odd):
 @pytest.mark.parametrize("odd", ["2023-01-02 24:00:00", "2023-01-02 10:00:60", "2023-01-02T10:00:00"])
 def test_texts_that_are_not_all_iso_dates_with_times(odd):
     assert as_column(pl.Series(["2024-02-29 10:00:00", odd])).iso_days() is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3, None, 1, 3, 2] * 20,
+        ["b", "a", None, "b"] * 20,
+        [0.5, float("nan"), -0.0, 0.0] * 20,
+        pd.Categorical(["x", None, "y"] * 20, ["z", "y", "x"]),
+        pd.to_datetime(["2020-01-02", None, "2019-01-01"] * 20),
+    ],
+)
+def test_a_pandas_column_is_factorized_once(values, monkeypatch):
+    calls, real = list[int](), pd.Series.factorize
+    monkeypatch.setattr(pd.Series, "factorize", lambda self: calls.append(1) or real(self))
+    series = pd.Series(values)
+    column = as_table(pd.DataFrame({"x": series})).column("x")
+    counts = series.dropna().value_counts()
+    found, positions = distinct_values(column)
+    cells = [None if is_missing(cell) else cell for cell in series.tolist()]
+    assert [found[i] for i in positions] == cells
+    assert column.distinct() == np.count_nonzero(counts) + series.isna().any()
+    assert dict(column.value_counts()) == {k: n for k, n in counts.items() if not is_missing(k)}
+    assert column.mapped(lambda cell: float(cell is None), np.float64).sum() == sum(x is None for x in cells)
+    assert len(calls) == 1

@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 import lamina
 from lamina.table.inspection import Look
 from lamina.table.kinds import infer
-from lamina.table.label_targets import _told, labels_tell, may_be_labels
+from lamina.table.label_targets import _told, _unexplained, _with_ranges, may_be_labels, which_are_labels
 from lamina.table.types import Number
 
 SUBJECTS, TIMES = 80, 5
@@ -96,8 +96,8 @@ def test_missing_values_and_many_values_are_no_obstacle():
     y = (rng.normal(size=6000)[x.astype(int)] + 0.5 * rng.normal(size=len(x)))[:, None]
     x[rng.random(len(x)) < 0.1] = np.nan
     assert may_be_labels(x)
-    assert labels_tell(x, y)
-    assert not labels_tell(x, rng.permutation(y))
+    assert which_are_labels([0], y, [x]) == [0]
+    assert which_are_labels([0], rng.permutation(y), [x]) == []
 
 
 def test_what_labels_tell_is_what_ridge_regressions_on_indicators_tell():
@@ -111,6 +111,20 @@ def test_what_labels_tell_is_what_ridge_regressions_on_indicators_tell():
     peer = max(r2_score(y, cross_val_predict(model, at[:, None], y, cv=split)) for model in models)
     assert own == pytest.approx(peer, abs=0.01)
     assert others < 0.05
+
+
+def test_a_column_is_taken_out_of_the_regressions_on_all():
+    rng, folds = np.random.default_rng(0), np.sort(np.arange(300) % 5)
+    numbers, code = rng.normal(size=(3, 300)), rng.integers(4, size=300)
+    wanted = (numbers[1] + (code == 2) + rng.normal(size=300))[:, None]
+    wanted -= wanted.mean()
+    both = _unexplained([0, 1], np.arange(300), folds, wanted, [*numbers], [code])
+    for j, left in enumerate(both):
+        features = np.concatenate([_with_ranges(np.delete(numbers, j, axis=0).T, 8), np.eye(4)[code]], axis=1)
+        models = (Ridge(penalty, fit_intercept=False) for penalty in (1, 10))
+        split = PredefinedSplit(folds)
+        peers = [wanted - cross_val_predict(x, features, wanted, cv=split).reshape(-1, 1) for x in models]
+        np.testing.assert_allclose(left, min(peers, key=np.linalg.norm), atol=1e-9)
 
 
 def test_estimators_learn_labels_unless_groups_are_kept_together():

@@ -20,7 +20,7 @@ from lamina.estimators.network import Arrays, Network
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
-_ROWS = 4096  # training rows used by the data-dependent initialization
+_ROWS = 1024  # training rows used by the data-dependent initialization
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
 _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length is still a float32
@@ -139,7 +139,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
         places = data.once(
             ("knots", j, most),
             (),
-            lambda j=j, most=most: knots(data.numeric[rows, j].astype(np.float64), most),
+            lambda j=j, most=most: knots(data.numeric[rows, j], most).astype(np.float64),
         )
         places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
@@ -176,7 +176,7 @@ def _fitted_layer(
     """Initial W and b of layer i, computed from its inputs `x` for some training rows (see `build_network`)."""
     shape = x.shape[1], parts.widths[i + 1]
     weight = reflected(rng.normal(0, 1, shape), bounds_of(parts, f"weight{i}", shape))
-    z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])
+    z = blas.matmul(x, weight.astype(x.dtype)) / np.sqrt(x.shape[1], dtype=x.dtype)
     spread = z.std(axis=0)
     factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
     z *= factor

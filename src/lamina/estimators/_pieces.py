@@ -211,7 +211,7 @@ def _rough_pieces(
 
 def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
     """Whether a polynomial fits the target's mean about as well as a function with `usual` linear pieces does."""
-    places = knots(values.astype(np.float64), usual)
+    places = knots(values, usual).astype(np.float64)
     return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
@@ -252,11 +252,13 @@ def knots(values: np.ndarray, pieces: int) -> np.ndarray:
     If there are few distinct values, they are the breakpoints. Otherwise half of the breakpoints are quantiles of all
     values, and half are quantiles of the distinct values, which resolve the nonzero values of a mostly zero column.
     """
-    distinct = np.unique(values)
+    ordered = np.sort(values)
+    distinct = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
     if len(distinct) <= pieces + 1:
         return distinct
     levels = np.linspace(0, 1, pieces // 2 + 1)
-    return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
+    # The nearest ranks, as by `numpy.quantile`, which does not know that the values are sorted.
+    return np.unique([x[np.around((len(x) - 1) * levels).astype(int)] for x in (ordered, distinct)])
 
 
 def repeated_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -295,8 +297,13 @@ def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])
     """
-    groups = np.searchsorted(np.sort(values), values) // rows
-    return (np.cumsum(np.bincount(groups) > 0) - 1)[groups]
+    order = np.argsort(values)
+    ordered, begins = values[order], np.arange(len(values))
+    begins[1:][ordered[1:] == ordered[:-1]] = 0
+    groups = np.maximum.accumulate(begins) // rows
+    found = np.empty_like(groups)
+    found[order] = np.cumsum(np.diff(groups, prepend=groups[:1]) > 0)
+    return found
 
 
 def roughness(

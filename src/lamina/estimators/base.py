@@ -45,6 +45,7 @@ from lamina.table.messages import said_once
 from lamina.table.schema import Schema, Task
 from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
+from lamina.table.tables import as_table
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
 from lamina.training.loop import CycleStopping, Epoch, Observer
@@ -193,18 +194,21 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         most = None if share is None else splitter.most_members(rows)
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
-        known = earlier.encoder.schema if earlier else schema
+        known, columns = earlier.encoder.schema if earlier else schema, as_table(X)
         folds = None if groups is None and time is None else folds_of(len(wanted), groups, time)
         if known is None:
             # Rows of other groups, and of later times, have labels of their own.
             how: dict[str, Any] = {"labels": folds is None, "monotone": self.monotone or ()}
             how["targets"] = lambda: (regression_targets(target, wanted, weights), folds, len(wanted))
-            found = infer(X, kinds=self.column_kinds, dates=self.date_format, **how)
+            found = infer(columns, kinds=self.column_kinds, dates=self.date_format, **how)
             known = with_target(found, name, target)
-        known, given, _ = with_text_targets(known, X, target, wanted, weights, folds)
+        known, given, _ = with_text_targets(known, columns, target, wanted, weights, folds)
         chosen = inputs.selection(X, inputs.union([rows for rows, _ in splits]))
         encoder = earlier.encoder if earlier else encoder_of(known, settings)
-        encoded = encoder.transform(X, given) if earlier else encoder.fit_transform(X, chosen, given)
+        encoded = (
+            encoder.transform(columns, given) if earlier else encoder.fit_transform(columns, chosen, given)
+        )
+        del columns  # what was kept of them
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=inputs.selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]

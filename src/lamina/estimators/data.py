@@ -42,7 +42,8 @@ class Data:
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
         """The selected rows in random order, int32."""
-        return rng.permutation(self._selected())
+        # NumPy shuffles words of the machine in less time than others.
+        return rng.permutation(self._selected().astype(np.intp)).astype(np.int32)
 
     def _selected(self) -> np.ndarray:
         return np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows

@@ -27,6 +27,7 @@ from lamina.table.encode import Coded, Encoded, TableEncoder
 
 # --- outputs for many rows --------------------------------------------------------------------------------------------
 _PREDICT_ROWS = 256
+_KEPT_BYTES = 1 << 20  # maximum size of several blocks that are kept
 _Forward = Callable[..., NDArray | list[NDArray]]
 
 
@@ -123,8 +124,8 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 class Blocks:
     """The inputs of a network for the rows of several parts (e.g. each member's rows), in blocks of rows.
 
-    A block has the same range of rows from each part. If there is only one block, its inputs are cached, since every
-    epoch is evaluated on the same rows.
+    A block has the same range of rows from each part. The inputs are kept unless they are large, since every epoch is
+    evaluated on the same rows.
     """
 
     def __init__(self, network: Ensemble, parts: Parts) -> None:
@@ -132,20 +133,22 @@ class Blocks:
         longest = max(map(len, parts))
         self.rows = _rows_at_once(longest)
         self.count = -(-longest // self.rows)
-        self._kept: tuple[Context, list[NDArray]] | None = None
+        width = network.architecture.inputs + len(network.architecture.cardinalities)
+        self._keeps = self.count == 1 or 4 * width * self.count * self.rows * len(parts) <= _KEPT_BYTES
+        self._kept: dict[tuple[Context, int], list[NDArray]] = {}
 
     def inputs(self, block: int) -> list[NDArray]:
         """The inputs of a compiled function for block number `block`, which has rows of each part, concatenated."""
         context, rows = self._network.context, self.rows
-        if self._kept is not None and self._kept[0] is context:
-            return self._kept[1]
+        if (known := self._kept.get((context, block))) is not None:
+            return known
         pairs = [(part, part.chosen(block * rows, (block + 1) * rows)) for part in self.parts]
         inputs = [nd.array(_joined([part.numeric[at] for part, at in pairs], rows), ctx=context)]
         if self._network.architecture.cardinalities:
             codes = [part.codes[at] for part, at in pairs if part.codes is not None]
             inputs.append(nd.array(_joined(codes, rows), ctx=context, dtype=np.int32))
-        if self.count == 1:
-            self._kept = context, inputs
+        if self._keeps:
+            self._kept[context, block] = inputs
         return inputs
 
 

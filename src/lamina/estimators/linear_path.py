@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise, starmap
+from typing import NamedTuple
 
 import numpy as np
 
@@ -265,59 +266,73 @@ def lines(
 
     The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized, except for one-hot
     columns of codes, so that rare categories shrink more. Then they are projected on their principal components. A
-    ridge regression (Hoerl and Kennard, 1970) takes one Newton step; a logistic regression takes accelerated steps
+    ridge regression (Hoerl and Kennard, 1970) is solved there; a logistic regression takes accelerated steps
     (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992). With
     few coefficients, steps with the Hessian at the solution for the previous penalty are tried first, as a few suffice.
     """
     given = inputs or (_inputs(part, cardinalities)[:, :-1] for part in members)
     each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
-    rows = max(len(x) for x, *_ in each)
-    width = max(x.shape[1] for x, *_ in each)
+    if not isinstance(target, Classes):
+        yield from _ridges(each)
+        return
+    rows = max(len(one.x) for one in each)
+    width = max(len(one.sizes) + 1 for one in each)
     # A logistic regression without a Hessian takes many short steps, which correct each other's rounding.
-    is_large = (
-        isinstance(target, Classes) and not target.multilabel and width * target.outputs > _MOST_BY_CURVATURE
-    )
+    is_large = not target.multilabel and width * target.outputs > _MOST_BY_CURVATURE
     kind = np.float32 if is_large else np.float64
     x_of, wanted_of, weights_of = (
         np.zeros((len(each), rows, *shape), kind) for shape in ((width,), (target.outputs,), ())
     )
     sizes = np.zeros((len(each), width, 1), kind)
     # A row of weight 0 and a component of size 0 add nothing.
-    for k, (x, wanted, weights, size, *_) in enumerate(each):
-        for whole, part in zip((x_of, wanted_of, weights_of), (x[:, :-1], wanted, weights), strict=True):
-            whole[(k, *map(slice, part.shape))] = part
-        x_of[k, :, -1], sizes[k, : len(size), 0], sizes[k, -1] = 1, size, len(x)
-    backs = [back for *_, back in each]
-    del each
+    for k, one in enumerate(each):
+        count = len(one.x)
+        x_of[k, :count, : len(one.sizes)] = matmul(one.x, one.turn)
+        wanted_of[k, :count], weights_of[k, :count] = one.wanted, one.weights
+        x_of[k, :, -1], sizes[k, : len(one.sizes), 0], sizes[k, -1] = 1, one.sizes, count
+    each = [one._replace(x=one.x[:0]) for one in each]  # without their memory
     for found in _solutions(target, x_of, wanted_of, weights_of, sizes):
-        yield np.array([back(one) for back, one in zip(backs, found, strict=True)])
+        yield np.array([one.back(of_one) for one, of_one in zip(each, found, strict=True)])
 
 
-def _standard(
-    target: AnyTarget, data: Data, inputs: np.ndarray, codes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Principal components of standardized inputs with a last column of ones, outputs, weights, and sums of squares.
+class _Standard(NamedTuple):
+    """A member's standardized inputs, outputs and weights (rows, …), and the principal components of the inputs.
 
-    The last result computes the coefficients of the inputs from those of the components.
+    `sizes` has the components' sums of squares, and `turn` their directions as columns. `center` and `scale` are those
+    of the inputs.
     """
+
+    x: np.ndarray
+    wanted: np.ndarray
+    weights: np.ndarray
+    sizes: np.ndarray
+    turn: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+
+    def back(self, found: np.ndarray) -> np.ndarray:
+        """The coefficients of the inputs, from those of the components and the intercept."""
+        line = matmul(self.turn, found[: len(self.sizes)]) / self.scale[:, None]
+        return np.concatenate([line, found[-1:] - self.center @ line])
+
+
+def _standard(target: AnyTarget, data: Data, inputs: np.ndarray, codes: int) -> _Standard:
+    """A member's `inputs`, standardized except for the last `codes` columns."""
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
     if isinstance(target, Classes) and wanted.ndim == 1:
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    center = np.average(inputs, axis=0, weights=weights)
-    spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
+    mean = partial(np.average, axis=0, weights=None if data.weights is None else weights)
+    center = mean(inputs)
+    x = inputs - center
+    spread = np.sqrt(mean(np.square(x)))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
     scale[len(scale) - codes :] = 1
-    x = (inputs - center) / scale
-    sizes, turn = _components(x * np.sqrt(weights)[:, None])
-
-    def back(found: np.ndarray) -> np.ndarray:
-        line = matmul(turn, found[: len(sizes)]) / scale[:, None]
-        return np.concatenate([line, found[-1:] - center @ line])
-
-    return np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1), wanted, weights, sizes, back
+    x /= scale
+    sizes, turn = _components(x if data.weights is None else x * np.sqrt(weights)[:, None])
+    return _Standard(x, wanted, weights, sizes, turn, center, scale)
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -333,10 +348,22 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sizes, matmul(x.T, turn / np.sqrt(sizes)) if is_wide else turn
 
 
+def _ridges(members: Sequence[_Standard]) -> Iterator[np.ndarray]:
+    """The coefficients (members, inputs + 1, outputs) of ridge regressions for each penalty."""
+    weighted = [one.weights[:, None] * one.wanted for one in members]
+    products = [matmul(one.turn.T, matmul(one.x.T, y)) for one, y in zip(members, weighted, strict=True)]
+    for penalty in _PENALTIES:
+        found = [
+            np.concatenate([product / (one.sizes[:, None] + penalty), y.mean(axis=0, keepdims=True)])
+            for one, product, y in zip(members, products, weighted, strict=True)
+        ]
+        yield np.array([one.back(of_one) for one, of_one in zip(members, found, strict=True)])
+
+
 def _solutions(
-    target: AnyTarget, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
+    target: Classes, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The coefficients (members, columns, outputs) of linear models of `x` for each penalty.
+    """The coefficients (members, columns, outputs) of logistic regressions on `x` for each penalty.
 
     The columns of `x` (members, rows, columns) are orthogonal, with these sums of squares; the last column is constant.
     """
@@ -344,12 +371,10 @@ def _solutions(
     across, to_reach = (np.ascontiguousarray(each.swapaxes(1, 2)) for each in (x, wanted))
     weighted = across * weights[:, None]
     found = np.zeros((*sizes.shape[:2], wanted.shape[2]), x.dtype)
-    bound, steps, meaning = 1.0, 1, np.copy
-    if isinstance(target, Classes):
-        bound, steps, meaning = 0.25 if target.multilabel else 0.5, _STEPS, _probabilities_of(target)
-        shares = np.clip(matmul(weighted[:, -1:], wanted) / sizes[:, -1:], 1e-4, 1 - 1e-4)
-        found[:, -1:] = np.log(shares / (1 - shares if target.multilabel else 1))
-    by_curvature = bound == 0.5 and found[0].size <= _MOST_BY_CURVATURE
+    bound, meaning = 0.25 if target.multilabel else 0.5, _probabilities_of(target)
+    shares = np.clip(matmul(weighted[:, -1:], wanted) / sizes[:, -1:], 1e-4, 1 - 1e-4)
+    found[:, -1:] = np.log(shares / (1 - shares if target.multilabel else 1))
+    by_curvature = not target.multilabel and found[0].size <= _MOST_BY_CURVATURE
     for penalty in _PENALTIES:
         held = np.full_like(sizes, penalty)
         held[:, -1] = 0
@@ -363,7 +388,7 @@ def _solutions(
             inverse = _inverses(across, weighted, meaning(matmul(begin.swapaxes(1, 2), across)), held)
             found, is_short = _descended(begin, slopes_at, inverse, sizes, _STEPS_BY_CURVATURE)
         if not is_short:
-            found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, steps)
+            found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, _STEPS)
         yield found
 
 

@@ -118,7 +118,7 @@ class _Learned:
             target.
         by_fold: a `TextEncoder` with the weights of the regressions fitted without a fold, see `TextTargets`.
         out_of_fold: each training row's predictions by the regressions fitted without the row's fold, (rows, targets);
-            NaN for missing texts.
+            NaN for missing texts; empty if they are not used.
         gain: the fraction of the targets' variance that the regressions predict out of fold.
     """
 
@@ -180,16 +180,20 @@ def _learned(
     for j, y in enumerate(targets.T):
         sums[:, :, j] = np.bincount(by_fold, (y * weights)[seen], size).reshape(-1, FOLDS)
     rows = np.bincount(by_fold, weights[seen], size).reshape(-1, FOLDS)
-    found, gain = coefficients(encoder.matrix(named[::step]), rows, sums)
+    matrix = encoder.matrix(named[::step])
+    found, gain = coefficients(matrix, rows, sums)
     scaled = (encoder.idf[:, None, None] * found).astype(np.float16)
     each = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1))
-    return _Learned(replace(encoder, weights=scaled[:, FOLDS]), each, _out_of_fold(each, texts, folds), gain)
+    is_used = gain >= _LEAST_GAIN or column.type.targets
+    values = _out_of_fold(each, texts, folds, matrix if step == 1 else None) if is_used else np.empty(0)
+    return _Learned(replace(encoder, weights=scaled[:, FOLDS]), each, values, gain)
 
 
-def _out_of_fold(encoder: TextEncoder, texts: Column, folds: np.ndarray) -> np.ndarray:
+def _out_of_fold(encoder: TextEncoder, texts: Column, folds: np.ndarray, matrix: Any = None) -> np.ndarray:
     """Each row's predictions by the regressions without its fold, (rows, targets); NaN for missing texts.
 
-    `encoder` returns a prediction per fold and target.
+    `encoder` returns a prediction per fold and target. `matrix` is its `matrix` of the column's distinct values, if
+    that is known.
     """
     values, positions = distinct_values(texts)
     named = ["" if value is None else value_name(value) for value in values]
@@ -197,7 +201,8 @@ def _out_of_fold(encoder: TextEncoder, texts: Column, folds: np.ndarray) -> np.n
     order = np.argsort(positions, kind="stable")
     for first in range(0, len(named), _BLOCK):  # all texts at once may need more memory than the table
         begin, end = np.searchsorted(positions, [first, first + _BLOCK], sorter=order)
-        own, of_block = encoder.encode(named[first : first + _BLOCK]), order[begin:end]
+        block, of_block = slice(first, first + _BLOCK), order[begin:end]
+        own = encoder.encode(named[block]) if matrix is None else encoder.features(matrix[block])
         of_folds = own.reshape(len(own), FOLDS, -1)
         found[of_block] = of_folds[positions[of_block] - first, folds[of_block]]
     found[np.array([value is None for value in values])[positions]] = np.nan

@@ -14,7 +14,7 @@ from lamina.support.messages import being, doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.distinct import distinct_values
 from lamina.table.findings.left_out import total_row
-from lamina.table.label_targets import labels_tell, may_be_labels
+from lamina.table.label_targets import may_be_labels, which_are_labels
 from lamina.table.messages import as_kind, closest, is_on_command_line, said_once, warn
 from lamina.table.ngram_targets import standardized
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
@@ -137,19 +137,20 @@ def with_labels(
 
     `fixed` has the names or positions of columns that stay as they are.
     """
-    values = {one.name: partial(_numbers, one, table) for one in columns if type(one.type) is Number}
+    numbers = [one for one in columns if type(one.type) is Number]
     others = {name_of(key, [one.name for one in columns]) for key in fixed}
-    able = [name for name in values if name not in others and may_be_labels(values[name]())]
+    able = [
+        j for j, one in enumerate(numbers) if one.name not in others and may_be_labels(_numbers(one, table))
+    ]
     if not 0 < len(able) <= _MOST_LABELS:
         return [*columns]
     few = [one for one in columns if isinstance(one.type, Nominal) and len(one.categories) <= _FEW]
     codes = [distinct_values(table.column(one.name))[1] for one in few]
+    values = [_numbers(one, table) for one in numbers]
     found = dict[str, ColumnSchema]()
-    for name in able:
-        others = [values[other]() for other in values if other != name]
-        if labels_tell(values[name](), targets()[0], others, codes):
-            known = Category().learn(table.column(name), named=True)
-            found[name] = replace(known, reason="numbers that name things")
+    for j in which_are_labels(able, targets()[0], values, codes):
+        known = Category().learn(table.column(numbers[j].name), named=True)
+        found[known.name] = replace(known, reason="numbers that name things")
     return [found.get(one.name, one) for one in columns]
 
 

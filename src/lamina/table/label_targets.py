@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lamina.table.ngram_targets import FOLDS, standardized
+from lamina.table.ngram_targets import FOLDS
 
 _FEWEST, _ROWS_A_VALUE = 20, 2
 """Minimum number of different values, and of their rows on average: few values may be counts, single ones measures."""
@@ -50,40 +50,58 @@ def may_be_labels(x: np.ndarray) -> bool:
     return _FEWEST <= len(np.unique(present)) <= len(present) / _ROWS_A_VALUE
 
 
-def labels_tell(
-    x: np.ndarray, targets: np.ndarray, numbers: Sequence[np.ndarray] = (), codes: Sequence[np.ndarray] = ()
-) -> bool:
-    """Whether a column's numbers are labels: a value's rows have alike targets, but neighbouring values don't.
+def which_are_labels(
+    able: Sequence[int], targets: np.ndarray, numbers: Sequence[np.ndarray], codes: Sequence[np.ndarray] = ()
+) -> list[int]:
+    """The columns of numbers that are labels: a value's rows have alike targets, but neighbouring values don't.
 
-    What an additive function of other columns tells about the target is subtracted before.
+    What an additive function of the other columns tells about the target is subtracted before.
 
     Args:
-        x: the column's values, (rows,), NaN where missing, for which `may_be_labels` is true.
+        able: the positions in `numbers` of the columns to examine, for which `may_be_labels` is true.
         targets: the target of each row, see `lamina.table.ngram_targets.standardized`.
-        numbers, codes: other columns, (rows,): of numbers, NaN where missing, and of codes from 0.
+        numbers, codes: columns, (rows,): of numbers, NaN where missing, and of codes from 0.
 
     >>> rng = np.random.default_rng(0)
     >>> x, noise = np.repeat(np.arange(100.0), 4), rng.normal(size=400)
     >>> effects = rng.normal(size=100)[x.astype(int)]
-    >>> labels_tell(x, (effects + noise)[:, None]), labels_tell(x, (effects + noise)[:, None], [2 * effects])
-    (True, False)
-    >>> labels_tell(x, (x / 30 + noise)[:, None]), labels_tell(x, noise[:, None])
-    (False, False)
+    >>> y = (effects + noise)[:, None]
+    >>> which_are_labels([0], y, [x]), which_are_labels([0], y, [x, 2 * effects])
+    ([0], [])
+    >>> which_are_labels([0], (x / 30 + noise)[:, None], [x]), which_are_labels([0], noise[:, None], [x])
+    ([], [])
     """
+    alike = dict[bytes, list[int]]()  # columns that are examined on the same rows share regressions
+    sampled = {j: _sample(numbers[j]) for j in able}
+    for j, (rows, _) in sampled.items():
+        alike.setdefault(rows.tobytes(), []).append(j)
+    found = list[int]()
+    for some in alike.values():
+        rows = sampled[some[0]][0]
+        folds = np.random.default_rng(0).permutation(len(rows)) % FOLDS
+        order = np.argsort(folds, kind="stable")
+        rows, folds = rows[order], folds[order]
+        wanted = targets[rows].astype(np.float64)
+        wanted -= wanted.mean(axis=0)
+        left = _unexplained(some, rows, folds, wanted, numbers, codes)
+        found += [
+            j for j, own in zip(some, left, strict=True) if _tells(sampled[j][1][order], wanted, own, folds)
+        ]
+    return sorted(found)
+
+
+def _sample(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows on which a column is examined, and the position of each row's value among the ascending values."""
     rows = np.flatnonzero(np.isfinite(x))
     values, at = np.unique(x[rows], return_inverse=True)
     step = min(-(-len(rows) // _MOST_ROWS), max(len(values) // _ENOUGH_VALUES, 1))
     some = np.flatnonzero(at % step == 0)
     some = some[:: -(-len(some) // _MOST_ROWS)]
-    rows, at = rows[some], at[some] // step
-    wanted = targets[rows].astype(np.float64)
-    wanted -= wanted.mean(axis=0)
-    folds = np.random.default_rng(0).permutation(len(rows)) % FOLDS
-    numbers = numbers[:: -(-2 * len(numbers) // _MOST_FEATURES) or 1]
-    bins = int(np.clip(_MOST_FEATURES // max(len(numbers), 1) - 1, 1, _MOST_BINS))
-    others = [_with_ranges(x[rows].astype(np.float64), bins) for x in numbers]
-    others += [np.eye(int(x.max(initial=0)) + 1)[x[rows]] for x in codes]
-    left = _unexplained(np.concatenate(others, axis=1), wanted, folds) if others else wanted
+    return rows[some], at[some] // step
+
+
+def _tells(at: np.ndarray, wanted: np.ndarray, left: np.ndarray, folds: np.ndarray) -> bool:
+    """Whether values tell what other columns have `left` of the targets `wanted`, and neighbours don't."""
     if np.square(left).sum() < _LEAST_LEFT * np.square(wanted).sum():
         return False
     own, neighbours = _told(at, left, folds)
@@ -95,27 +113,60 @@ def labels_tell(
 
 
 def _with_ranges(x: np.ndarray, bins: int) -> np.ndarray:
-    """A number, standardized, and indicators of its ranges: (rows, 1 + ranges)."""
-    known = np.where(np.isfinite(x), x, np.median(x[np.isfinite(x)]) if np.isfinite(x).any() else 0.0)
-    scaled = np.clip(standardized(known), -_OUTLIER, _OUTLIER)
-    inner = np.quantile(known, np.arange(1, bins) / bins)
-    return np.column_stack([scaled, np.eye(bins)[np.searchsorted(inner, known)]])
+    """Numbers (rows, columns), standardized, and indicators of their ranges: (rows, columns · (1 + bins))."""
+    x, is_known = x.astype(np.float64), np.isfinite(x)
+    for j in np.flatnonzero(~is_known.all(axis=0)):
+        some = x[is_known[:, j], j]
+        x[~is_known[:, j], j] = np.median(some) if len(some) else 0.0
+    spread, found = x.std(axis=0), np.zeros((*x.shape, 1 + bins))
+    found[:, :, 0] = np.clip((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1), -_OUTLIER, _OUTLIER)
+    inner = np.quantile(x, np.arange(1, bins) / bins, axis=0)
+    ranges = np.count_nonzero(inner[:, None] < x, axis=0)
+    np.put_along_axis(found, 1 + ranges[:, :, None], 1, axis=2)
+    return found.reshape(len(x), -1)
 
 
-def _unexplained(features: np.ndarray, targets: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """The targets (rows, targets) minus predictions out of fold by a ridge regression on the features."""
-    parts = [folds == k for k in range(FOLDS)]
+def _unexplained(
+    columns: Sequence[int],
+    rows: np.ndarray,
+    folds: np.ndarray,
+    wanted: np.ndarray,
+    numbers: Sequence[np.ndarray],
+    codes: Sequence[np.ndarray],
+) -> Iterator[np.ndarray]:
+    """For each of these columns of numbers, the targets minus what all other columns predict out of fold.
+
+    The predictions are ridge regressions'. They are solved with all columns; a column's features are taken out of a
+    solution by their block of the inverse (Schur complement). `folds` ascend, and belong to `rows`, as does `wanted`.
+    """
+    others = len(numbers) - 1
+    step = -(-2 * others // _MOST_FEATURES) or 1
+    bins = int(np.clip(_MOST_FEATURES // max(-(-others // step), 1) - 1, 1, _MOST_BINS))
+    each = [_with_ranges(np.stack([x[rows] for x in numbers[::step]], axis=1), bins)]
+    each += [np.eye(int(x.max(initial=0)) + 1)[x[rows]] for x in codes]
+    features = np.concatenate(each, axis=1)
+    parts = [slice(*np.searchsorted(folds, [k, k + 1])) for k in range(FOLDS)]
     squares = np.array([features[part].T @ features[part] for part in parts])
-    products = np.array([features[part].T @ targets[part] for part in parts])
+    products = np.array([features[part].T @ wanted[part] for part in parts])
     squares, products = squares.sum(axis=0) - squares, products.sum(axis=0) - products
-    best = targets
-    for penalty in _PENALTIES:
-        lines = np.linalg.solve(squares + penalty * np.eye(features.shape[1]), products)
-        left = targets.copy()
-        for part, line in zip(parts, lines, strict=True):
-            left[part] -= features[part] @ line
-        best = min(best, left, key=lambda one: float(np.square(one).sum()))
-    return best
+    width, targets = bins + 1, wanted.shape[1]
+    own = [np.arange(width) + j // step * width if j % step == 0 else np.arange(0) for j in columns]
+    unit = np.eye(features.shape[1])
+    sides = np.concatenate([products, np.repeat([unit[:, np.concatenate(own)]], FOLDS, axis=0)], axis=2)
+    solved = [np.linalg.solve(squares + penalty * unit, sides) for penalty in _PENALTIES]
+    begin = targets
+    for some in own:
+        best, end = wanted, begin + len(some)
+        for found in solved:
+            inverse = found[:, :, begin:end]
+            lines = found[:, :, :targets]
+            lines = lines - inverse @ np.linalg.solve(inverse[:, some], lines[:, some])
+            left = wanted - np.concatenate(
+                [features[part] @ line for part, line in zip(parts, lines, strict=True)]
+            )
+            best = min(best, left, key=lambda one: float(np.square(one).sum()))
+        begin = end
+        yield best
 
 
 def _most_different(at: np.ndarray, targets: np.ndarray) -> int:

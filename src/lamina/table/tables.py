@@ -190,7 +190,9 @@ def _frame_table(data: Any) -> Table:
     def column(i: int) -> Column:
         return series_column(names[i], frame.get_column(keys[i]))
 
-    return Table(names, len(frame), column, named=named, blocks=_blocks_of(frame))
+    is_small = len(frame) * len(names) <= _KEPT
+    at = Once[int, Column](column).__getitem__ if is_small else column
+    return Table(names, len(frame), at, named=named, blocks=_blocks_of(frame))
 
 
 def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
@@ -216,6 +218,9 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
 
     return blocks
 
+
+_KEPT = 1 << 20
+"""Maximum number of cells of a frame whose columns are kept, with what is known of them."""
 
 _BLOCK = 1 << 14
 """Maximum number of values that are converted together."""

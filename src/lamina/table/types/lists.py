@@ -142,6 +142,10 @@ class Lists(Fields):
 
         `counts` has each distinct text and its number of rows.
         """
+        divided = [text for text, _ in counts if self.separator in text]
+        numbers = sum(_NUMBER.fullmatch(text) is not None for text in divided)
+        if 2 * numbers >= len(divided):
+            return False
         cells = [(self.read(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -158,7 +162,6 @@ class Lists(Fields):
             return False
         if self.separator == "/" and 2 * sum(map(str.isdecimal, elements)) > len(elements):
             return False  # dates, fractions, scores
-        numbers = sum(_NUMBER.fullmatch(text) is not None for text, _ in counts if self.separator in text)
         return 2 * numbers < len(several) and _share_moved(several) >= _MOVED
 
     # --- columns -----------------------------------------------------------------------------------------------------
@@ -244,11 +247,12 @@ def _share_moved(cells: Sequence[list[str]]) -> float:
     """
     shares: list[float] = []
     for order in (1, -1):
-        places: dict[str, Counter[int]] = {}
-        for cell in cells:
-            for place, element in enumerate(cell[::order]):
-                places.setdefault(element, Counter()).update((place,))
-        again = [found for found in places.values() if found.total() >= _USES]
-        total = sum(found.total() for found in again)
-        shares.append(1 - sum(max(found.values()) for found in again) / total if total else 0.0)
+        total, most = Counter[str](), dict[str, int]()
+        places = Counter((element, place) for cell in cells for place, element in enumerate(cell[::order]))
+        for (element, _), uses in places.items():
+            total[element] += uses
+            most[element] = max(most.get(element, 0), uses)
+        again = [element for element, uses in total.items() if uses >= _USES]
+        found = sum(total[element] for element in again)
+        shares.append(1 - sum(most[element] for element in again) / found if found else 0.0)
     return min(shares)

@@ -22,6 +22,7 @@ from lamina.table.values import lazily
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _SIGN = r"(?:(?<![^\s(\[])-|(?<=[\s(\[])\+)"
 _NUMBER = lazily(rf"(?:{_SIGN}(?=\d))?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?", re.ASCII)
+_DIGIT = lazily(r"\d")
 _SPECIAL = lazily(r"[\\^$.*+?()\[\]{}|/]")
 _YEAR, _RECENT = lazily("1[0-9]{3}|20[0-9]{2}"), lazily("1[89][0-9]{2}|20[0-9]{2}")
 _JOINED = lazily("\0[.,]\0")
@@ -114,12 +115,12 @@ class Pattern(Fields):
         """The type with the words of a column, whether or not these texts look like those of another type."""
         rows_of = Counter[str]()
         for text, rows in candidate.first.texts:
-            rows_of[_NUMBER.sub("\0", text)] += rows
+            rows_of[_words_in(text)] += rows
         found = _words_of(rows_of) or _varied_words_of(rows_of)
         if not found:
             return None
         kind = replace(self, words=_NEXT.join(found))
-        texts = [text for text, _ in candidate.first.texts if _NUMBER.sub("\0", text) in found]
+        texts = [text for text, _ in candidate.first.texts if _words_in(text) in found]
         numbers = kind._numbers_in(texts)
         varies = kind._places is not None
         ends = [words.partition("\0")[::2] for words in found if "\0" in words]
@@ -234,6 +235,11 @@ class _Places:
             one = rf"{number}{words}[(\[{{]{{0,3}}" if self.behind else rf"[)\]}}]{{0,3}}{words}{number}"
             found.insert(-1, f"(?:{one})?")
         return lazily("".join([*found[:-1], _AROUND, found[-1]]), re.ASCII)
+
+
+def _words_in(text: str) -> str:
+    """The words of a text, with a zero in place of each number."""
+    return _NUMBER.sub("\0", text) if _DIGIT.search(text) else text
 
 
 def _places_of(each: Sequence[Sequence[str]]) -> _Places | None:

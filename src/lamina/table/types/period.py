@@ -22,6 +22,7 @@ from lamina.table.values import in_javascript, lazily
 _TO = lazily(r"\s*(?:[–—/-]|\.\.\.?|\b(?:to|until|till|through|bis)\b)\s*", re.IGNORECASE)
 _OPEN = lazily(r"\?|present|now|current|ongoing|today", re.IGNORECASE)
 _YEARS = lazily(rf"(1[5-9]\d\d|20\d\d)(?:{_TO.pattern})(?:(1[5-9]\d\d|20\d\d)|(\S+))", re.IGNORECASE)
+_DIGIT = lazily(r"\d")
 _LAST_YEAR = lazily(r"(?:, ?|[ /.-])?(\d{4})$")
 _NO_YEAR = lazily(r".*(?:[^\W\d]|\d\D+\d).*")
 """Matches a date without its year, which is that of the second date: Sep 15 - Oct 14, 2018."""
@@ -99,6 +100,8 @@ class Period(Fields):
 def _dates(text: str) -> tuple[str, str] | None:
     """The texts of the two dates of a period, the same for a single date; None for other texts."""
     text = text.strip()
+    if _DIGIT.search(text) is None:  # most texts, quickly
+        return None
     if (span := _between(shape_of(text))) is not None:
         first, last, year = span
         return text[:first] + text[len(text) - year :], text[last:]

@@ -15,7 +15,7 @@ from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
 from lamina.table.ngram_targets import codes_tell
-from lamina.table.ngrams import TextEncoder, chosen
+from lamina.table.ngrams import TextEncoder
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -96,8 +96,9 @@ class Text(Composite):
         counts = {text: counts[text] for text in sorted(counts)}
         rows = sum(counts.values())
         most = len(counts) // _TEXTS_A_NUMBER if 2 * len(counts) <= rows else rows // _ROWS_A_NUMBER
-        encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, most)))
-        parts = [*_numbers(column.name, encoder, counts, missing, named)]
+        encoder, texts, features = TextEncoder.learned_from(counts, min(_NUMBERS, max(_FEWEST, most)))
+        rows_of = np.array([counts[text] for text in texts])
+        parts = [*_numbers(column.name, features, rows_of, missing, named)]
         parts += _frequent(column.name, counts, missing)
         if not parts:
             return Identifier().schema_of(column)
@@ -194,15 +195,13 @@ def _is_of_words(candidate: Candidate) -> bool:
 
 
 def _numbers(
-    name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
+    name: str, features: np.ndarray, rows: np.ndarray, missing: int, named: bool
 ) -> Iterator[ColumnSchema]:
-    """The schemas of the numeric parts, with the ranges of the texts that the encoder learned from.
+    """The schemas of the numeric parts, with the ranges of the features of the texts that the encoder learned from.
 
-    The first part also flags missing texts. The texts in `counts` are sorted.
+    `rows` has the number of rows of each text. The first part also flags missing texts.
     """
-    texts = chosen([*counts])
-    encoded, rows = encoder.encode(texts), np.array([counts[text] for text in texts])
-    for j, values in enumerate(encoded.T):
+    for j, values in enumerate(features.T):
         part, absent = f"{name}: text {j + 1}", 0 if j else missing
         low, high = float(values.min()), float(values.max())
         mean = float(np.average(values, weights=rows)) if named else None

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from lamina.table.columns import value_name
@@ -35,6 +36,9 @@ _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.A
 
 _SEVERAL = 6
 """Maximum number of numbers per cell that a C library reads."""
+
+_SHORT = 100
+"""Maximum number of characters of a text whose numbers are kept."""
 
 _MOST = 1024
 """Maximum number of numbers per cell."""
@@ -95,13 +99,12 @@ class Vector(Fields):
 
         Without `count`, a text that may be a single number, such as "48,2", is not a vector.
         """
-        text, unit = _without_unit(_signed(text.strip()))
-        found = _FORM.fullmatch(text)
-        if unit not in ("", self.unit) and self.count:
+        found = (_parsed if len(text) <= _SHORT else _parsed.__wrapped__)(text)
+        if found is None:
             return None
-        if found is None or (not self.count and _PLAIN.fullmatch(text)):
+        numbers, unit, is_plain = found
+        if is_plain if not self.count else unit not in ("", self.unit):
             return None
-        numbers = _CELLS.findall(found[1])
         return numbers if self.count in (0, len(numbers)) and len(numbers) <= _MOST else None
 
     def read(self, text: str) -> Mapping[str, Field] | None:
@@ -133,6 +136,14 @@ class Vector(Fields):
         known = [part for part in column.parts if part.low is not None]
         numbers = [part.type.middle(part) if isinstance(part.type, Quantity) else part.low for part in known]
         return ", ".join(f"{number:.4g}" for number in numbers)
+
+
+@lru_cache(1 << 14)  # a column's texts are read several times
+def _parsed(text: str) -> tuple[list[str], str, bool] | None:
+    """The numbers in a text, as texts, their unit, and whether they may be a single number; None for other texts."""
+    text, unit = _without_unit(_signed(text.strip()))
+    found = _FORM.fullmatch(text)
+    return found and (_CELLS.findall(found[1]), unit, bool(_PLAIN.fullmatch(text)))
 
 
 def _signed(text: str) -> str:
