@@ -64,11 +64,27 @@ def emit_transpose(
                 for n, value in enumerate(values):
                     b.store(there, value, n * steps_there[0])
             return
+    b.is_worth_trouble = False  # the writing thread has no other work
+    call_transpose(b, dtype, source, destination, rows, columns)
+
+
+def call_transpose(
+    b: Builder,
+    dtype: DType,
+    source: tuple[Pointer, int],
+    destination: tuple[Pointer, int],
+    rows: tuple[Operand, Operand],
+    columns: tuple[Operand, Operand],
+) -> None:
+    """Emit copies as `emit_transpose` does, by a call of the function that all copies of a dtype share.
+
+    The function copies blocks of whole vectors of rows by whole cache lines of columns; it is slow for what is left.
+    """
     name = f"transposed_{dtype.name}"
     if name not in b.module.functions:
         with b.module.function(name, _ARGUMENTS) as function:
             _emit_copy(function, dtype)
-    b.is_worth_trouble = False  # the writing thread has no other work
+    (first, apart), (first_there, apart_there) = source, destination
     numbers = [apart, apart_there, *rows, *columns]
     b.call(name, first, first_there, *(b.match(number, b.const(0))[0] for number in numbers))
 
