@@ -32,7 +32,18 @@ _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to o
 
 RUNTIME_FUNCTIONS = tuple(
     f"lamina_{name}"
-    for name in ("ticks", "spin", "barrier", "acquire", "release", "run", "worker", "stop", "configure")
+    for name in (
+        "ticks",
+        "spin",
+        "barrier",
+        "transpose",
+        "acquire",
+        "release",
+        "run",
+        "worker",
+        "stop",
+        "configure",
+    )
 )
 """The pool's native functions, which `_runtime` writes."""
 
@@ -58,7 +69,8 @@ class Runtime:
         def native(name: str, result: Any, *arguments: Any) -> Any:
             return ctypes.CFUNCTYPE(result, *arguments)(module.address(name))
 
-        self.barrier_address, self.run_address = map(module.address, ("lamina_barrier", "lamina_run"))
+        self.run_address = module.address("lamina_run")
+        self.called = {name: module.address(name) for name in ("lamina_barrier", "lamina_transpose")}
         self.run = native("lamina_run", None, pointer, pointer, i64)
         self.worker = native("lamina_worker", None, i64, i32)
         self.acquire = native("lamina_acquire", i32)
@@ -191,6 +203,6 @@ def linked(
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     missing: Iterable[str] = (),
 ) -> CompiledModule:
-    """Link fetched code with the barrier and other modules; code that needs functions in `missing` must not run."""
-    barrier = _runtime().barrier_address
-    return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)}, elsewhere)
+    """Link fetched code with the runtime and other modules; code that needs functions in `missing` must not run."""
+    called = _runtime().called
+    return found.linked(functions, dict.fromkeys(missing, called["lamina_barrier"]) | called, elsewhere)
