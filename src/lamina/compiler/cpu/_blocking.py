@@ -407,13 +407,16 @@ class BlockedProduct(ProductCode):
 
     def _pack_transposed_panel(self, right: RightPanel, width: int, packed: RightPanel) -> None:
         """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
-        b, dtype, inner = self.b, self.dtype, self.shape.inner
-        if width % b.lanes(dtype) == 0 and inner % (LINE_BYTES // dtype.itemsize) == 0:
+        b, dtype, inner, whole = self.b, self.dtype, self.shape.inner, 0
+        if width % b.lanes(dtype) == 0:
+            line = LINE_BYTES // dtype.itemsize
+            whole = inner // line * line
+        if whole:
             source, destination = (right.pointer, right.stride), (packed.pointer, packed.stride)
-            call_transpose(b, dtype, source, destination, (0, width), (0, inner))
-            return
+            call_transpose(b, dtype, source, destination, (0, width), (0, whole))
         columns, target = LeftTile(right.pointer, right.stride, 1), LeftTile(packed.pointer, 1, packed.stride)
-        self._pack_rows(columns, width, (b.const(0), b.const(inner)), target)
+        if whole < inner:
+            self._pack_rows(columns, width, (b.const(whole), b.const(inner)), target)
 
     def _pack_tile(self, left: LeftTile, rows: int, inner: Range, tile: Pointer) -> None:
         """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
