@@ -64,7 +64,7 @@ def runtime_ir(machine: Machine, system: str) -> str:
         _pause(b)
     with module.function("lamina_barrier", {"threads": INDEX}) as b:
         _write_barrier(b)
-    write_copy(module, RUNTIME_COPY, FLOAT32)
+    write_copy(module, RUNTIME_COPY, FLOAT32)  # which kernels of most programs call
     _write_pool(module, has_cores=system == "Linux")
     return module.ir()
 

@@ -190,7 +190,7 @@ def ready(threads: int) -> int:
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
-    """Compile or load code that may use the pool's barrier; see `llvm.jit.load`."""
+    """Compile or load code that may call the runtime; see `llvm.jit.load`."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
