@@ -163,11 +163,10 @@ def _emit_matrix(
 def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
     """An epilogue for elements by their position in the result's memory, or None.
 
-    It pays for a few columns, if there is an epilogue at all; for a single column, only if the epilogue is long.
+    It pays for a few columns and a long epilogue.
     """
     anchor, stores = scope.kernel.main, scope.kernel.stores
-    columns, length = anchor.shape[-1], _epilogue_length(scope)
-    pays = length > (_LONG if columns == 1 else 0) and columns <= _MOST_INTERLEAVED
+    pays = anchor.shape[-1] <= _MOST_INTERLEAVED and _epilogue_length(scope) > _LONG
     if not pays or not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
         return None
 
