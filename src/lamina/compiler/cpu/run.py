@@ -30,21 +30,8 @@ _IDLE_YIELDS = 400  # yields, of a third to half a microsecond each, before an i
 _BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
 _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
-RUNTIME_FUNCTIONS = tuple(
-    f"lamina_{name}"
-    for name in (
-        "ticks",
-        "spin",
-        "barrier",
-        "transpose",
-        "acquire",
-        "release",
-        "run",
-        "worker",
-        "stop",
-        "configure",
-    )
-)
+_NAMES = "ticks spin barrier transpose acquire release run worker stop configure"
+RUNTIME_FUNCTIONS = tuple(f"lamina_{name}" for name in _NAMES.split())
 """The pool's native functions, which `_runtime` writes."""
 
 
