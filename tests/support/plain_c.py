@@ -42,6 +42,7 @@ class PlainC(CPU):
     def load(self, lowered: Lowered) -> Any:
         with self.compiling(lowered.captured):
             outline, module = outline_of(lowered.plan, lowered.rows), ThreadModule()
+            module.has_runtime = False
             emit_program(module, lowered.plan, outline)
             text = c_of(module.ir())
         with tempfile.TemporaryDirectory() as folder:

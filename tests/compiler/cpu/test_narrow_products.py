@@ -95,7 +95,7 @@ def check_rows_times_rows(shape, dtype, sums_lanes, is_long, execute):
         np.testing.assert_array_equal(result, results[0])
 
 
-@pytest.mark.parametrize("shape", [(3, 16, 256), (2, 37, 19)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 16, 256), (3, 51, 32), (2, 37, 19)], ids=str)
 def test_packed_panels_are_summed_as_rows_in_memory_are(shape, execute):
     m, k, n = shape
     a, b = along((m, k), False, FLOAT32, 0), along((k, n), False, FLOAT32, 1)
@@ -120,9 +120,10 @@ def test_lanes_beyond_the_sums_do_not_count(execute):
     np.testing.assert_array_equal(result, [[np.inf, np.nan], [6, np.nan]])
 
 
-@pytest.mark.parametrize("shape", [(3, 37, 256), (2, 5, 19), (5, 8, 130), (7, 6, 16)], ids=str)
+@pytest.mark.parametrize("is_flat", [False, True], ids=["apart", "flat"])
+@pytest.mark.parametrize("shape", [(3, 37, 256), (2, 5, 19), (4, 16, 33), (5, 8, 130), (7, 6, 16)], ids=str)
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, execute):
+def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, is_flat, execute):
     """The result is stored transposed: element (r, c) at c · rows + r."""
     m, k, n = shape
     product = MatrixProduct(m, k, n, dtype, (k, 1), n, long_epilogue=True)
@@ -137,11 +138,14 @@ def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, ex
             def store(b: Any, row: Any, column: Any, value: Any) -> None:
                 b.store_strided(result, value, column * m + row, m)
 
-            columns = b.split(n, product.column_step)
-            product.emit(b, left, right, store, columns=columns, scratch=scratch)
+            def store_flat(b: Any, position: Any, value: Any) -> None:
+                b.store(result, value, position)
+
+            columns, flat = b.split(n, product.column_step), store_flat if is_flat else None
+            product.emit(b, left, right, store, columns=columns, scratch=scratch, flat=flat)
         return module
 
-    code = run.load(f"test apart {product}", make, ("step",))
+    code = run.load(f"test apart {product} {is_flat}", make, ("step",))
     results = []
     for threads in (1, 3):
         result = np.full((n, m), np.nan, dtype)
@@ -152,12 +156,13 @@ def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, ex
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("columns", [2, 3, 5])
 @pytest.mark.parametrize("batch", [(), (4,)], ids=["matrices", "batches"])
-def test_a_narrow_weight_is_updated_in_place(batch, threads):
+def test_a_narrow_weight_is_updated_in_place(batch, columns, threads):
     lamina.set_num_threads(threads)
     random = np.random.default_rng(0)
-    x, error = random.normal(size=(*batch, 135, 24)), random.normal(size=(*batch, 135, 3))
-    weight, mean = random.normal(size=(*batch, 24, 3)), random.normal(size=(*batch, 24, 3))
+    x, error = random.normal(size=(*batch, 135, 24)), random.normal(size=(*batch, 135, columns))
+    weight, mean = random.normal(size=(*batch, 24, columns)), random.normal(size=(*batch, 24, columns))
     multiply = nd.batch_dot if batch else nd.dot
 
     def step(x: Any, error: Any, weight: Any, mean: Any) -> Any:

@@ -28,7 +28,7 @@ from lamina.compiler.cpu._microkernel import (
 )
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
-from lamina.compiler.cpu._transpose import transpose_vectors
+from lamina.compiler.cpu._transpose import call_transpose, transpose_vectors
 from lamina.compiler.llvm import INT32, Builder, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
@@ -407,8 +407,16 @@ class BlockedProduct(ProductCode):
 
     def _pack_transposed_panel(self, right: RightPanel, width: int, packed: RightPanel) -> None:
         """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
+        b, dtype, inner, whole = self.b, self.dtype, self.shape.inner, 0
+        if width % b.lanes(dtype) == 0:
+            line = LINE_BYTES // dtype.itemsize
+            whole = inner // line * line
+        if whole:
+            source, destination = (right.pointer, right.stride), (packed.pointer, packed.stride)
+            call_transpose(b, dtype, source, destination, (0, width), (0, whole))
         columns, target = LeftTile(right.pointer, right.stride, 1), LeftTile(packed.pointer, 1, packed.stride)
-        self._pack_rows(columns, width, (self.b.const(0), self.b.const(self.shape.inner)), target)
+        if whole < inner:
+            self._pack_rows(columns, width, (b.const(whole), b.const(inner)), target)
 
     def _pack_tile(self, left: LeftTile, rows: int, inner: Range, tile: Pointer) -> None:
         """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""

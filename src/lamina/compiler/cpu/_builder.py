@@ -75,6 +75,7 @@ class ThreadModule(Module[ThreadBuilder]):
 
     machine: Machine
     builder: type[ThreadBuilder] = ThreadBuilder
+    has_runtime = True
     finite_from: int | None = None
     """Arrays in input slots from this one on have no infinities and NaNs; with None, any array may have some."""
 

@@ -22,7 +22,7 @@ from lamina.compiler.cpu._block_sizes import (
 )
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Read
+from lamina.compiler.cpu._microkernel import Epilogue, FlatEpilogue, Read
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_product import UnitProduct
@@ -201,11 +201,13 @@ class MatrixProduct:
         columns: Range | None = None,
         scratch: Pointer | None = None,
         reads: Sequence[Pointer] = (),
+        flat: FlatEpilogue | None = None,
     ) -> None:
         """Emit the code that computes the given rows and columns, by default all.
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
-        with the result's shape that the epilogue reads element for element; large matrices are prefetched.
+        with the result's shape that the epilogue reads element for element; large matrices are prefetched. `flat` does
+        the same as `epilogue` for a result that is stored transposed, and may replace it.
 
         With `only_packs_left`, `left` may be a function that computes A.
 
@@ -221,7 +223,7 @@ class MatrixProduct:
         if not isinstance(left, Pointer) and not self.only_packs_left:
             raise ValueError("this product can't compute A as it loads A: store A in memory")
         prefetched = reads if self._outgrow_cache(len(reads)) else ()
-        given = b, self, left, right, epilogue, scratch, prefetched
+        given = b, self, left, right, epilogue, scratch, prefetched, flat
         bounds = rows or (b.const(0), b.const(self.rows)), columns or (b.const(0), b.const(self.columns))
         way = self.way
         if isinstance(way, LaneTile):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
 
+FlatEpilogue = Callable[[Builder, Value, Value], None]
+"""`epilogue(b, position, value)` emits code for a finished vector that is contiguous in the result's memory."""
+
 Read = Callable[[Builder, Value, Value, int], Value]
 """`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
 
@@ -162,17 +165,22 @@ class Finish:
     """Passes each vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is emitted once, in a loop over the tile's rows, instead of once per vector, to limit code size and
-    compile time. With `by_columns`, the vectors are columns of the tile.
+    compile time. With `by_columns`, the vectors are columns of the tile. `flat`, if given, replaces the epilogue for
+    tiles of `flat_rows` rows, which are all rows of a product whose result is stored transposed.
     """
 
     b: Builder
     epilogue: Epilogue
     is_long: bool
     by_columns: bool
+    flat: FlatEpilogue | None = None
+    flat_rows: int = 0
 
     def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
         if self.by_columns:
             self._columns(tile, widths, row, column)
+        elif self.flat is not None and len(tile) == self.flat_rows:
+            self._transposed(self.flat, tile, widths, column)
         elif self.is_long and len(tile) > 1:
             self._in_a_loop(tile, widths, row, column)
         else:
@@ -198,6 +206,20 @@ class Finish:
                 columns += [[b.narrow(vector, len(rows))] for vector in transpose_vectors(b, block)[:width]]
             finish(columns, (len(rows),), column, row + first)
 
+    def _transposed(self, flat: FlatEpilogue, tile: Tile, widths: Sequence[int], column: Value) -> None:
+        """Store the tile transposed in a stack buffer, and pass it to the flat epilogue in a loop over vectors."""
+        b, dtype, rows, place = self.b, tile[0][0].dtype, len(tile), 0
+        buffer = b.alloca(dtype, rows * sum(value.lanes for value in tile[0]))
+        for vectors in zip(*tile, strict=True):
+            for vector in _interleaved(b, vectors):
+                b.store(buffer, vector, place)
+                place += vector.lanes
+
+        def body(i: Value, lanes: int) -> None:
+            flat(b, column * rows + i, b.load(buffer, dtype, i, lanes))
+
+        b.vector_loop(0, rows * sum(widths), b.lanes(dtype), body)
+
     def _row(self, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value) -> None:
         for width, value in zip(widths, values, strict=True):
             self.epilogue(self.b, row, column, self.b.narrow(value, width))
@@ -219,6 +241,23 @@ class Finish:
             self._row(values, widths, row + r, column)
 
 
+def _interleaved(b: Builder, vectors: Sequence[Value]) -> list[Value]:
+    """The first elements of all vectors, then the second elements, and so on, in vectors of the same length."""
+    count, lanes = len(vectors), vectors[0].lanes
+    if lanes == 1:
+        return list(vectors)
+    found: list[Value] = []
+    for start in range(0, count * lanes, lanes):
+        picks = [divmod(start + i, count) for i in range(lanes)]
+        whole = vectors[0]
+        for number, vector in enumerate(vectors[1:], 1):
+            kept = [i if number > 1 else picks[i][0] for i in range(lanes)]
+            chosen = [lanes + lane if of == number else kept[i] for i, (lane, of) in enumerate(picks)]
+            whole = b.shuffle(whole, vector, chosen)
+        found.append(whole)
+    return found
+
+
 def _with_whole_lanes(b: Builder, value: Value) -> Value:
     """The vector with its lanes repeated up to a power of two; without masked moves there are vectors of three."""
     whole = 2 ** (value.lanes - 1).bit_length()
@@ -236,6 +275,7 @@ class ProductCode(ABC):
     epilogue: Epilogue
     scratch: Pointer | None
     reads: Sequence[Pointer]
+    flat: FlatEpilogue | None
 
     @abstractmethod
     def emit(self, rows: Range, columns: Range) -> None:
@@ -260,7 +300,8 @@ class ProductCode(ABC):
     @property
     def finish(self) -> Finish:
         """The end of a tile's computation."""
-        return Finish(self.b, self.epilogue, self.shape.long_epilogue, self.shape.by_columns)
+        shape = self.shape
+        return Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns, self.flat, shape.rows)
 
     def memory(self, offset: int, dtype: DType) -> Pointer:
         """The address of a section of the scratch memory."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._lane_sums import lane_cycles
 from lamina.compiler.cpu._matrix_product import MatrixProduct
-from lamina.compiler.cpu._microkernel import Read
+from lamina.compiler.cpu._microkernel import FlatEpilogue, Read
 from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope
+from lamina.compiler.emit.scope import Axis, PullContext, ThreadScope, flat_axes, is_made_of_flat
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
@@ -26,6 +24,7 @@ _LONG = 4  # more operations than this are written once in a loop, not once for 
 _LONG_OF_COLUMNS = 1  # the same of a transposed tile, which has more columns than another has vectors …
 _LONG_SUMS = 64  # … after sums of this many terms, beside which a loop takes little time
 _EXPENSIVE = 8
+_MOST_INTERLEAVED = 4  # columns, whose vectors are interleaved in twelve shuffles
 _FEWEST_COLUMNS = 64
 """The fewest columns for which zero columns are searched for; the search costs about two columns of the product."""
 
@@ -157,7 +156,26 @@ def _emit_matrix(
         columns=columns,
         scratch=scope.scratch if shape.scratch_bytes else None,
         reads=[] if turned or batch else scope.memory.like(anchor),
+        flat=_flat_epilogue(scope, batch) if turned else None,
     )
+
+
+def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
+    """An epilogue for elements by their position in the result's memory, or None.
+
+    It pays for a few columns and a long epilogue.
+    """
+    anchor, stores = scope.kernel.main, scope.kernel.stores
+    pays = anchor.shape[-1] <= _MOST_INTERLEAVED and _epilogue_length(scope) > _LONG
+    if not pays or not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
+        return None
+
+    def epilogue(b: Builder, position: Value, value: Value) -> None:
+        for axis in batch:
+            position = axis.base * math.prod(anchor.shape[-2:]) + position
+        scope.element(flat_axes(b, scope.axis(position, 1), anchor.shape), value.lanes, {anchor: value})
+
+    return epilogue
 
 
 def emit_transposition(scope: ThreadScope) -> bool:
@@ -178,25 +196,14 @@ def emit_transposition(scope: ThreadScope) -> bool:
         source = source and b.offset(source, row * stride + column, node.dtype)
     if source is None:
         return False
-    share = {kind: scope.share(kind, n) for kind, n in zip(("rows", "columns"), node.shape, strict=True)}
-    with scope.on_one_worker_if_serial(), _all_or_nothing(scope, share, {"rows": columns, "columns": rows}):
+    with (
+        scope.on_one_worker_if_serial(),
+        scope.undivided("rows", columns) as own_rows,
+        scope.undivided("columns", rows) as own_columns,
+    ):
         for target in scope.targets[node]:
-            emit_transpose(b, node.dtype, (source, stride), (target, rows), share["columns"], share["rows"])
+            emit_transpose(b, node.dtype, (source, stride), (target, rows), own_columns, own_rows)
     return True
-
-
-@contextmanager
-def _all_or_nothing(
-    scope: ThreadScope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
-) -> Generator[None]:
-    """A context in which one worker gets the whole of an axis that is too short to divide, the others nothing."""
-    b, partition = scope.b, scope.partition
-    if partition.kind not in share or partition.step < partition.extent:
-        yield
-        return
-    with b.if_(b.less(*share[partition.kind])):
-        share[partition.kind] = b.const(0), b.const(extents[partition.kind])
-        yield
 
 
 # --- Rows gathered from a table, with the next rows prefetched while one is copied -----------------------------------

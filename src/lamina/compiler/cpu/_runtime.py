@@ -20,8 +20,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
+from lamina.compiler.cpu._transpose import RUNTIME_COPY, write_copy
 from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.llvm import BOOL, BYTE, INDEX, INT32, Pointer, Value
+from lamina.compiler.llvm import BOOL, BYTE, FLOAT32, INDEX, INT32, Pointer, Value
 from lamina.core.memory import LINE_BYTES
 
 _CROWDED_WAITS = 1000  # the number of waits that sleep at once after a long yield
@@ -63,6 +64,7 @@ def runtime_ir(machine: Machine, system: str) -> str:
         _pause(b)
     with module.function("lamina_barrier", {"threads": INDEX}) as b:
         _write_barrier(b)
+    write_copy(module, RUNTIME_COPY, FLOAT32)  # which kernels of most programs call
     _write_pool(module, has_cores=system == "Linux")
     return module.ir()
 

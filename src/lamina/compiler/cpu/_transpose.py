@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from lamina.compiler.llvm import INDEX, Builder, DType, Operand, Pointer, Value
-from lamina.compiler.llvm.module import Argument
+from lamina.compiler.llvm import FLOAT32, INDEX, Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm.module import Argument, Module
 from lamina.core.memory import LINE_BYTES
 
+RUNTIME_COPY = "lamina_transpose"
 _FEWEST_IN_BLOCKS = 16
 _NUMBERS = "source_stride", "destination_stride", "first_row", "last_row", "first_column", "last_column"
 _ARGUMENTS: Mapping[str, Argument] = {"source": None, "destination": None, **dict.fromkeys(_NUMBERS, INDEX)}
@@ -64,11 +66,30 @@ def emit_transpose(
                 for n, value in enumerate(values):
                     b.store(there, value, n * steps_there[0])
             return
-    name = f"transposed_{dtype.name}"
-    if name not in b.module.functions:
-        with b.module.function(name, _ARGUMENTS) as function:
-            _emit_copy(function, dtype)
     b.is_worth_trouble = False  # the writing thread has no other work
+    call_transpose(b, dtype, source, destination, rows, columns)
+
+
+def call_transpose(
+    b: Builder,
+    dtype: DType,
+    source: tuple[Pointer, int],
+    destination: tuple[Pointer, int],
+    rows: tuple[Operand, Operand],
+    columns: tuple[Operand, Operand],
+) -> None:
+    """Emit copies as `emit_transpose` does, by a call of the function that all copies of a dtype share.
+
+    That of float32 is the runtime's, which all programs share. The function copies blocks of whole vectors of rows by
+    whole cache lines of columns; it is slow for what is left.
+    """
+    name = f"transposed_{dtype.name}"
+    if dtype == FLOAT32 and b.module.has_runtime:
+        name = RUNTIME_COPY
+        b.module.declare(f"declare void @{name}(ptr, ptr{', i64' * len(_NUMBERS)}) nounwind")
+    elif name not in b.module.functions:
+        write_copy(b.module, name, dtype)
+    (first, apart), (first_there, apart_there) = source, destination
     numbers = [apart, apart_there, *rows, *columns]
     b.call(name, first, first_there, *(b.match(number, b.const(0))[0] for number in numbers))
 
@@ -84,6 +105,12 @@ def _few(bounds: tuple[Value, Value]) -> int | None:
     if start is None or stop is None or stop - start >= _FEWEST_IN_BLOCKS:
         return None
     return int(stop - start)
+
+
+def write_copy(module: Module[Any], name: str, dtype: DType) -> None:
+    """Write the function that `call_transpose` calls."""
+    with module.function(name, _ARGUMENTS) as b:
+        _emit_copy(b, dtype)
 
 
 def _emit_copy(b: Builder, dtype: DType) -> None:

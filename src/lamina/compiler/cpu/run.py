@@ -30,10 +30,8 @@ _IDLE_YIELDS = 400  # yields, of a third to half a microsecond each, before an i
 _BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
 _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
-RUNTIME_FUNCTIONS = tuple(
-    f"lamina_{name}"
-    for name in ("ticks", "spin", "barrier", "acquire", "release", "run", "worker", "stop", "configure")
-)
+_NAMES = "ticks spin barrier transpose acquire release run worker stop configure"
+RUNTIME_FUNCTIONS = tuple(f"lamina_{name}" for name in _NAMES.split())
 """The pool's native functions, which `_runtime` writes."""
 
 
@@ -58,7 +56,8 @@ class Runtime:
         def native(name: str, result: Any, *arguments: Any) -> Any:
             return ctypes.CFUNCTYPE(result, *arguments)(module.address(name))
 
-        self.barrier_address, self.run_address = map(module.address, ("lamina_barrier", "lamina_run"))
+        self.run_address = module.address("lamina_run")
+        self.called = {name: module.address(name) for name in ("lamina_barrier", "lamina_transpose")}
         self.run = native("lamina_run", None, pointer, pointer, i64)
         self.worker = native("lamina_worker", None, i64, i32)
         self.acquire = native("lamina_acquire", i32)
@@ -178,7 +177,7 @@ def ready(threads: int) -> int:
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
-    """Compile or load code that may use the pool's barrier; see `llvm.jit.load`."""
+    """Compile or load code that may call the runtime; see `llvm.jit.load`."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
@@ -191,6 +190,6 @@ def linked(
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     missing: Iterable[str] = (),
 ) -> CompiledModule:
-    """Link fetched code with the barrier and other modules; code that needs functions in `missing` must not run."""
-    barrier = _runtime().barrier_address
-    return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)}, elsewhere)
+    """Link fetched code with the runtime and other modules; code that needs functions in `missing` must not run."""
+    called = _runtime().called
+    return found.linked(functions, dict.fromkeys(missing, called["lamina_barrier"]) | called, elsewhere)

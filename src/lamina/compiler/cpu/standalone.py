@@ -41,6 +41,7 @@ class OneThreadModule(ThreadModule):
 
     attributes = '"probe-stack"="inline-asm"'
     builder = OneThread
+    has_runtime = False
 
     @contextmanager
     def function(

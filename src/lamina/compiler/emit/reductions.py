@@ -24,8 +24,8 @@ def emit_reduction(scope: ThreadScope) -> None:
         along = partial(_along_row, scope)
         scope.each(kernel.kept, lambda row: emit_row(scope, row, partial(_reduce_row, scope, row), along))
     elif len(kernel.domain) - 1 not in kernel.reduced:
-        with scope.on_one_worker_if_serial():
-            _emit_columns(scope)
+        with scope.on_one_worker_if_serial(), scope.undivided("columns", kernel.kept[-1]) as columns:
+            _emit_columns(scope, columns)
     else:  # over the last axis and other, non-adjacent axes
         scope.each(kernel.kept, lambda row: _column(scope, row, 1))
 
@@ -125,14 +125,12 @@ def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Ax
 # --- columns -----------------------------------------------------------------------------------------------------
 
 
-def _emit_columns(scope: ThreadScope) -> None:
+def _emit_columns(scope: ThreadScope, bounds: tuple[Value, Value]) -> None:
     """Emit a reduction that keeps the last axis: vectors of neighbouring results, accumulated in order."""
     kept = scope.kernel.kept
     lanes = scope.b.lanes(max((n.dtype for n in scope.kernel.members), key=lambda d: d.itemsize))
     if kept[-1] >= _COLUMN_VECTORS * lanes:
         lanes *= _COLUMN_VECTORS
-    bounds = scope.share("columns", kept[-1])
-
     is_whole = scope.is_whole("columns", kept[-1], lanes)
 
     def last(outer: list[Axis]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -132,6 +132,19 @@ class ThreadScope(Scope):
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
+
+    @contextmanager
+    def undivided(self, kind: str, extent: int) -> Generator[tuple[Value, Value]]:
+        """The worker's share of an axis. If the axis is too short to divide, the enclosed code is for one worker only.
+
+        Then the bounds are constants, for which loops have no code for other lengths.
+        """
+        share = self.share(kind, extent)
+        if self.partition.kind != kind or self.partition.step < extent:
+            yield share
+            return
+        with self.b.if_(self.b.less(*share)):
+            yield self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
         """Whether a worker's share of an axis (or of merged axes, the first divided) consists of whole vectors."""
@@ -424,9 +437,11 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
     return [*before, position, *after]
 
 
-def is_made_of_flat(nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory) -> bool:
-    """Whether elements of `nodes` depend only on scalars and on stored elements at the same flat position."""
-    seen = set[Node]()
+def is_made_of_flat(
+    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
+) -> bool:
+    """Whether elements of `nodes` depend only on scalars and on stored or `known` elements at their flat position."""
+    seen = set(known)
     stack = list(nodes)
     while stack:
         node = stack.pop()

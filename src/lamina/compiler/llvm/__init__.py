@@ -24,7 +24,7 @@ A module consists of functions, and a builder writes each function:
   `lanes` may be any number: a remainder of 3 elements is a vector of 3 lanes.
 * `mathematics.Mathematics`: a builder that also has `exp`, `tanh`, … A target's builder derives from it.
 * `random`: Philox4x64-10, the bits of `numpy.random.Philox`.
-* `jit.load`: machine code, from the disk cache if possible (`run.load` adds the barrier).
+* `jit.load`: machine code, from the disk cache if possible (`run.load` adds the runtime).
 * `machine`: the properties of a target's machine.
 
 Element operations give the same bits for an element whatever the number of lanes. So results depend neither on tails

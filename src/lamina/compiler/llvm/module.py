@@ -40,6 +40,8 @@ class Module(Generic[B]):
     """
 
     attributes = ""
+    has_runtime = False
+    """Whether the code is linked with the functions of a process's runtime."""
 
     def __init__(
         self,
