@@ -25,10 +25,9 @@ from lamina.nd import NDArray, clip, maximum, minimum, sqrt, where, zeros_like
 from lamina.nd.operators import Operator, named, operator, write_into
 from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
 from lamina.optimizer.adam import bias_correction as _correction
-from lamina.optimizer.adaptive import centered_rmsprop_step, ftrl_step, rmsprop_step
+from lamina.optimizer.adaptive import centered_rmsprop_step, ftml_step, ftrl_step, rmsprop_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step, sgd_step, signsgd_step, signum_step
 from lamina.optimizer.optimizer import State, Stepped
-from lamina.optimizer.rare import ftml_step
 
 
 def _clipped(x: NDArray, bound: float) -> NDArray:

@@ -30,12 +30,12 @@ from lamina.core.primitive import bind, bind_on
 from lamina.core.state import call_each_step
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._counting import argsort
 from lamina.nd._shape import broadcast_to, reshape
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, Operator, operator
+from lamina.nd.reduce import argsort
 from lamina.primitives import BINARY, argmin, element_type, random, take
 from lamina.support.contexts import changed
 

@@ -13,9 +13,8 @@ from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._shape import flatten, moveaxis
 from lamina.nd.activation import sigmoid
-from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import ones_like
-from lamina.nd.elementwise import stop_gradient
+from lamina.nd.elementwise import maximum, stop_gradient
 from lamina.nd.lookup import one_hot, pick
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum

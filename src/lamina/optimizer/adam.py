@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from lamina.core.state import call_each_step
-from lamina.nd.arithmetic import maximum, minimum
-from lamina.nd.elementwise import abs, sqrt
+from lamina.nd.elementwise import abs, maximum, minimum, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from lamina.errors import ParameterError
-from lamina.nd.arithmetic import maximum
-from lamina.nd.elementwise import sqrt
+from lamina.nd.elementwise import maximum, sqrt
 from lamina.nd.linalg import dot
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum

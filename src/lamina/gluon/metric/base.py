@@ -13,6 +13,10 @@ from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
+__all__ = [
+    "CompositeEvalMetric", "CustomMetric", "EvalMetric", "alias", "check_label_shapes", "create", "np", "register",
+]  # fmt: skip
+
 Arrays = Any
 """An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
 

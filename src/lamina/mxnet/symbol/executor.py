@@ -11,8 +11,7 @@ from lamina import autograd, nd
 from lamina.core.tape import is_recorded
 from lamina.device.context import Context, current_context
 from lamina.errors import AutogradError, ParameterError, ShapeError
-from lamina.mxnet.symbol.computing import planned, run
-from lamina.mxnet.symbol.inference import inferred_types
+from lamina.mxnet.symbol.computing import inferred_types, planned, run
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import closest
 

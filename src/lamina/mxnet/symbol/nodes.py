@@ -15,14 +15,12 @@ from typing import Any, ClassVar, NoReturn
 from lamina.core.array import Symbolic
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.attribute import AttrScope
-from lamina.mxnet.symbol._custom import CustomOperator
 from lamina.mxnet.symbol._names import in_block, new_name, prefixed
-from lamina.mxnet.symbol._operator import OPERATORS, Operator
-from lamina.mxnet.symbol.computing import evaluated, key_of
+from lamina.mxnet.symbol._operator import OPERATORS, CustomOperator, Operator
+from lamina.mxnet.symbol.computing import evaluated, inferred_shapes, inferred_types, key_of
 from lamina.mxnet.symbol.executor import Executor, bound, bound_to_shapes
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
-from lamina.mxnet.symbol.inference import inferred_shapes, inferred_types
-from lamina.nd.arithmetic import OF_TWO
+from lamina.nd.elementwise import OF_TWO
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
 

@@ -1,0 +1,460 @@
+"""Metrics of predicted classes, probabilities and numbers, such as accuracy, perplexity and RMSE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError, ShapeError
+from lamina.gluon.metric.base import (
+    Averaged,
+    EvalMetric,
+    Named,
+    Own,
+    as_list,
+    as_numpy,
+    metrics,
+    misfit,
+    require_same_length,
+)
+from lamina.support.argument_checks import whole_number
+
+__all__ = [
+    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood",
+    "PearsonCorrelation", "Perplexity", "TopKAccuracy", "Torch",
+]  # fmt: skip
+
+
+def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predicted classes as flat integer arrays; `pred` has classes, or class scores along `axis`."""
+    classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
+    if classes.size != label.size:
+        raise misfit(name, label, pred)
+    return label.astype(np.int64).ravel(), classes.astype(np.int64).ravel()
+
+
+@metrics.register("acc", "accuracy")
+class Accuracy(EvalMetric):
+    """The share of samples whose predicted class is the label.
+
+    Predictions are class scores along `axis`, or classes in the shape of the labels.
+
+    >>> accuracy = Accuracy()
+    >>> accuracy.update([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    >>> round(accuracy.get()[1], 3)
+    0.667
+    """
+
+    def __init__(
+        self,
+        axis: int = 1,
+        name: str = "accuracy",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=True, axis=axis)
+        self.axis = axis
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        truth, classes = _chosen(self.name, label, pred, self.axis)
+        self._note(int((truth == classes).sum()), truth.size)
+
+
+@metrics.register("top_k_acc", "top_k_accuracy", "TopKAccuracy")
+class TopKAccuracy(EvalMetric):
+    """The share of samples whose label is among the `top_k` classes with the highest scores.
+
+    Predictions have shape (samples, classes).
+
+    >>> from lamina import metric
+    >>> judge = metric.TopKAccuracy(top_k=2)
+    >>> judge.update([2, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]])
+    >>> judge.get()
+    ('top_k_accuracy_2', 0.5)
+    """
+
+    def __init__(
+        self,
+        top_k: int = 1,
+        name: str = "top_k_accuracy",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        top_k = whole_number("top_k", top_k, "classes", least=1)
+        super().__init__(name, output_names, label_names, has_global_stats=True, top_k=top_k)
+        self.top_k = top_k
+        self.name = f"{name}_{top_k}"
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "name": self.name.removesuffix(f"_{self.top_k}")}
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        require_same_length(self.name, label, pred)
+        if pred.ndim != 2:
+            raise ShapeError(f"{self.name}: predictions must have shape (samples, classes), not {pred.shape}")
+        best = np.argsort(-pred, axis=1, kind="stable")[:, : self.top_k]
+        self._note(int((best == label.astype(np.int64).reshape(-1, 1)).sum()), len(pred))
+
+
+class _Confusion(Averaged):
+    """A metric computed from the binary confusion matrix."""
+
+    def reset(self) -> None:
+        super().reset()
+        self._counts = np.zeros((2, 2), np.int64)  # truth × decision
+        self._global_counts = np.zeros((2, 2), np.int64)
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self._counts = np.zeros((2, 2), np.int64)
+
+    def update(self, labels: Any, preds: Any) -> None:
+        self._batch = np.zeros((2, 2), np.int64)
+        super().update(labels, preds)
+        if self.average == "macro":
+            self._note(self._value(self._batch), 1)
+            return
+        self._counts += self._batch
+        self._global_counts += self._batch
+        self.num_inst, self.global_num_inst = int(self._counts.sum()), int(self._global_counts.sum())
+        self.sum_metric = self._value(self._counts) * self.num_inst
+        self.global_sum_metric = self._value(self._global_counts) * self.global_num_inst
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        truth, classes = _chosen(self.name, label, pred, 1)
+        if truth.size and not (min(truth.min(), classes.min()) >= 0 and max(truth.max(), classes.max()) <= 1):
+            raise DataError(
+                f"{self.name} is defined for the classes 0 and 1 only, found {np.union1d(truth, classes)}"
+            )
+        np.add.at(self._batch, (truth, classes), 1)
+
+    def _value(self, counts: np.ndarray) -> float:
+        raise TypeError(f"{type(self).__name__} must override _value")
+
+
+@metrics.register("f1")
+class F1(_Confusion):
+    """The F1 score of class 1, 2·precision·recall / (precision + recall), or 0 where undefined.
+
+    >>> from lamina import metric
+    >>> judge = metric.F1()
+    >>> judge.update([1, 1, 0], [1, 0, 0])
+    >>> round(judge.get()[1], 3)
+    0.667
+    """
+
+    _named = "f1"
+
+    def _value(self, counts: np.ndarray) -> float:
+        (_, false_positive), (false_negative, true_positive) = counts.tolist()
+        decided = 2 * true_positive + false_positive + false_negative
+        return 2 * true_positive / decided if decided else 0.0
+
+
+@metrics.register("mcc")
+class MCC(_Confusion):
+    """Matthews' correlation coefficient (1975) of true and predicted classes, or 0 where undefined."""
+
+    _named = "mcc"
+
+    def _value(self, counts: np.ndarray) -> float:
+        (tn, fp), (fn, tp) = counts.tolist()
+        margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+        return (tp * tn - fp * fn) / math.sqrt(margins) if margins else 0.0
+
+
+@metrics.register("pcc")
+class PCC(EvalMetric):
+    """Matthews' correlation for any number of classes (Gorodkin, 2004), or NaN where undefined."""
+
+    def __init__(
+        self,
+        name: str = "pcc",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        has_global_stats: bool = True,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
+
+    def reset(self) -> None:
+        super().reset()
+        self._counts = np.zeros((2, 2), np.int64)  # decision × truth
+        self._global_counts = self._counts.copy()
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self._counts = np.zeros_like(self._counts)
+
+    def update(self, labels: Any, preds: Any) -> None:
+        super().update(labels, preds)
+        self.num_inst += 1
+        self.global_num_inst += 1
+        self.sum_metric = _correlation(self._counts) * self.num_inst
+        self.global_sum_metric = _correlation(self._global_counts) * self.global_num_inst
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        truth, classes = _chosen(self.name, label, pred, 1)
+        if truth.size and min(truth.min(), classes.min()) < 0:
+            raise DataError(
+                f"{self.name}: classes are whole numbers from 0 on, found {np.union1d(truth, classes)}"
+            )
+        more = max(0, int(max(truth.max(initial=0), classes.max(initial=0))) + 1 - len(self._counts))
+        self._counts = np.pad(self._counts, (0, more))
+        self._global_counts = np.pad(self._global_counts, (0, more))
+        for counts in (self._counts, self._global_counts):
+            np.add.at(counts, (classes, truth), 1)
+
+
+def _correlation(counts: np.ndarray) -> float:
+    """The correlation of true and predicted classes, from their confusion matrix."""
+    total, one, other = counts.sum(), counts.sum(1), counts.sum(0)
+    variances = (one * (total - one)).sum() * float((other * (total - other)).sum())
+    covariance = float((counts.diagonal() * total - one * other).sum())
+    return covariance / math.sqrt(variances) if variances else math.nan
+
+
+# --- of probabilities, and the mean of a loss -------------------------------------------------------------------------
+
+
+def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The predicted probability of each sample's true class, from `pred` with the classes along `axis`."""
+    rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
+    classes = label.astype(np.int64).ravel()
+    if len(rows) != classes.size:
+        raise misfit(name, label, pred)
+    if classes.size and not 0 <= classes.min() <= classes.max() < rows.shape[1]:
+        raise DataError(
+            f"{name}: labels from {classes.min()} to {classes.max()}, but there are {rows.shape[1]} classes"
+        )
+    return rows[np.arange(classes.size), classes]
+
+
+@metrics.register("ce", "cross-entropy", "CrossEntropy")
+class CrossEntropy(Named):
+    """The mean of -log(p + eps), where p is the probability predicted for the true class.
+
+    Predictions have shape (samples, classes).
+
+    >>> metric = CrossEntropy()
+    >>> metric.update(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]]))
+    >>> round(metric.get()[1], 4)
+    1.0397
+    """
+
+    _named = "cross-entropy"
+
+    def __init__(
+        self,
+        eps: float = 1e-12,
+        name: str | Own = Own.NAME,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
+        self.eps, self._kwargs = eps, {"eps": eps}
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        probable = _of_the_truth(self.name, label, pred).astype(np.float64)
+        self._note(-float(np.log(probable + self.eps).sum()), probable.size)
+
+
+@metrics.register("nll_loss", "nll-loss", "NegativeLogLikelihood")
+class NegativeLogLikelihood(CrossEntropy):
+    """`CrossEntropy` under MXNet's second name."""
+
+    _named = "nll-loss"
+
+
+@metrics.register("perplexity")
+class Perplexity(EvalMetric):
+    """exp of the mean of -log p, where p is the predicted probability of the true class (at least 1e-10).
+
+    Args:
+        ignore_label: a label whose samples are ignored, or None.
+        axis: the axis of the classes.
+    """
+
+    def __init__(
+        self,
+        ignore_label: int | None = None,
+        axis: int = -1,
+        name: str = "perplexity",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(
+            name, output_names, label_names, has_global_stats=True, ignore_label=ignore_label, axis=axis
+        )
+        self.ignore_label, self.axis = ignore_label, axis
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        counts = np.ones(label.shape, bool) if self.ignore_label is None else label != self.ignore_label
+        probable = _of_the_truth(self.name, np.where(counts, label, 0), pred, self.axis)[counts.ravel()]
+        self._note(-float(np.log(np.maximum(probable.astype(np.float64), 1e-10)).sum()), probable.size)
+
+    def get(self) -> tuple[str, float]:
+        name, mean = super().get()
+        return name, _exp(mean)
+
+    def get_global(self) -> tuple[str, float]:
+        if self.global_num_inst == 0:
+            return self.name, math.nan
+        return self.name, _exp(self.global_sum_metric / self.global_num_inst)
+
+
+def _exp(mean: float) -> float:
+    return math.exp(mean) if mean < 700 else mean if math.isnan(mean) else math.inf
+
+
+@metrics.register("loss")
+class Loss(Named):
+    """The mean of the values that a loss function returned; labels are ignored.
+
+    >>> from lamina import gluon, metric, nd
+    >>> mean = metric.Loss()
+    >>> for pred in (nd.array([1.0, 3.0]), nd.array([5.0])):
+    ...     mean.update(None, gluon.loss.L1Loss()(pred, nd.zeros_like(pred)))
+    >>> mean.get_name_value()
+    [('loss', 3.0)]
+    """
+
+    _named = "loss"
+
+    def update(self, labels: Any, preds: Any) -> None:
+        for pred in as_list(preds):
+            losses = as_numpy(pred)
+            self._note(float(losses.sum(dtype=np.float64)), losses.size)
+
+
+@metrics.register("torch")
+class Torch(Loss):
+    """`Loss` under the name "torch"."""
+
+    _named = "torch"
+
+
+@metrics.register("caffe")
+class Caffe(Loss):
+    """`Loss` under the name "caffe"."""
+
+    _named = "caffe"
+
+
+# --- of numbers -------------------------------------------------------------------------------------------------------
+
+
+def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Label minus prediction in float64, where shape (n,) is treated as (n, 1)."""
+    truth = label.reshape(-1, 1) if label.ndim == 1 else label
+    guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
+    if truth.shape != guess.shape:
+        raise misfit(name, label, pred)
+    return truth.astype(np.float64) - guess
+
+
+class _Regression(Named):
+    """A metric that averages the batches' values, as in MXNet; a smaller last batch has the same weight."""
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        self._note(self._error(_differences(self.name, label, pred)), 1)
+
+    def _error(self, difference: np.ndarray) -> float:
+        return float((difference**2).mean())
+
+
+@metrics.register("mae")
+class MAE(_Regression):
+    """The mean absolute error.
+
+    >>> metric = MAE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.5, 1.0]))
+    >>> metric.get()
+    ('mae', 0.75)
+    """
+
+    _named = "mae"
+
+    def _error(self, difference: np.ndarray) -> float:
+        return float(np.abs(difference).mean())
+
+
+@metrics.register("mse")
+class MSE(_Regression):
+    """The mean squared error."""
+
+    _named = "mse"
+
+
+@metrics.register("rmse")
+class RMSE(_Regression):
+    """The root mean squared error of a batch, averaged over the batches as in MXNet."""
+
+    _named = "rmse"
+
+    def _error(self, difference: np.ndarray) -> float:
+        return math.sqrt(super()._error(difference))
+
+
+@metrics.register("pearsonr", "PearsonCorrelation")
+class PearsonCorrelation(Averaged):
+    """Pearson's correlation coefficient of labels and predictions, or NaN if either is constant.
+
+    Args:
+        average: ``"macro"`` for the mean of the batches' values, MXNet's default; ``"micro"`` for the value of all
+            samples together.
+    """
+
+    _named = "pearsonr"
+
+    def reset(self) -> None:
+        super().reset()
+        self._moments = self._global_moments = _PairedMoments()
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self._moments = _PairedMoments()
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        _differences(self.name, label, pred)  # to check the labels and predictions
+        batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
+        if self.average == "macro":
+            self._note(batch.correlation(), 1)
+            return
+        self._moments, self._global_moments = self._moments.joined(batch), self._global_moments.joined(batch)
+        self.num_inst, self.global_num_inst = self._moments.count, self._global_moments.count
+        self.sum_metric = self._moments.correlation() * self.num_inst
+        self.global_sum_metric = self._global_moments.correlation() * self.global_num_inst
+
+
+class _PairedMoments:
+    """Moments of pairs of numbers (x, y): their count, means, and sums of products of deviations.
+
+    The means are [x, y]; the sums of products of deviations from the means are [xx, yy, xy].
+    """
+
+    def __init__(self, count: int = 0, means: Any = (0.0, 0.0), deviations: Any = (0.0, 0.0, 0.0)) -> None:
+        self.count, self.means, self.deviations = count, np.asarray(means), np.asarray(deviations)
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> _PairedMoments:
+        if x.size == 0:
+            return cls()
+        dx, dy = x - x.mean(), y - y.mean()
+        return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
+
+    def joined(self, other: _PairedMoments) -> _PairedMoments:
+        """The moments of the union of both sets of pairs, by a stable formula (Chan, Golub and LeVeque, 1979)."""
+        count = self.count + other.count
+        if count == 0:
+            return self
+        shift = other.means - self.means
+        between = np.append(shift**2, shift[0] * shift[1]) * (self.count * other.count / count)
+        means = self.means + shift * (other.count / count)
+        return _PairedMoments(count, means, self.deviations + other.deviations + between)
+
+    def correlation(self) -> float:
+        xx, yy, xy = self.deviations.tolist()
+        return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan
