@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from lamina.core.finite import look_at_saved
 from lamina.device.context import Context
 from lamina.errors import ParameterError, UnfitParameterError
-from lamina.gluon.name import NameManager
+from lamina.gluon.name import NameManager, Scope
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
 from lamina.nd.facade import is_presenting
@@ -284,24 +283,12 @@ def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | N
 # --- names of blocks: a number for each class, after the parent's prefix inside `name_scope()` ------------------------
 
 
-class _Current(threading.local):
-    """The open scopes of this thread, the innermost last.
-
-    Outside any scope (None), `NameManager` names new blocks.
-    """
-
-    def __init__(self) -> None:
-        self.scopes: list[NameScope | None] = [None]
-
-
-_current = _Current()
-
-
-class NameScope:
+class NameScope(Scope, default=lambda: None):
     """The context ``with block.name_scope():``, in which names of new blocks begin with the prefix of `block`.
 
     Blocks are numbered separately in each scope. `prefix` and `params` are the block's attributes. If the block has the
-    prefix "", its scope is `transparent`: it does not affect names.
+    prefix "", its scope is `transparent`: it does not affect names. Outside any scope (`NameScope.current` is None),
+    `NameManager` names new blocks.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:
@@ -309,13 +296,8 @@ class NameScope:
         self.counts: Counter[str] = Counter()
         self._transparent = transparent
 
-    def __enter__(self) -> NameScope:
-        scopes = _current.scopes
-        scopes.append(scopes[-1] if self._transparent else self)
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        _current.scopes.pop()
+    def _inner(self) -> NameScope | None:
+        return NameScope.current if self._transparent else self
 
 
 def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
@@ -326,14 +308,11 @@ def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> t
         params: a dictionary to share parameters with; its prefix is then the prefix of the parameters' names.
         hint: the base name of numbered blocks, such as ``dense``.
     """
-    scope = _current.scopes[-1]
+    scope: NameScope | None = NameScope.current
     if prefix is None:
-        name = (
-            NameManager.current.get(None, hint)
-            if scope is None
-            else NameManager._numbered(hint, scope.counts)
-        )
-        prefix = name + "_"
+        is_first = scope is None
+        name = NameManager.current.get(None, hint) if is_first else NameManager._numbered(hint, scope.counts)
+        prefix = f"{name}_"
     if params is not None:
         own = ParameterDict(params.prefix, params)
     elif scope is None:

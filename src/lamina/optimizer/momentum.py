@@ -11,7 +11,7 @@ from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal
 from lamina.nd.reduce import sum
-from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, arrays_in, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
 
@@ -240,13 +240,17 @@ class SGLD(Optimizer):
 
 
 def dcasgd_step(
-    w: NDArray, g: NDArray, previous: NDArray, *, rate: float, lamda: float, decay: float
-) -> NDArray:
-    """The step -rate·(g + decay·w + λ·g²·(w - previous)), compensated for a delayed gradient (Zheng et al., 2017).
+    w: NDArray, g: NDArray, state: State, *, rate: float, lamda: float, decay: float, momentum: float = 0.0
+) -> Stepped:
+    """SGD compensated for a delayed gradient (Zheng et al., 2017), with the state (previous,) or (v, previous).
 
-    `previous` is the weight before the previous step.
+    v = momentum·v - rate·(g + decay·w + λ·g²·(w - previous));  w = w + v. `previous` is the weight before the previous
+    step.
     """
-    return -rate * (g + decay * w + lamda * (g * g) * (w - previous))
+    *velocity, previous = state
+    moved = -rate * (g + decay * w + lamda * (g * g) * (w - previous))
+    moved = momentum * velocity[0] + moved if velocity else moved
+    return w + moved, (*[moved for _ in velocity], w + 0.0)
 
 
 @optimizers.register("dcasgd")
@@ -268,14 +272,10 @@ class DCASGD(Optimizer):
         return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        rate, (velocity, previous) = self._step_size(index), state
-        decay = self._get_wd(index)
-        moved = dcasgd_step(weight, self._rescaled(grad), previous, rate=rate, lamda=self.lamda, decay=decay)
-        if velocity is None:
-            write(weight, (previous,), (weight + moved, (weight + 0.0,)))
-        else:
-            moved = self.momentum * velocity + moved
-            write(weight, (velocity, previous), (weight + moved, (moved, weight + 0.0)))
+        rate, decay = self._step_size(index), self._get_wd(index)
+        arrays: State = tuple(arrays_in(state))
+        settings = {"rate": rate, "lamda": self.lamda, "decay": decay, "momentum": self.momentum}
+        write(weight, arrays, dcasgd_step(weight, self._rescaled(grad), arrays, **settings))
 
 
 @optimizers.register("test")

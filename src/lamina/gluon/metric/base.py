@@ -21,6 +21,10 @@ Arrays = Any
 """An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
 
 
+Names = Sequence[str] | None
+"""The names of outputs or labels that `update_dict` uses; None selects all."""
+
+
 class EvalMetric:
     """A base class of metrics: `update` adds a batch, `get` returns the value over all batches since `reset`.
 
@@ -53,8 +57,8 @@ class EvalMetric:
     def __init__(
         self,
         name: str,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
         has_global_stats: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -149,10 +153,7 @@ class Named(EvalMetric):
     _named: ClassVar[str]
 
     def __init__(
-        self,
-        name: str | Own = Own.NAME,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        self, name: str | Own = Own.NAME, output_names: Names = None, label_names: Names = None
     ) -> None:
         super().__init__(self._name_or(name), output_names, label_names, has_global_stats=True)
 
@@ -161,7 +162,44 @@ class Named(EvalMetric):
         return cls._named if name is Own.NAME else name
 
 
-class Averaged(Named):
+class Accumulated(EvalMetric):
+    """A metric of all samples together, computed by `_value` from a summary of them, such as a confusion matrix.
+
+    Batches are averaged instead where `average` is ``"macro"``.
+    """
+
+    _nothing: ClassVar[Any]
+    """The summary of no samples."""
+    average = "micro"
+
+    def reset(self) -> None:
+        super().reset()
+        self._counts = self._global_counts = self._nothing
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self._counts = self._nothing
+
+    def _note_batch(self, batch: Any, count: int) -> None:
+        """Add the summary of a batch that counts as `count`."""
+        if self.average == "macro":
+            self._note(self._value(batch), 1)
+            return
+        self._note(0.0, count)
+        self._counts = self._joined(self._counts, batch)
+        self._global_counts = self._joined(self._global_counts, batch)
+        self.sum_metric = self._value(self._counts) * self.num_inst
+        self.global_sum_metric = self._value(self._global_counts) * self.global_num_inst
+
+    def _joined(self, some: Any, others: Any) -> Any:
+        """The summary of two sets of samples."""
+        return some + others
+
+    def _value(self, summary: Any) -> float:
+        raise TypeError(f"{type(self).__name__} must override _value")
+
+
+class Averaged(Accumulated, Named):
     """A metric that can be averaged over batches or over samples.
 
     Args:
@@ -172,8 +210,8 @@ class Averaged(Named):
     def __init__(
         self,
         name: str | Own = Own.NAME,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
         average: str = "macro",
     ) -> None:
         if average not in ("macro", "micro"):
@@ -270,8 +308,8 @@ class CompositeEvalMetric(EvalMetric):
         self,
         metrics: Sequence[Any] | None = None,
         name: str = "composite",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         self.metrics: list[EvalMetric] = []
         super().__init__(name, output_names, label_names, has_global_stats=True)
@@ -315,7 +353,7 @@ class CompositeEvalMetric(EvalMetric):
         return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
 
 
-def _chosen(arrays: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
+def _chosen(arrays: Mapping[str, Any], names: Names) -> Mapping[str, Any]:
     return arrays if names is None else {name: x for name, x in arrays.items() if name in names}
 
 
@@ -346,8 +384,8 @@ class CustomMetric(EvalMetric):
         feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
         name: str | None = None,
         allow_extra_outputs: bool = False,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         given = getattr(feval, "__name__", type(feval).__name__)
         called = name or (f"custom({given})" if "<" in given else given)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
 from lamina.gluon.metric.base import (
+    Accumulated,
     Averaged,
     EvalMetric,
     Named,
+    Names,
     Own,
     as_list,
     as_numpy,
@@ -49,11 +50,7 @@ class Accuracy(EvalMetric):
     """
 
     def __init__(
-        self,
-        axis: int = 1,
-        name: str = "accuracy",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        self, axis: int = 1, name: str = "accuracy", output_names: Names = None, label_names: Names = None
     ) -> None:
         super().__init__(name, output_names, label_names, has_global_stats=True, axis=axis)
         self.axis = axis
@@ -80,8 +77,8 @@ class TopKAccuracy(EvalMetric):
         self,
         top_k: int = 1,
         name: str = "top_k_accuracy",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         top_k = whole_number("top_k", top_k, "classes", least=1)
         super().__init__(name, output_names, label_names, has_global_stats=True, top_k=top_k)
@@ -99,44 +96,34 @@ class TopKAccuracy(EvalMetric):
         self._note(int((best == label.astype(np.int64).reshape(-1, 1)).sum()), len(pred))
 
 
-class _Confusion(Averaged):
-    """A metric computed from the binary confusion matrix."""
+class _Confusion(Accumulated):
+    """A metric computed from the confusion matrix, truth × decision."""
 
-    def reset(self) -> None:
-        super().reset()
-        self._counts = np.zeros((2, 2), np.int64)  # truth × decision
-        self._global_counts = np.zeros((2, 2), np.int64)
-
-    def reset_local(self) -> None:
-        super().reset_local()
-        self._counts = np.zeros((2, 2), np.int64)
+    _nothing = np.zeros((2, 2), np.int64)
+    _highest: ClassVar[float] = 1
+    _classes: ClassVar[str] = " is defined for the classes 0 and 1 only"
 
     def update(self, labels: Any, preds: Any) -> None:
-        self._batch = np.zeros((2, 2), np.int64)
+        self._batch = self._nothing
         super().update(labels, preds)
-        if self.average == "macro":
-            self._note(self._value(self._batch), 1)
-            return
-        self._counts += self._batch
-        self._global_counts += self._batch
-        self.num_inst, self.global_num_inst = int(self._counts.sum()), int(self._global_counts.sum())
-        self.sum_metric = self._value(self._counts) * self.num_inst
-        self.global_sum_metric = self._value(self._global_counts) * self.global_num_inst
+        self._note_batch(self._batch, int(self._batch.sum()))
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         truth, classes = _chosen(self.name, label, pred, 1)
-        if truth.size and not (min(truth.min(), classes.min()) >= 0 and max(truth.max(), classes.max()) <= 1):
-            raise DataError(
-                f"{self.name} is defined for the classes 0 and 1 only, found {np.union1d(truth, classes)}"
-            )
-        np.add.at(self._batch, (truth, classes), 1)
+        lowest, highest = (f([f(truth, initial=0), f(classes, initial=0)]) for f in (np.min, np.max))
+        if not 0 <= lowest <= highest <= self._highest:
+            raise DataError(f"{self.name}{self._classes}, found {np.union1d(truth, classes)}")
+        counts = np.zeros((highest + 1, highest + 1), np.int64)
+        np.add.at(counts, (truth, classes), 1)
+        self._batch = self._joined(self._batch, counts)
 
-    def _value(self, counts: np.ndarray) -> float:
-        raise TypeError(f"{type(self).__name__} must override _value")
+    def _joined(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        size = max(len(some), len(others))
+        return np.pad(some, (0, size - len(some))) + np.pad(others, (0, size - len(others)))
 
 
 @metrics.register("f1")
-class F1(_Confusion):
+class F1(_Confusion, Averaged):
     """The F1 score of class 1, 2·precision·recall / (precision + recall), or 0 where undefined.
 
     >>> from lamina import metric
@@ -148,64 +135,45 @@ class F1(_Confusion):
 
     _named = "f1"
 
-    def _value(self, counts: np.ndarray) -> float:
-        (_, false_positive), (false_negative, true_positive) = counts.tolist()
+    def _value(self, summary: np.ndarray) -> float:
+        (_, false_positive), (false_negative, true_positive) = summary.tolist()
         decided = 2 * true_positive + false_positive + false_negative
         return 2 * true_positive / decided if decided else 0.0
 
 
 @metrics.register("mcc")
-class MCC(_Confusion):
+class MCC(_Confusion, Averaged):
     """Matthews' correlation coefficient (1975) of true and predicted classes, or 0 where undefined."""
 
     _named = "mcc"
 
-    def _value(self, counts: np.ndarray) -> float:
-        (tn, fp), (fn, tp) = counts.tolist()
+    def _value(self, summary: np.ndarray) -> float:
+        (tn, fp), (fn, tp) = summary.tolist()
         margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
         return (tp * tn - fp * fn) / math.sqrt(margins) if margins else 0.0
 
 
 @metrics.register("pcc")
-class PCC(EvalMetric):
+class PCC(_Confusion):
     """Matthews' correlation for any number of classes (Gorodkin, 2004), or NaN where undefined."""
+
+    _highest = math.inf
+    _classes = ": classes are whole numbers from 0 on"
 
     def __init__(
         self,
         name: str = "pcc",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
         has_global_stats: bool = True,
     ) -> None:
         super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
 
-    def reset(self) -> None:
-        super().reset()
-        self._counts = np.zeros((2, 2), np.int64)  # decision × truth
-        self._global_counts = self._counts.copy()
+    def _note_batch(self, batch: np.ndarray, count: int) -> None:
+        super()._note_batch(batch, 1)
 
-    def reset_local(self) -> None:
-        super().reset_local()
-        self._counts = np.zeros_like(self._counts)
-
-    def update(self, labels: Any, preds: Any) -> None:
-        super().update(labels, preds)
-        self.num_inst += 1
-        self.global_num_inst += 1
-        self.sum_metric = _correlation(self._counts) * self.num_inst
-        self.global_sum_metric = _correlation(self._global_counts) * self.global_num_inst
-
-    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        truth, classes = _chosen(self.name, label, pred, 1)
-        if truth.size and min(truth.min(), classes.min()) < 0:
-            raise DataError(
-                f"{self.name}: classes are whole numbers from 0 on, found {np.union1d(truth, classes)}"
-            )
-        more = max(0, int(max(truth.max(initial=0), classes.max(initial=0))) + 1 - len(self._counts))
-        self._counts = np.pad(self._counts, (0, more))
-        self._global_counts = np.pad(self._global_counts, (0, more))
-        for counts in (self._counts, self._global_counts):
-            np.add.at(counts, (classes, truth), 1)
+    def _value(self, summary: np.ndarray) -> float:
+        return _correlation(summary)
 
 
 def _correlation(counts: np.ndarray) -> float:
@@ -250,8 +218,8 @@ class CrossEntropy(Named):
         self,
         eps: float = 1e-12,
         name: str | Own = Own.NAME,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         super().__init__(name, output_names, label_names)
         self.eps, self._kwargs = eps, {"eps": eps}
@@ -282,8 +250,8 @@ class Perplexity(EvalMetric):
         ignore_label: int | None = None,
         axis: int = -1,
         name: str = "perplexity",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         super().__init__(
             name, output_names, label_names, has_global_stats=True, ignore_label=ignore_label, axis=axis
@@ -398,37 +366,6 @@ class RMSE(_Regression):
         return math.sqrt(super()._error(difference))
 
 
-@metrics.register("pearsonr", "PearsonCorrelation")
-class PearsonCorrelation(Averaged):
-    """Pearson's correlation coefficient of labels and predictions, or NaN if either is constant.
-
-    Args:
-        average: ``"macro"`` for the mean of the batches' values, MXNet's default; ``"micro"`` for the value of all
-            samples together.
-    """
-
-    _named = "pearsonr"
-
-    def reset(self) -> None:
-        super().reset()
-        self._moments = self._global_moments = _PairedMoments()
-
-    def reset_local(self) -> None:
-        super().reset_local()
-        self._moments = _PairedMoments()
-
-    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        _differences(self.name, label, pred)  # to check the labels and predictions
-        batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
-        if self.average == "macro":
-            self._note(batch.correlation(), 1)
-            return
-        self._moments, self._global_moments = self._moments.joined(batch), self._global_moments.joined(batch)
-        self.num_inst, self.global_num_inst = self._moments.count, self._global_moments.count
-        self.sum_metric = self._moments.correlation() * self.num_inst
-        self.global_sum_metric = self._global_moments.correlation() * self.global_num_inst
-
-
 class _PairedMoments:
     """Moments of pairs of numbers (x, y): their count, means, and sums of products of deviations.
 
@@ -445,7 +382,7 @@ class _PairedMoments:
         dx, dy = x - x.mean(), y - y.mean()
         return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
 
-    def joined(self, other: _PairedMoments) -> _PairedMoments:
+    def __add__(self, other: _PairedMoments) -> _PairedMoments:
         """The moments of the union of both sets of pairs, by a stable formula (Chan, Golub and LeVeque, 1979)."""
         count = self.count + other.count
         if count == 0:
@@ -458,3 +395,24 @@ class _PairedMoments:
     def correlation(self) -> float:
         xx, yy, xy = self.deviations.tolist()
         return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan
+
+
+@metrics.register("pearsonr", "PearsonCorrelation")
+class PearsonCorrelation(Averaged):
+    """Pearson's correlation coefficient of labels and predictions, or NaN if either is constant.
+
+    Args:
+        average: ``"macro"`` for the mean of the batches' values, MXNet's default; ``"micro"`` for the value of all
+            samples together.
+    """
+
+    _named = "pearsonr"
+    _nothing = _PairedMoments()
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        _differences(self.name, label, pred)  # to check the labels and predictions
+        batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
+        self._note_batch(batch, batch.count)
+
+    def _value(self, summary: _PairedMoments) -> float:
+        return summary.correlation()

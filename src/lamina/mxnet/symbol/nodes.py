@@ -389,7 +389,8 @@ def var(
         texts["__init__"] = init if isinstance(init, str) else init.dumps()
     texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
     factors = {"lr_mult": "__lr_mult__", "wd_mult": "__wd_mult__"}
-    noted = {factors.get(key, key): text for key, text in AttrScope.current.get(attr).items()}
+    given: dict[str, str] = AttrScope.current.get(attr)
+    noted = {factors.get(key, key): text for key, text in given.items()}
     return Symbol([(Node(None, name, noted | texts), 0)])
 
 
