@@ -120,6 +120,17 @@ def _require_vectors(function: str, data: NDArray, axis: int, vectors: dict[str,
             )
 
 
+def _scaled(
+    function: str, data: NDArray, axes: tuple[int, ...], place: int, gamma: NDArray, beta: NDArray, eps: float
+) -> tuple[NDArray, NDArray, NDArray]:
+    """`data` normalized over `axes`, times `gamma` plus `beta` along the axis `place`; also mean and variance."""
+    _require_vectors(function, data, place, {"gamma": gamma, "beta": beta})
+    kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
+    centered, mean, var = _moments(data, axes)
+    normal = centered * bind(UNARY["rsqrt"], var + eps)
+    return normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept), mean, var
+
+
 def BatchNorm(
     data: NDArray,
     gamma: NDArray,
@@ -185,11 +196,7 @@ def LayerNorm(
     With `output_mean_var` the result is the list of the output, the mean, and √(var + eps).
     """
     place = normalize_axis("LayerNorm", axis, data.ndim)
-    _require_vectors("LayerNorm", data, place, {"gamma": gamma, "beta": beta})
-    kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
-    centered, mean, var = _moments(data, (place,))
-    normal = centered * bind(UNARY["rsqrt"], var + eps)
-    out = normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
+    out, mean, var = _scaled("LayerNorm", data, (place,), place, gamma, beta, eps)
     return [out, mean, bind(UNARY["sqrt"], var + eps)] if output_mean_var else out
 
 
@@ -199,11 +206,7 @@ def InstanceNorm(data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 1e-3
 
     Each example and channel (axis 1) is normalized separately (Ulyanov et al., 2016).
     """
-    _require_vectors("InstanceNorm", data, 1, {"gamma": gamma, "beta": beta})
-    kept = (1, data.shape[1], *(1,) * (data.ndim - 2))
-    centered, _, var = _moments(data, tuple(range(2, data.ndim)))
-    normal = centered * bind(UNARY["rsqrt"], var + eps)
-    return normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
+    return _scaled("InstanceNorm", data, tuple(range(2, data.ndim)), 1, gamma, beta, eps)[0]
 
 
 def GroupNorm(
@@ -225,11 +228,8 @@ def GroupNorm(
     if groups < 1 or data.ndim < 2 or data.shape[1] % groups:
         raise ShapeError(f"GroupNorm: axis 1 of data {data.shape} can't be divided into {groups} groups")
     grouped = bind(reshape, data, shape=(data.shape[0], groups, math.prod(data.shape[1:]) // groups))
-    _require_vectors("GroupNorm", grouped, 1, {"gamma": gamma, "beta": beta})
-    centered, mean, var = _moments(grouped, (2,))
-    normal = centered * bind(UNARY["rsqrt"], var + eps)
-    scale, shift = (bind(reshape, x, shape=(1, groups, 1)) for x in (gamma, beta))
-    out = bind(reshape, normal * scale + shift, shape=data.shape)
+    out, mean, var = _scaled("GroupNorm", grouped, (2,), 1, gamma, beta, eps)
+    out = bind(reshape, out, shape=data.shape)
     if not output_mean_var:
         return out
     flat = (data.shape[0], groups)

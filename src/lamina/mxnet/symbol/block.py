@@ -26,6 +26,9 @@ from lamina.support.messages import closest
 __all__ = ["SymbolBlock"]
 
 
+Symbols = Symbol | Sequence[Symbol]
+
+
 class SymbolBlock(HybridBlock):
     """A block that computes a symbol; `SymbolBlock.imports` reads an exported network.
 
@@ -86,12 +89,7 @@ class SymbolBlock(HybridBlock):
         """Load a network from the text of a symbol file, without parameter values."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
-    def __init__(
-        self,
-        outputs: Symbol | Sequence[Symbol],
-        inputs: Symbol | Sequence[Symbol],
-        params: ParameterDict | None = None,
-    ) -> None:
+    def __init__(self, outputs: Symbols, inputs: Symbols, params: ParameterDict | None = None) -> None:
         super().__init__(prefix="")
         self._params = ParameterDict("", params)
         given = [inputs] if isinstance(inputs, Symbol) else list(inputs)

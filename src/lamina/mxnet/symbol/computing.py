@@ -205,11 +205,12 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
     return run(planned(heads), {**arrays}, heads)
 
 
+Seen = Callable[[str, NDArray], object]
+"""A function that is called with names and values of outputs, as monitors are."""
+
+
 def run(
-    steps: Sequence[Step],
-    values: dict[Key, NDArray],
-    heads: Sequence[Output],
-    seen: Callable[[str, NDArray], object] | None = None,
+    steps: Sequence[Step], values: dict[Key, NDArray], heads: Sequence[Output], seen: Seen | None = None
 ) -> list[NDArray]:
     """The values of the outputs `heads`; `seen` is called with the name and value of each step's outputs."""
     kept = {**values}

@@ -323,15 +323,9 @@ _OF_ARRAYS = {
     "size": "F.mean in place of a division by it",
     "ndim": "negative axes",
     "dtype": "F.cast",
-    "context": "F alone, without contexts",
-    "ctx": "F alone, without contexts",
-    "asnumpy": "operators of F",
-    "asscalar": "operators of F",
-    "item": "operators of F",
-    "as_in_context": "F alone, without contexts",
-    "grad": "autograd on arrays",
-    "attach_grad": "autograd on arrays",
-    "backward": "autograd on arrays",
+    **dict.fromkeys(("context", "ctx", "as_in_context"), "F alone, without contexts"),
+    **dict.fromkeys(("asnumpy", "asscalar", "item"), "operators of F"),
+    **dict.fromkeys(("grad", "attach_grad", "backward"), "autograd on arrays"),
 }
 
 
