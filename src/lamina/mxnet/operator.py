@@ -29,8 +29,8 @@ from typing import Any, TypeVar
 
 from lamina import autograd, nd
 from lamina.errors import DataError, ShapeError
-from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import CUSTOM
 from lamina.support.messages import closest
 from lamina.support.unsupported import names_of_others
 

@@ -49,15 +49,19 @@ def _written(states: State, stepped: Stepped) -> NDArray:
     return new
 
 
+_USUAL = "wd=0.0 rescale_grad=1.0 clip_gradient=-1.0"
+
+
 def _declared(
     arguments: str, **annotations: str
 ) -> Callable[[Callable[[SimpleNamespace], NDArray]], Operator[...]]:
     """Make an operator of a function of its arguments, which are the attributes of one object.
 
     `arguments` lists the arrays, the numbers without a default, and the numbers with one, separated by commas:
-    ``weight grad, lr, wd=0.0``. An argument is annotated as an array or a float, or by the type of its default.
+    ``weight grad, lr, wd=0.0``; an ellipsis stands for `_USUAL`. An argument is annotated as an array or a float, or by
+    the type of its default.
     """
-    arrays, needed, optional = (part.split() for part in arguments.split(","))
+    arrays, needed, optional = (part.split() for part in arguments.replace("…", _USUAL).split(","))
     defaults = {name: literal_eval(text) for name, _, text in (each.partition("=") for each in optional)}
     kinds = dict.fromkeys(arrays, "NDArray") | dict.fromkeys(needed, "float")
     kinds |= {name: type(value).__name__ for name, value in defaults.items()} | annotations
@@ -84,7 +88,7 @@ def _declared(
 _BOTH = Parameter.POSITIONAL_OR_KEYWORD
 
 
-@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+@_declared("weight grad, lr, … lazy_update=True")
 def sgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `sgd_step` to (1 - lr · wd) · weight, i.e. with weight decay.
 
@@ -97,14 +101,14 @@ def sgd_update(x: SimpleNamespace) -> NDArray:
     return sgd_step((1.0 - x.lr * x.wd) * x.weight, g, rate=x.lr)[0]
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+@_declared("weight grad mom, lr, momentum=0.0 … lazy_update=True")
 def sgd_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `momentum_step` with wd · weight added to the gradient."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), momentum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad mom, lr, momentum=0.0 …")
 def nag_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `nesterov_step` with the decay wd."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient)
@@ -112,10 +116,7 @@ def nag_mom_update(x: SimpleNamespace) -> NDArray:
     return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), **settings))
 
 
-@_declared(
-    "weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
-    "clip_gradient=-1.0 lazy_update=True"
-)
+@_declared("weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 … lazy_update=True")
 def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
@@ -123,9 +124,7 @@ def adam_update(x: SimpleNamespace) -> NDArray:
     return _written(state, stepped)
 
 
-@_declared(
-    "weight grad n, lr, gamma1=0.95 epsilon=1e-8 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 clip_weights=-1.0"
-)
+@_declared("weight grad n, lr, gamma1=0.95 epsilon=1e-8 … clip_weights=-1.0")
 def rmsprop_update(x: SimpleNamespace) -> NDArray:
     """Apply `rmsprop_step` with wd · weight added to the gradient."""
     g = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
@@ -133,10 +132,7 @@ def rmsprop_update(x: SimpleNamespace) -> NDArray:
     return _clipped(new, x.clip_weights)
 
 
-@_declared(
-    "weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
-    "clip_gradient=-1.0 clip_weights=-1.0"
-)
+@_declared("weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 … clip_weights=-1.0")
 def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
     slope, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
@@ -145,7 +141,7 @@ def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     return _clipped(_written(state, stepped), x.clip_weights)
 
 
-@_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 …")
 def ftrl_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftrl_step` with weight decay `wd`."""
     g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
@@ -165,13 +161,13 @@ def ftml_update(x: SimpleNamespace) -> NDArray:
     return _written(state, ftml_step(x.weight, g, state, **settings))
 
 
-@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad, lr, …")
 def signsgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `signsgd_step` with weight decay `wd`."""
     return signsgd_step(x.weight, x.grad * x.rescale_grad, rate=x.lr, decay=x.wd)[0]
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 wd_lh=0.0")
+@_declared("weight grad mom, lr, momentum=0.0 … wd_lh=0.0")
 def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
@@ -179,10 +175,7 @@ def signum_update(x: SimpleNamespace) -> NDArray:
     return _written((x.mom,), stepped)
 
 
-@_declared(
-    "weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True wd=0.0 "
-    "rescale_grad=1.0 clip_gradient=-1.0"
-)
+@_declared("weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True …")
 def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
     g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)

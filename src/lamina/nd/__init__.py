@@ -34,13 +34,13 @@ from lamina.nd._shape import *
 from lamina.nd.activation import *
 from lamina.nd.conversion import array
 from lamina.nd.creation import *
-from lamina.nd.custom import Custom
 from lamina.nd.elementwise import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
 from lamina.nd.lookup import *
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
+from lamina.nd.operators import Custom
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
 from lamina.support.unsupported import no_attribute

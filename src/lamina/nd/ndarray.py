@@ -142,7 +142,7 @@ class NDArray(Array, Fluent):
     def __dlpack__(self, **options: Any) -> Any:
         if self._context.is_host:
             return self._concrete().__dlpack__(**options)
-        from lamina.nd._device_interop import capsule_of
+        from lamina.nd._interop import capsule_of
 
         return capsule_of(self, **options)
 
