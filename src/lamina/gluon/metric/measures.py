@@ -110,16 +110,19 @@ class _Confusion(Accumulated):
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         truth, classes = _chosen(self.name, label, pred, 1)
-        lowest, highest = (f([f(truth, initial=0), f(classes, initial=0)]) for f in (np.min, np.max))
-        if not 0 <= lowest <= highest <= self._highest:
-            raise DataError(f"{self.name}{self._classes}, found {np.union1d(truth, classes)}")
-        counts = np.zeros((highest + 1, highest + 1), np.int64)
-        np.add.at(counts, (truth, classes), 1)
-        self._batch = self._joined(self._batch, counts)
+        size = len(self._nothing)
+        if truth.size:
+            lowest, highest = min(truth.min(), classes.min()), max(truth.max(), classes.max())
+            if not 0 <= lowest <= highest <= self._highest:
+                raise DataError(f"{self.name}{self._classes}, found {np.union1d(truth, classes)}")
+            size = max(size, int(highest) + 1)
+        counts = np.bincount(truth * size + classes, minlength=size * size)
+        self._batch = self._joined(self._batch, counts.reshape(size, size))
 
     def _joined(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         size = max(len(some), len(others))
-        return np.pad(some, (0, size - len(some))) + np.pad(others, (0, size - len(others)))
+        some, others = (x if len(x) == size else np.pad(x, (0, size - len(x))) for x in (some, others))
+        return some + others
 
 
 @metrics.register("f1")
