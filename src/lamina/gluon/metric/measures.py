@@ -173,7 +173,7 @@ class PCC(_Confusion):
         super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
 
     def _note_batch(self, batch: np.ndarray, count: int) -> None:
-        super()._note_batch(batch, 1)
+        super()._note_batch(batch.T, 1)  # decision × truth, as in pickles of earlier versions
 
     def _value(self, summary: np.ndarray) -> float:
         return _correlation(summary)
