@@ -153,12 +153,7 @@ class Executor:
     def _show_gradients(self, monitor: Seen) -> None:
         """Call a monitor for the gradients of the arguments, named after the nodes that read them."""
         for node in (step.node for step in self._steps):
-            names = (
-                ()
-                if node.operator is None or node.operator.is_variadic
-                else node.operator.inputs(node.values)
-            )
-            for name, (given, _) in zip(names, node.inputs, strict=False):
+            for name, (given, _) in zip(node.input_names(), node.inputs, strict=False):
                 gradient = self.grad_dict.get(given.name) if given.operator is None else None
                 if gradient is not None:
                     monitor(f"{node.name}_backward_{name}", gradient)
