@@ -21,20 +21,8 @@ from lamina.nd.join import stack
 from lamina.nd.lookup import one_hot
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.slicing import slice_axis
-from lamina.primitives import (
-    COMPARISON,
-    UNARY,
-    element_type,
-    indexing,
-    normalize_axes,
-    normalize_axis,
-    reduce,
-    reduce_prod,
-    reshape,
-    where,
-)
-from lamina.primitives.elementwise import where as where_primitive
-from lamina.primitives.reduce import cumsum as cumsum_primitive
+from lamina.primitives import COMPARISON, UNARY, indexing, reduce, reduce_prod, reshape, where
+from lamina.primitives.typing import element_type, normalize_axes, normalize_axis
 
 __all__ = [
     "all_finite", "amp_cast", "amp_multicast", "argmax", "argmax_channel", "argmin", "argsort", "cumsum",
@@ -108,7 +96,7 @@ def nansum(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bo
 @operator
 def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
     """The product over `axis`, with NaN counted as 1."""
-    known = bind(where_primitive, bind(COMPARISON["equal"], data, data), data, 1.0)
+    known = bind(where, bind(COMPARISON["equal"], data, data), data, 1.0)
     return bind(reduce_prod, known, axis=_axes("nanprod", data, axis, exclude), keepdims=bool(keepdims))
 
 
@@ -181,9 +169,8 @@ def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
     array([1., 3., 6.], dtype=float32)
     """
     x = a if dtype is None else a.astype(dtype, copy=False)
-    if axis is None:
-        return bind(cumsum_primitive, bind(reshape, x, shape=(a.size,)), axis=0, reverse=False)
-    return bind(cumsum_primitive, x, axis=normalize_axis("cumsum", axis, a.ndim), reverse=False)
+    line, place = _line("cumsum", x, axis)
+    return bind(reduce.cumsum, line, axis=place, reverse=False)
 
 
 def histogram(
