@@ -23,8 +23,7 @@ from lamina.core.tape import recording_suspended
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd import NDArray, clip, maximum, minimum, sqrt, where, zeros_like
 from lamina.nd.operators import Operator, named, operator, write_into
-from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
-from lamina.optimizer.adam import bias_correction as _correction
+from lamina.optimizer.adam import adam_step, adamw_step, bias_correction, lamb_step
 from lamina.optimizer.adaptive import centered_rmsprop_step, ftml_step, ftrl_step, rmsprop_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step, sgd_step, signsgd_step, signum_step
 from lamina.optimizer.optimizer import State, Stepped
@@ -157,7 +156,7 @@ def ftml_update(x: SimpleNamespace) -> NDArray:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
     settings = {"beta1": x.beta1, "beta2": x.beta2, "epsilon": x.epsilon}
-    settings |= {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
+    settings |= {"correction": bias_correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
     return _written(state, ftml_step(x.weight, g, state, **settings))
 
 
@@ -183,7 +182,7 @@ def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
 
 
 def _of_lamb(x: SimpleNamespace) -> dict[str, Any]:
-    correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
+    correction = (bias_correction(x.beta1, x.t), bias_correction(x.beta2, x.t)) if x.bias_correction else None
     return {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
 
 

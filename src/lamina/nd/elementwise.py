@@ -24,9 +24,7 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.nd.operators import NDArray, Operator, combine, named, operator
-from lamina.primitives import BINARY, COMPARISON, UNARY, element_type, where
-from lamina.primitives.elementwise import cast as cast_primitive
-from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
+from lamina.primitives import BINARY, COMPARISON, UNARY, element_type, elementwise, where
 
 __all__ = [
     "BlockGrad", "Cast", "ElementWiseSum", "abs", "add", "add_n", "arccos", "arccosh", "arcsin", "arcsinh",
@@ -152,7 +150,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
     >>> nd.cast(nd.array([1.9, -1.9]), dtype="int32").asnumpy()
     array([ 1, -1], dtype=int32)
     """
-    return bind(cast_primitive, data, dtype=element_type(dtype))
+    return bind(elementwise.cast, data, dtype=element_type(dtype))
 
 
 @operator
@@ -168,7 +166,7 @@ def stop_gradient(data: NDArray) -> NDArray:
     >>> x.grad.asscalar().item()
     3.0
     """
-    return bind(stop_gradient_primitive, data)
+    return bind(elementwise.stop_gradient, data)
 
 
 Cast = cast

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from lamina.nd.elementwise import abs, sign, sqrt
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, abs, sign, sqrt
 from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, clipped, optimizers, write
 from lamina.support.argument_checks import check_numbers

@@ -6,11 +6,8 @@ import math
 from functools import partial
 from typing import Any
 
-from lamina.nd.elementwise import maximum, sign, sqrt
-from lamina.nd.lookup import where
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, maximum, sign, sqrt, sum, where
 from lamina.nd.random import normal
-from lamina.nd.reduce import sum
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, arrays_in, optimizers, write
 from lamina.support.argument_checks import check_numbers
 

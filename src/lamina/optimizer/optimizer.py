@@ -13,11 +13,8 @@ import numpy as np
 
 from lamina.core.state import call_each_step, concrete, state
 from lamina.errors import DataError, ParameterError, TraceError
-from lamina.nd.conversion import array
-from lamina.nd.creation import zeros_like
-from lamina.nd.elementwise import clip
+from lamina.nd import NDArray, array, clip, zeros_like
 from lamina.nd.facade import mapped, plain
-from lamina.nd.ndarray import NDArray
 from lamina.optimizer.lr_scheduler import LRScheduler
 from lamina.support.argument_checks import PlainNumbers, answering, check_numbers
 from lamina.support.foreign_names import OPTIMIZERS_ARGUMENTS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from itertools import islice
 from typing import Any
 from weakref import finalize
@@ -158,7 +157,7 @@ class DataLoader:
         mark_step()
         try:
             return batch.result(self._timeout)
-        except FutureTimeoutError:
+        except TimeoutError:
             if batch.done():  # a TimeoutError of the transform
                 raise
             raise DataError(

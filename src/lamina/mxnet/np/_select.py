@@ -16,8 +16,7 @@ from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
-from lamina.primitives import indexing, normalize_axis
-from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives import elementwise, indexing, normalize_axis
 
 __all__ = [
     "argsort", "compress", "delete", "diag", "diagflat", "diagonal", "diff", "ediff1d", "extract", "flatnonzero",
@@ -42,7 +41,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         raise TypeError("where: give both x and y, or neither")
     if isinstance(x, NUMBERS) and isinstance(y, NUMBERS):
         x = nd.full((), x, ctx=condition.context)  # pyright: ignore
-    return bind(where_primitive, condition, *_choices(x, y))
+    return bind(elementwise.where, condition, *_choices(x, y))
 
 
 def _choices(x: Any, y: Any) -> tuple[Any, Any]:
@@ -232,7 +231,7 @@ def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
         )
     found: Any = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))
+        found = bind(elementwise.where, as_array(condition), *_choices(as_array(choice), found))
     return found
 
 
