@@ -14,7 +14,8 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
 __all__ = [
-    "CompositeEvalMetric", "CustomMetric", "EvalMetric", "alias", "check_label_shapes", "create", "np", "register",
+    "Caffe", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Loss", "Torch", "alias", "check_label_shapes",
+    "create", "np", "register",
 ]  # fmt: skip
 
 Arrays = Any
@@ -242,12 +243,6 @@ def as_numpy(x: Any) -> numpy.ndarray:
     return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
 
 
-def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
-    """Raise `ShapeError` unless labels and predictions have the same length."""
-    if label.shape[:1] != pred.shape[:1]:
-        raise misfit(name, label, pred)
-
-
 def misfit(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> ShapeError:
     """The error for labels and predictions whose shapes do not fit."""
     return ShapeError(f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}")
@@ -291,6 +286,40 @@ def register(klass: type[EvalMetric]) -> type[EvalMetric]:
     ('bias', 1.5)
     """
     return metrics.register()(klass)
+
+
+@metrics.register("loss")
+class Loss(Named):
+    """The mean of the values that a loss function returned; labels are ignored.
+
+    >>> from lamina import gluon, metric, nd
+    >>> mean = metric.Loss()
+    >>> for pred in (nd.array([1.0, 3.0]), nd.array([5.0])):
+    ...     mean.update(None, gluon.loss.L1Loss()(pred, nd.zeros_like(pred)))
+    >>> mean.get_name_value()
+    [('loss', 3.0)]
+    """
+
+    _named = "loss"
+
+    def update(self, labels: Any, preds: Any) -> None:
+        for pred in as_list(preds):
+            losses = as_numpy(pred)
+            self._note(float(losses.sum(dtype=numpy.float64)), losses.size)
+
+
+@metrics.register("torch")
+class Torch(Loss):
+    """`Loss` under the name "torch"."""
+
+    _named = "torch"
+
+
+@metrics.register("caffe")
+class Caffe(Loss):
+    """`Loss` under the name "caffe"."""
+
+    _named = "caffe"
 
 
 @metrics.register("composite", "CompositeEvalMetric")

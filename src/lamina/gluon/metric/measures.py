@@ -8,24 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
-from lamina.gluon.metric.base import (
-    Accumulated,
-    Averaged,
-    EvalMetric,
-    Named,
-    Names,
-    Own,
-    as_list,
-    as_numpy,
-    metrics,
-    misfit,
-    require_same_length,
-)
+from lamina.gluon.metric.base import Accumulated, Averaged, EvalMetric, Named, Names, Own, metrics, misfit
 from lamina.support.argument_checks import whole_number
 
 __all__ = [
-    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood",
-    "PearsonCorrelation", "Perplexity", "TopKAccuracy", "Torch",
+    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "CrossEntropy", "NegativeLogLikelihood",
+    "PearsonCorrelation", "Perplexity", "TopKAccuracy",
 ]  # fmt: skip
 
 
@@ -89,7 +77,8 @@ class TopKAccuracy(EvalMetric):
         return {**super().get_config(), "name": self.name.removesuffix(f"_{self.top_k}")}
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        require_same_length(self.name, label, pred)
+        if label.shape[:1] != pred.shape[:1]:
+            raise misfit(self.name, label, pred)
         if pred.ndim != 2:
             raise ShapeError(f"{self.name}: predictions must have shape (samples, classes), not {pred.shape}")
         best = np.argsort(-pred, axis=1, kind="stable")[:, : self.top_k]
@@ -278,40 +267,6 @@ class Perplexity(EvalMetric):
 
 def _exp(mean: float) -> float:
     return math.exp(mean) if mean < 700 else mean if math.isnan(mean) else math.inf
-
-
-@metrics.register("loss")
-class Loss(Named):
-    """The mean of the values that a loss function returned; labels are ignored.
-
-    >>> from lamina import gluon, metric, nd
-    >>> mean = metric.Loss()
-    >>> for pred in (nd.array([1.0, 3.0]), nd.array([5.0])):
-    ...     mean.update(None, gluon.loss.L1Loss()(pred, nd.zeros_like(pred)))
-    >>> mean.get_name_value()
-    [('loss', 3.0)]
-    """
-
-    _named = "loss"
-
-    def update(self, labels: Any, preds: Any) -> None:
-        for pred in as_list(preds):
-            losses = as_numpy(pred)
-            self._note(float(losses.sum(dtype=np.float64)), losses.size)
-
-
-@metrics.register("torch")
-class Torch(Loss):
-    """`Loss` under the name "torch"."""
-
-    _named = "torch"
-
-
-@metrics.register("caffe")
-class Caffe(Loss):
-    """`Loss` under the name "caffe"."""
-
-    _named = "caffe"
 
 
 # --- of numbers -------------------------------------------------------------------------------------------------------
