@@ -367,6 +367,10 @@ class PearsonCorrelation(Averaged):
     _named = "pearsonr"
     _nothing = _PairedMoments()
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        """Set the attributes, also those of earlier versions, where the summaries were called moments."""
+        self.__dict__.update({name.replace("moments", "counts"): x for name, x in attributes.items()})
+
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         _differences(self.name, label, pred)  # to check the labels and predictions
         batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
