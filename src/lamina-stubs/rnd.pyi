@@ -1,1 +1,1 @@
-from lamina.mxnet.random import *
+from lamina.nd.random import *

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from lamina.gluon import initializer as init
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
     from lamina.interchange.distillation import distill
-    from lamina.mxnet import io, np, npx, random, test_utils
-    from lamina.mxnet import random as rnd
+    from lamina.mxnet import io, np, npx, test_utils
+    from lamina.nd import random
+    from lamina.nd import random as rnd
     from lamina.optimizer import lr_scheduler
     from lamina.primitives.contract import set_eager_products
 

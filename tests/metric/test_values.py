@@ -106,6 +106,16 @@ def test_pearson_macro() -> None:
     assert measured.get()[1] == pytest.approx(wanted)
 
 
+def test_pearson_goes_on_from_a_pickle_that_calls_its_summaries_moments() -> None:
+    judge = metric.PearsonCorrelation(average="micro")
+    judge.update([np.arange(4.0)], [np.array([0.0, 1.0, 3.0, 2.0])])
+    earlier = object.__new__(metric.PearsonCorrelation)
+    earlier.__setstate__({name.replace("counts", "moments"): x for name, x in vars(judge).items()})
+    for each in (judge, earlier):
+        each.update([np.arange(3.0)], [np.array([0.0, 2.0, 1.0])])
+    assert earlier.get() == judge.get() != ("pearsonr", 0.0)
+
+
 def test_pearson_is_stable_for_numbers_far_from_zero() -> None:
     x = 1e8 + np.arange(50.0)
     measured = metric.PearsonCorrelation(average="micro")

@@ -39,6 +39,12 @@ STEPS: dict[str, tuple[Callable[..., Any], int, dict[str, Any]]] = {
         {"rate": 0.1, "beta": 0.9, "momentum": 0.9, "epsilon": 1e-8},
     ),
     "muon_step": (muon.muon_step, 1, {"rate": 0.1, "momentum": 0.9, "decay": 0.1}),
+    "dcasgd_step": (momentum.dcasgd_step, 2, {"rate": 0.1, "lamda": 0.04, "decay": 0.1, "momentum": 0.9}),
+    "ftml_step": (
+        adaptive.ftml_step,
+        3,
+        {"beta1": 0.6, "beta2": 0.99, "epsilon": 1e-8, "correction": 100.0, "scale": 4.0},
+    ),
     "ftrl_step": (adaptive.ftrl_step, 2, {"rate": 0.1, "l1": 0.3, "beta": 1.0, "decay": 0.1}),
 }
 

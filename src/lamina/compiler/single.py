@@ -28,9 +28,9 @@ from lamina.core.state import concrete
 from lamina.device.context import Context, device_of, set_current
 from lamina.device.interface import DeviceArray
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import stand_in
+from lamina.nd.shapes_only import stand_in
 from lamina.primitives.elementwise import to_context
-from lamina.primitives.views import COPIES, VIEWS, view_of
+from lamina.primitives.movement import COPIES, VIEWS, view_of
 from lamina.support.messages import debug_level, show, user_location
 
 _MOST_KEPT = 1024

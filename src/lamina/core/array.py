@@ -103,9 +103,9 @@ class View:
 _EXPORTED = 1
 
 
-def attribute(path: str) -> Any:
+def attribute(path: str, doc: str = "") -> Any:
     """A property that reads an attribute of an attribute without running Python code, as each operator reads some."""
-    return property(attrgetter(path))
+    return property(attrgetter(path), doc=doc)
 
 
 class Array:

@@ -14,8 +14,12 @@ from lamina.core.state import flush_pending, state
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
-    from lamina.core.primitive import Operand, Primitive
+    from lamina.core.primitive import Primitive
     from lamina.device.context import Context
+
+Arrays = Sequence[Array]
+Operands = tuple[Any, ...]
+"""The inputs of a primitive, arrays and numbers."""
 
 _order = itertools.count()
 _count_of = itemgetter(0)
@@ -52,16 +56,12 @@ class TapeNode:
     )  # fmt: skip
 
     def __init__(
-        self,
-        primitive: Primitive,
-        inputs: tuple[Operand, ...],
-        params: dict[str, Any],
-        outputs: tuple[Array, ...],
+        self, primitive: Primitive, inputs: Operands, params: dict[str, Any], outputs: tuple[Array, ...]
     ) -> None:
         self.order = next(_order)
         self.freed = 0
         self.primitive = primitive
-        self.inputs: tuple[Operand, ...] | None = inputs
+        self.inputs: Operands | None = inputs
         self.params = params
         self.outputs: list[Value] = [y._data for y in outputs]  # pending outputs become arrays
         self.array_type: type[Any] = type(outputs[0])
@@ -110,9 +110,7 @@ def is_recorded(x: object) -> bool:
     return isinstance(x, Array) and x._is_recorded()
 
 
-def record(
-    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], output: UserArray
-) -> None:
+def record(primitive: Primitive, inputs: Operands, params: dict[str, Any], output: UserArray) -> None:
     """Record an operation with one output on the tape, if any of its inputs needs a gradient."""
     for x in inputs:
         if isinstance(x, Array):
@@ -123,7 +121,7 @@ def record(
 
 
 def record_node(
-    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
+    primitive: Primitive, inputs: Operands, params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
     """Add a node for a primitive to the tape, and make it the origin of the arrays `outputs`."""
     node = TapeNode(primitive, inputs, params, outputs)
@@ -132,12 +130,12 @@ def record_node(
 
 
 def gradients(
-    heads: Sequence[Array],
-    head_grads: Sequence[Array],
+    heads: Arrays,
+    head_grads: Arrays,
     *,
     retain_graph: bool,
     wanted: Callable[[Array], bool] = lambda leaf: True,
-    inner: Sequence[Array] = (),
+    inner: Arrays = (),
     used_up: list[TapeNode] | None = None,
 ) -> dict[int, UserArray]:
     """The gradients of all leaves reached from `heads` for which `wanted` is true, by the `id` of the leaf.
@@ -183,7 +181,7 @@ def gradients(
     return found
 
 
-def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
+def backward(heads: Arrays, head_grads: Arrays, *, retain_graph: bool) -> None:
     """Compute the gradients of all leaves reached from `heads`; write or add them, depending on each leaf's `req`."""
     if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
         return
@@ -191,18 +189,14 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
         grad._write(value)
 
 
-def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
+def backward_now(heads: Arrays, head_grads: Arrays, *, retain_graph: bool) -> None:
     """Do the same as `backward` immediately; the caller must ensure that nothing is pending."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 
 
 def walked(
-    heads: Sequence[Array],
-    head_grads: Sequence[Array],
-    *,
-    retain_graph: bool,
-    used_up: list[TapeNode] | None = None,
+    heads: Arrays, head_grads: Arrays, *, retain_graph: bool, used_up: list[TapeNode] | None = None
 ) -> Iterator[tuple[UserArray, UserArray]]:
     """Go back along the tape; yields each leaf's gradient array with its new values. For `used_up`, see `gradients`."""
     leaves: list[Array] = []
@@ -280,7 +274,7 @@ def _propagate(node: TapeNode, slots: list[UserArray | None], walk: _Walk) -> No
             walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
 
 
-def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
+def _what_changed(node: TapeNode, inputs: Operands) -> str:
     """The error message for an operand or result that was overwritten after it was recorded."""
     names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
     arrays = [(i, x) for i, x in enumerate(inputs) if isinstance(x, Array)]

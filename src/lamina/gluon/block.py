@@ -20,11 +20,10 @@ from lamina.core.interrupts import interrupts_later
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
-from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
 from lamina.gluon.call_checks import check_naming, require_arrays, require_inputs, unknown_argument
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
-from lamina.gluon.parameter_dict import ParameterDict, assign
+from lamina.gluon.parameter_dict import NameScope, ParameterDict, assign, new_prefix
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
@@ -444,11 +443,11 @@ class HybridBlock(Block):
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
             UninitializedParameterError: a parameter has no values yet.
         """
-        import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
+        import_module("lamina.mxnet.symbol.block").export(self, os.fspath(path), epoch)
 
     def as_symbol(self) -> Symbol:
         """The network as a symbol, as `export` writes it; raises the same errors as `export`."""
-        return import_module("lamina.mxnet.symbol.export").written_down(self)
+        return import_module("lamina.mxnet.symbol.block").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         if self._active and self._layout is None and not (args and isinstance(args[0], Symbolic)):

@@ -29,6 +29,11 @@ __all__ = [
     "SoftmaxCrossEntropyLoss", "SquaredHingeLoss", "TripletLoss",
 ]  # fmt: skip
 
+Factor = float | None
+"""A factor on all losses; None leaves them as they are."""
+Weights = NDArray | None
+"""Weights of samples or of positive labels, or None for equal weights."""
+
 _SMALL = 1e-12  # MXNet's guard against log 0
 
 
@@ -45,7 +50,7 @@ class Loss(HybridBlock):
     array([0.   , 0.434], dtype=float32)
     """
 
-    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
+    def __init__(self, weight: Factor = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if weight is not None and not (isinstance(weight, bool) or is_number(weight)):
             raise ParameterError(
@@ -74,12 +79,12 @@ class Loss(HybridBlock):
                 f"{type(self).__name__}: labels must be an NDArray, not {type(label).__name__}; make one with nd.array"
             )
 
-    def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+    def _weighted(self, F: Any, loss: NDArray, sample_weight: Weights, factor: float = 1.0) -> NDArray:
         """The loss of each element times `factor`, the sample weights and this loss's `weight`."""
         scale = factor if self._weight is None else factor * self._weight
         return _apply_weighting(F, loss, None if scale == 1 else scale, sample_weight)
 
-    def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+    def _mean(self, F: Any, loss: NDArray, sample_weight: Weights, factor: float = 1.0) -> NDArray:
         """The weighted loss of each sample, averaged over all axes but the batch axis."""
         weighted = self._weighted(F, loss, sample_weight, factor)
         if isinstance(self._batch_axis, int):
@@ -89,7 +94,7 @@ class Loss(HybridBlock):
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
 
 
-def _apply_weighting(F: Any, loss: Any, weight: float | None = None, sample_weight: Any = None) -> Any:
+def _apply_weighting(F: Any, loss: Any, weight: Factor = None, sample_weight: Any = None) -> Any:
     """The loss of each element times the sample weights and `weight`, as losses for MXNet call it, too."""
     if sample_weight is not None:
         loss = F.broadcast_mul(loss, sample_weight)
@@ -118,9 +123,7 @@ class _ElementLoss(Loss):
 
     _factor = 1.0
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
+    def hybrid_forward(self, F: Any, pred: NDArray, label: NDArray, sample_weight: Weights = None) -> NDArray:
         """The loss of each sample, of shape (batch,); `pred` and `label` have the same number of elements."""
         loss = self._of_each(F, pred, self._like(label, pred))
         return self._mean(F, loss, sample_weight, self._factor)
@@ -139,7 +142,7 @@ class L2Loss(_ElementLoss):
 
     _factor = 0.5
 
-    def __init__(self, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
+    def __init__(self, weight: Factor = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
 
     def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
@@ -170,18 +173,13 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
     """
 
     def __init__(
-        self, from_sigmoid: bool = False, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+        self, from_sigmoid: bool = False, weight: Factor = None, batch_axis: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._from_sigmoid = from_sigmoid
 
     def hybrid_forward(
-        self,
-        F: Any,
-        pred: NDArray,
-        label: NDArray,
-        sample_weight: NDArray | None = None,
-        pos_weight: NDArray | None = None,
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: Weights = None, pos_weight: Weights = None
     ) -> NDArray:
         """The loss of each sample, of shape (batch,).
 
@@ -218,16 +216,14 @@ class SoftmaxCrossEntropyLoss(Loss):
         axis: int = -1,
         sparse_label: bool = True,
         from_logits: bool = False,
-        weight: float | None = None,
+        weight: Factor = None,
         batch_axis: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._axis, self._sparse_label, self._from_logits = axis, sparse_label, from_logits
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
+    def hybrid_forward(self, F: Any, pred: NDArray, label: NDArray, sample_weight: Weights = None) -> NDArray:
         """The loss of each sample, of shape (batch,).
 
         `label` has class indices of any dtype, in the shape of `pred` without `axis`, or probabilities in the shape of
@@ -264,7 +260,7 @@ class KLDivLoss(_ElementLoss):
         self,
         from_logits: bool = True,
         axis: int = -1,
-        weight: float | None = None,
+        weight: Factor = None,
         batch_axis: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -275,7 +271,7 @@ class KLDivLoss(_ElementLoss):
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         return label * (F.log(label + _SMALL) - log_p)
 
-    def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+    def _mean(self, F: Any, loss: NDArray, sample_weight: Weights, factor: float = 1.0) -> NDArray:
         return F.sum(self._weighted(F, loss, sample_weight, factor), axis=self._batch_axis, exclude=True)
 
 
@@ -287,9 +283,7 @@ class HuberLoss(_ElementLoss):
     array([0.125, 2.5  ], dtype=float32)
     """
 
-    def __init__(
-        self, rho: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, rho: float = 1, weight: Factor = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._rho = rho
 
@@ -307,9 +301,7 @@ class HingeLoss(_ElementLoss):
     array([0.75, 0.  ], dtype=float32)
     """
 
-    def __init__(
-        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, margin: float = 1, weight: Factor = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
@@ -332,7 +324,7 @@ class LogisticLoss(_ElementLoss):
     """
 
     def __init__(
-        self, weight: float | None = None, batch_axis: int = 0, label_format: str = "signed", **kwargs: Any
+        self, weight: Factor = None, batch_axis: int = 0, label_format: str = "signed", **kwargs: Any
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         if label_format not in ("signed", "binary"):
@@ -356,19 +348,12 @@ class TripletLoss(Loss):
     array([1.75], dtype=float32)
     """
 
-    def __init__(
-        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, margin: float = 1, weight: Factor = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
     def hybrid_forward(
-        self,
-        F: Any,
-        pred: NDArray,
-        positive: NDArray,
-        negative: NDArray,
-        sample_weight: NDArray | None = None,
+        self, F: Any, pred: NDArray, positive: NDArray, negative: NDArray, sample_weight: Weights = None
     ) -> NDArray:
         """The loss of each sample, of shape (batch,); the three arrays have the same number of elements."""
         positive, negative = self._like(positive, pred), self._like(negative, pred)
@@ -387,7 +372,7 @@ class PoissonNLLLoss(Loss):
 
     def __init__(
         self,
-        weight: float | None = None,
+        weight: Factor = None,
         from_logits: bool = True,
         batch_axis: int = 0,
         compute_full: bool = False,
@@ -397,12 +382,7 @@ class PoissonNLLLoss(Loss):
         self._from_logits, self._compute_full = from_logits, compute_full
 
     def hybrid_forward(
-        self,
-        F: Any,
-        pred: NDArray,
-        target: NDArray,
-        sample_weight: NDArray | None = None,
-        epsilon: float = 1e-08,
+        self, F: Any, pred: NDArray, target: NDArray, sample_weight: Weights = None, epsilon: float = 1e-08
     ) -> NDArray:
         """The mean loss, of shape (1,); `pred` and `target` have the same number of elements."""
         target = self._like(target, pred)
@@ -422,14 +402,12 @@ class CosineEmbeddingLoss(Loss):
     cos is the cosine of the vectors along the last axis; the product of their norms is limited below by 1e-12.
     """
 
-    def __init__(
-        self, weight: float | None = None, batch_axis: int = 0, margin: float = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, weight: Factor = None, batch_axis: int = 0, margin: float = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
     def hybrid_forward(
-        self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: NDArray | None = None
+        self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: Weights = None
     ) -> NDArray:
         """The loss of each sample, of shape (batch, 1) as in MXNet.
 
@@ -455,7 +433,7 @@ class SDMLLoss(Loss):
     """
 
     def __init__(
-        self, smoothing_parameter: float = 0.3, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any
+        self, smoothing_parameter: float = 0.3, weight: Factor = 1.0, batch_axis: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         self.smoothing_parameter = smoothing_parameter
@@ -487,7 +465,7 @@ class CTCLoss(Loss):
     """
 
     def __init__(
-        self, layout: str = "NTC", label_layout: str = "NT", weight: float | None = None, **kwargs: Any
+        self, layout: str = "NTC", label_layout: str = "NT", weight: Factor = None, **kwargs: Any
     ) -> None:
         if layout not in ("NTC", "TNC") or label_layout not in ("NT", "TN"):
             raise ParameterError(
@@ -503,7 +481,7 @@ class CTCLoss(Loss):
         label: NDArray,
         pred_lengths: NDArray | None = None,
         label_lengths: NDArray | None = None,
-        sample_weight: NDArray | None = None,
+        sample_weight: Weights = None,
     ) -> NDArray:
         """The loss of each sample, of shape (batch,).
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from lamina.core.interrupts import free_in_children
@@ -14,32 +15,54 @@ from lamina.core.interrupts import free_in_children
 __all__ = ["NameManager", "Prefix"]
 
 
-class _Current(threading.local):
-    """This thread's managers: the default, and those of the open ``with`` statements."""
+class _Stack(threading.local):
+    """This thread's scopes: the default, and those of the open ``with`` statements."""
 
-    def __init__(self) -> None:
-        self.managers = [NameManager()]
+    def __init__(self, default: Callable[[], Any]) -> None:
+        self.scopes = [default()]
+
+
+class _WithCurrent(type):
+    _stack: Any
+
+    @property
+    def current(cls) -> Any:
+        """This thread's scope, from the innermost ``with`` statement or the default."""
+        return cls._stack.scopes[-1]
+
+
+class Scope(metaclass=_WithCurrent):
+    """A base class of scopes: inside ``with scope:``, `current` of their class is `scope`."""
+
+    current: ClassVar[Any]
+
+    def __init_subclass__(cls, default: Callable[[], Any] | None = None) -> None:
+        if default is not None or Scope in cls.__bases__:
+            cls._stack = _Stack(default or cls)
+
+    def _inner(self) -> Any:
+        """The scope for the statements inside."""
+        return self
+
+    def __enter__(self) -> Any:
+        inner = self._inner()
+        self._stack.scopes.append(inner)
+        return inner
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.scopes.pop()
 
 
 _counting = free_in_children(threading.RLock())
 
 
-class _WithCurrent(type):
-    @property
-    def current(cls) -> NameManager:
-        """This thread's manager, from the innermost ``with`` statement or the default."""
-        return _current.managers[-1]
-
-
-class NameManager(metaclass=_WithCurrent):
+class NameManager(Scope):
     """A manager that names objects by a hint and a number: ``dense0``, ``dense1`` …
 
     >>> with NameManager() as names:
     ...     names.get(None, "dense"), names.get("mine", "dense"), NameManager.current.get(None, "dense")
     ('dense0', 'mine', 'dense1')
     """
-
-    current: ClassVar[Any]
 
     def __init__(self) -> None:
         self._counter: Counter[str] = Counter()
@@ -55,13 +78,6 @@ class NameManager(metaclass=_WithCurrent):
             counts[hint] += 1
             return f"{hint}{counts[hint] - 1}"
 
-    def __enter__(self) -> NameManager:
-        _current.managers.append(self)
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        _current.managers.pop()
-
 
 class Prefix(NameManager):
     """A manager that prepends a prefix to all names.
@@ -76,6 +92,3 @@ class Prefix(NameManager):
 
     def get(self, name: str | None, hint: str) -> str:
         return self._prefix + super().get(name, hint)
-
-
-_current = _Current()

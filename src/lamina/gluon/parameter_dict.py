@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from lamina.core.finite import look_at_saved
 from lamina.device.context import Context
 from lamina.errors import ParameterError, UnfitParameterError
+from lamina.gluon.name import NameManager, Scope
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
 from lamina.nd.facade import is_presenting
@@ -276,3 +278,45 @@ def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | N
     if len(a) != len(b) or any(m != n and m and n for m, n in zip(a, b, strict=True)):
         return None
     return tuple(m or n for m, n in zip(a, b, strict=True))
+
+
+# --- names of blocks: a number for each class, after the parent's prefix inside `name_scope()` ------------------------
+
+
+class NameScope(Scope, default=lambda: None):
+    """The context ``with block.name_scope():``, in which names of new blocks begin with the prefix of `block`.
+
+    Blocks are numbered separately in each scope. `prefix` and `params` are the block's attributes. If the block has the
+    prefix "", its scope is `transparent`: it does not affect names. Outside any scope (`NameScope.current` is None),
+    `NameManager` names new blocks.
+    """
+
+    def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:
+        self.prefix, self.params = prefix, params
+        self.counts: Counter[str] = Counter()
+        self._transparent = transparent
+
+    def _inner(self) -> NameScope | None:
+        return NameScope.current if self._transparent else self
+
+
+def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
+    """The full prefix of a new block, and the dictionary for its parameters.
+
+    Args:
+        prefix: the block's prefix; None numbers the hint: ``dense0_``, ``dense1_`` …
+        params: a dictionary to share parameters with; its prefix is then the prefix of the parameters' names.
+        hint: the base name of numbered blocks, such as ``dense``.
+    """
+    scope: NameScope | None = NameScope.current
+    if prefix is None:
+        is_first = scope is None
+        name = NameManager.current.get(None, hint) if is_first else NameManager._numbered(hint, scope.counts)
+        prefix = f"{name}_"
+    if params is not None:
+        own = ParameterDict(params.prefix, params)
+    elif scope is None:
+        own = ParameterDict(prefix)
+    else:
+        own = ParameterDict(scope.params.prefix + prefix, scope.params._shared)
+    return (prefix if scope is None else scope.prefix + prefix), own

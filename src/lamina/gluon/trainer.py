@@ -273,16 +273,12 @@ class Trainer:
         """
         from lamina.support.files.tensors import save_tensors
 
-        arrays: dict[str, np.ndarray] = {}
-        for i, values in self._updater.states.items():
-            for k, x in enumerate(arrays_in(values)):
-                arrays[f"{i}.{k}"] = x.asnumpy()
         optimizer = self._optimizer
         counts = {str(i): n for i, n in optimizer._counts.items()}
         described = {"optimizer": type(optimizer).__name__, "update_counts": json.dumps(counts)}
         described |= {"num_update": str(optimizer.num_update), "learning_rate": repr(float(optimizer.lr))}
         described["parameters"] = str(len(self._params))
-        save_tensors(fname, arrays, described)
+        save_tensors(fname, self._updater.named_states(), described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
         """Read a file written by `save_states` for the same parameters and optimizer class.

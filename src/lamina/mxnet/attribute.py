@@ -6,27 +6,12 @@ ignore them.
 
 from __future__ import annotations
 
-import threading
-from typing import Any, ClassVar
+from lamina.gluon.name import Scope
 
 __all__ = ["AttrScope"]
 
 
-class _Current(threading.local):
-    """This thread's open scopes, each with the attributes of those around it."""
-
-    def __init__(self) -> None:
-        self.scopes = [AttrScope()]
-
-
-class _WithCurrent(type):
-    @property
-    def current(cls) -> AttrScope:
-        """The innermost active scope of this thread."""
-        return _current.scopes[-1]
-
-
-class AttrScope(metaclass=_WithCurrent):
+class AttrScope(Scope):
     """A scope that sets string attributes of the symbols created inside; scopes can be nested.
 
     >>> with AttrScope(group="1"):
@@ -34,8 +19,6 @@ class AttrScope(metaclass=_WithCurrent):
     ...         AttrScope.current.get({"own": "3"})
     {'group': '1', 'stage': '2', 'own': '3'}
     """
-
-    current: ClassVar[Any]
 
     def __init__(self, **attributes: str) -> None:
         for name, value in attributes.items():
@@ -47,13 +30,5 @@ class AttrScope(metaclass=_WithCurrent):
         """The attributes of the scope, with `attr` taking precedence."""
         return {**self._attr, **(attr or {})}
 
-    def __enter__(self) -> AttrScope:
-        inner = AttrScope(**AttrScope.current.get(self._attr))
-        _current.scopes.append(inner)
-        return inner
-
-    def __exit__(self, *_exception: object) -> None:
-        _current.scopes.pop()
-
-
-_current = _Current()
+    def _inner(self) -> AttrScope:
+        return AttrScope(**AttrScope.current.get(self._attr))

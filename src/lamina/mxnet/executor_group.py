@@ -40,12 +40,9 @@ class ExecutorGroup:
         self._divide(next((shape[0] for shape in shapes.values() if shape), 1))
         self.execs: list[Executor] = []
         for ctx, part in zip(contexts, self.slices, strict=True):
-            own = (
-                shapes
-                if len(self.contexts) == 1
-                else {n: (part.stop - part.start, *s[1:]) for n, s in shapes.items()}
-            )
-            self.execs.append(bound_to_shapes(symbol, ctx, requests, types, own))
+            own = {name: (part.stop - part.start, *shape[1:]) for name, shape in shapes.items()}
+            given = own if len(self.contexts) > 1 else shapes
+            self.execs.append(bound_to_shapes(symbol, ctx, requests, types, given))
 
     def _divide(self, rows: int) -> None:
         """Set the devices' parts of a batch, as MXNet rounds their sizes."""
@@ -129,11 +126,9 @@ class ExecutorGroup:
     def gradient(self, name: str) -> NDArray | None:
         """The sum of a parameter's gradients over the devices."""
         first, *others = [each.grad_dict[name] for each in self.execs]
-        return (
-            first
-            if first is None
-            else sum((x.as_in_context(first.context) for x in others if x is not None), first)
-        )
+        if first is None:
+            return None
+        return sum((x.as_in_context(first.context) for x in others if x is not None), first)
 
     def update_others(self, name: str) -> None:
         """Write the first device's parameter to the other devices."""

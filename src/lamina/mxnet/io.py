@@ -279,12 +279,7 @@ class NDArrayIter(DataIter):
 
 
 def MNISTIter(  # noqa: N802 - MXNet's name
-    image: str,
-    label: str,
-    batch_size: int = 128,
-    shuffle: bool = True,
-    flat: bool = False,
-    **_ignored: Any,
+    image: str, label: str, batch_size: int = 128, shuffle: bool = True, flat: bool = False, **_ignored: Any
 ) -> NDArrayIter:
     """An iterator over the batches in MNIST's files; remaining samples, too few for a batch, are left out.
 
@@ -389,6 +384,10 @@ class ResizeIter(_OfWholeBatches):
         return True
 
 
+Renames = Sequence[Mapping[str, str]] | None
+"""New names of data or labels by their names, for each iterator."""
+
+
 class PrefetchingIter(_OfWholeBatches):
     """An iterator that prefetches batches of other iterators in threads and merges them into one batch.
 
@@ -402,10 +401,7 @@ class PrefetchingIter(_OfWholeBatches):
     """
 
     def __init__(
-        self,
-        iters: DataIter | list[DataIter],
-        rename_data: Sequence[Mapping[str, str]] | None = None,
-        rename_label: Sequence[Mapping[str, str]] | None = None,
+        self, iters: DataIter | list[DataIter], rename_data: Renames = None, rename_label: Renames = None
     ) -> None:
         self.iters: list[Any] = iters if isinstance(iters, list) else [iters]
         if not self.iters:
@@ -458,7 +454,7 @@ class PrefetchingIter(_OfWholeBatches):
         return True
 
 
-def _renamed(described: list[list[Any]], names: Sequence[Mapping[str, str]] | None) -> list[DataDesc]:
+def _renamed(described: list[list[Any]], names: Renames) -> list[DataDesc]:
     full = [[x if isinstance(x, DataDesc) else DataDesc(*x) for x in each] for each in described]
     if names is None:
         return [x for each in full for x in each]

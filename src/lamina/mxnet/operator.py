@@ -29,38 +29,32 @@ from typing import Any, TypeVar
 
 from lamina import autograd, nd
 from lamina.errors import DataError, ShapeError
-from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import CUSTOM
 from lamina.support.messages import closest
 from lamina.support.unsupported import names_of_others
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
 
+Arrays = list[NDArray]
 Shapes = Sequence[Sequence[int]]
 
 
 class CustomOp:
     """A base class of custom operators; subclasses override `forward` and `backward`, which use `assign`."""
 
-    def forward(
-        self,
-        is_train: bool,
-        req: list[str],
-        in_data: list[NDArray],
-        out_data: list[NDArray],
-        aux: list[NDArray],
-    ) -> None:
+    def forward(self, is_train: bool, req: list[str], in_data: Arrays, out_data: Arrays, aux: Arrays) -> None:
         """Compute `out_data` from `in_data`; ``req[i]`` is the argument `req` of `assign` for output i."""
         raise NotImplementedError(f"{type(self).__name__} must override forward")
 
     def backward(
         self,
         req: list[str],
-        out_grad: list[NDArray],
-        in_data: list[NDArray],
-        out_data: list[NDArray],
-        in_grad: list[NDArray],
-        aux: list[NDArray],
+        out_grad: Arrays,
+        in_data: Arrays,
+        out_data: Arrays,
+        in_grad: Arrays,
+        aux: Arrays,
     ) -> None:
         """Compute the inputs' gradients `in_grad` from the outputs' gradients `out_grad`."""
         raise NotImplementedError(f"{type(self).__name__} must override backward")

@@ -23,12 +23,10 @@ from lamina.core.tape import recording_suspended
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd import NDArray, clip, maximum, minimum, sqrt, where, zeros_like
 from lamina.nd.operators import Operator, named, operator, write_into
-from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
-from lamina.optimizer.adam import bias_correction as _correction
-from lamina.optimizer.adaptive import centered_rmsprop_step, ftrl_step, rmsprop_step
+from lamina.optimizer.adam import adam_step, adamw_step, bias_correction, lamb_step
+from lamina.optimizer.adaptive import centered_rmsprop_step, ftml_step, ftrl_step, rmsprop_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step, sgd_step, signsgd_step, signum_step
 from lamina.optimizer.optimizer import State, Stepped
-from lamina.optimizer.rare import ftml_step
 
 
 def _clipped(x: NDArray, bound: float) -> NDArray:
@@ -50,15 +48,19 @@ def _written(states: State, stepped: Stepped) -> NDArray:
     return new
 
 
+_USUAL = "wd=0.0 rescale_grad=1.0 clip_gradient=-1.0"
+
+
 def _declared(
     arguments: str, **annotations: str
 ) -> Callable[[Callable[[SimpleNamespace], NDArray]], Operator[...]]:
     """Make an operator of a function of its arguments, which are the attributes of one object.
 
     `arguments` lists the arrays, the numbers without a default, and the numbers with one, separated by commas:
-    ``weight grad, lr, wd=0.0``. An argument is annotated as an array or a float, or by the type of its default.
+    ``weight grad, lr, wd=0.0``; an ellipsis stands for `_USUAL`. An argument is annotated as an array or a float, or by
+    the type of its default.
     """
-    arrays, needed, optional = (part.split() for part in arguments.split(","))
+    arrays, needed, optional = (part.split() for part in arguments.replace("…", _USUAL).split(","))
     defaults = {name: literal_eval(text) for name, _, text in (each.partition("=") for each in optional)}
     kinds = dict.fromkeys(arrays, "NDArray") | dict.fromkeys(needed, "float")
     kinds |= {name: type(value).__name__ for name, value in defaults.items()} | annotations
@@ -85,7 +87,7 @@ def _declared(
 _BOTH = Parameter.POSITIONAL_OR_KEYWORD
 
 
-@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+@_declared("weight grad, lr, … lazy_update=True")
 def sgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `sgd_step` to (1 - lr · wd) · weight, i.e. with weight decay.
 
@@ -98,14 +100,14 @@ def sgd_update(x: SimpleNamespace) -> NDArray:
     return sgd_step((1.0 - x.lr * x.wd) * x.weight, g, rate=x.lr)[0]
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+@_declared("weight grad mom, lr, momentum=0.0 … lazy_update=True")
 def sgd_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `momentum_step` with wd · weight added to the gradient."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), momentum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad mom, lr, momentum=0.0 …")
 def nag_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `nesterov_step` with the decay wd."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient)
@@ -113,10 +115,7 @@ def nag_mom_update(x: SimpleNamespace) -> NDArray:
     return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), **settings))
 
 
-@_declared(
-    "weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
-    "clip_gradient=-1.0 lazy_update=True"
-)
+@_declared("weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 … lazy_update=True")
 def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
@@ -124,9 +123,7 @@ def adam_update(x: SimpleNamespace) -> NDArray:
     return _written(state, stepped)
 
 
-@_declared(
-    "weight grad n, lr, gamma1=0.95 epsilon=1e-8 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 clip_weights=-1.0"
-)
+@_declared("weight grad n, lr, gamma1=0.95 epsilon=1e-8 … clip_weights=-1.0")
 def rmsprop_update(x: SimpleNamespace) -> NDArray:
     """Apply `rmsprop_step` with wd · weight added to the gradient."""
     g = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
@@ -134,10 +131,7 @@ def rmsprop_update(x: SimpleNamespace) -> NDArray:
     return _clipped(new, x.clip_weights)
 
 
-@_declared(
-    "weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
-    "clip_gradient=-1.0 clip_weights=-1.0"
-)
+@_declared("weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 … clip_weights=-1.0")
 def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
     slope, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
@@ -146,7 +140,7 @@ def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     return _clipped(_written(state, stepped), x.clip_weights)
 
 
-@_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 …")
 def ftrl_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftrl_step` with weight decay `wd`."""
     g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
@@ -162,17 +156,17 @@ def ftml_update(x: SimpleNamespace) -> NDArray:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
     g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
     settings = {"beta1": x.beta1, "beta2": x.beta2, "epsilon": x.epsilon}
-    settings |= {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
+    settings |= {"correction": bias_correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
     return _written(state, ftml_step(x.weight, g, state, **settings))
 
 
-@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+@_declared("weight grad, lr, …")
 def signsgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `signsgd_step` with weight decay `wd`."""
     return signsgd_step(x.weight, x.grad * x.rescale_grad, rate=x.lr, decay=x.wd)[0]
 
 
-@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 wd_lh=0.0")
+@_declared("weight grad mom, lr, momentum=0.0 … wd_lh=0.0")
 def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
@@ -180,10 +174,7 @@ def signum_update(x: SimpleNamespace) -> NDArray:
     return _written((x.mom,), stepped)
 
 
-@_declared(
-    "weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True wd=0.0 "
-    "rescale_grad=1.0 clip_gradient=-1.0"
-)
+@_declared("weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True …")
 def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
     g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
@@ -191,7 +182,7 @@ def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
 
 
 def _of_lamb(x: SimpleNamespace) -> dict[str, Any]:
-    correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
+    correction = (bias_correction(x.beta1, x.t), bias_correction(x.beta2, x.t)) if x.bias_correction else None
     return {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
 
 

@@ -7,15 +7,12 @@ from typing import Any
 
 import lamina
 from lamina.nd import (
-    _counting,
     _interop,
-    _normalization,
     _outputs,
     _sample,
     _sequence,
     _shape,
     activation,
-    arithmetic,
     contrib,
     creation,
     elementwise,
@@ -28,25 +25,22 @@ from lamina.nd import (
     reduce,
     slicing,
 )
-from lamina.nd._counting import *
 from lamina.nd._interop import *
 from lamina.nd._linalg import khatri_rao
-from lamina.nd._normalization import *
 from lamina.nd._outputs import *
 from lamina.nd._sample import *
 from lamina.nd._sequence import *
 from lamina.nd._shape import *
 from lamina.nd.activation import *
-from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
 from lamina.nd.creation import *
-from lamina.nd.custom import Custom
 from lamina.nd.elementwise import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
 from lamina.nd.lookup import *
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
+from lamina.nd.operators import Custom
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
 from lamina.support.unsupported import no_attribute
@@ -54,15 +48,12 @@ from lamina.support.unsupported import no_attribute
 __all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
 __all__ += activation.__all__
-__all__ += arithmetic.__all__
-__all__ += _counting.__all__
 __all__ += creation.__all__
 __all__ += elementwise.__all__
 __all__ += _interop.__all__
 __all__ += join.__all__
 __all__ += lookup.__all__
 __all__ += neural.__all__
-__all__ += _normalization.__all__
 __all__ += _outputs.__all__
 __all__ += reduce.__all__
 __all__ += _sample.__all__

@@ -30,12 +30,12 @@ from lamina.core.primitive import bind, bind_on
 from lamina.core.state import call_each_step
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._counting import argsort
 from lamina.nd._shape import broadcast_to, reshape
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, Operator, operator
+from lamina.nd.reduce import argsort
 from lamina.primitives import BINARY, argmin, element_type, random, take
 from lamina.support.contexts import changed
 
@@ -115,8 +115,10 @@ def next_stream() -> tuple[float, float]:
 
 P = ParamSpec("P")
 
-Parameter = Any
-"""A number or an NDArray."""
+Real = Any
+"""A parameter of a distribution, a number or an NDArray."""
+Size = Shape | None
+"""The shape of the samples for each parameter, by default that of the parameters, and (1,) for numbers."""
 
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
@@ -154,7 +156,7 @@ def _logarithmic(dtype: Any) -> Any:
 class _Draw:
     """The shape, dtype and context of a random result, with the parameters broadcast to that shape."""
 
-    def __init__(self, shape: Shape | None, dtype: Any, ctx: Context | None, *parameters: Parameter) -> None:
+    def __init__(self, shape: Size, dtype: Any, ctx: Context | None, *parameters: Real) -> None:
         arrays = [p for p in parameters if isinstance(p, Array)]
         own = np.broadcast_shapes(*(p.shape for p in arrays))
         self.shape = own + (as_shape(shape) if shape is not None else () if arrays else (1,))
@@ -163,7 +165,7 @@ class _Draw:
         self._own = own
         self.parameters = [self._brought(p) for p in parameters]
 
-    def _brought(self, parameter: Parameter) -> Parameter:
+    def _brought(self, parameter: Real) -> Real:
         if not isinstance(parameter, Array):
             return parameter
         outer = broadcast_to(cast(parameter, self.dtype), self._own)  # pyright: ignore[reportArgumentType]
@@ -180,7 +182,7 @@ class _Draw:
             self.dtype, copy=False
         )
 
-    def filled(self, parameter: Parameter) -> NDArray:
+    def filled(self, parameter: Real) -> NDArray:
         """A parameter, broadcast to the result's shape."""
         if isinstance(parameter, Array):
             return parameter  # pyright: ignore[reportReturnType]
@@ -189,11 +191,7 @@ class _Draw:
 
 @_sampler
 def uniform(
-    low: Parameter = 0.0,
-    high: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    low: Real = 0.0, high: Real = 1.0, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Uniform random numbers on [low, high).
 
@@ -212,11 +210,7 @@ def uniform(
 
 @_sampler
 def normal(
-    loc: Parameter = 0.0,
-    scale: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    loc: Real = 0.0, scale: Real = 1.0, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Normal random numbers with mean `loc` and standard deviation `scale` (Box & Muller, 1958).
 
@@ -235,7 +229,7 @@ def normal(
 
 
 def randn(
-    *shape: int, loc: Parameter = 0.0, scale: Parameter = 1.0, dtype: Any = None, ctx: Context | None = None
+    *shape: int, loc: Real = 0.0, scale: Real = 1.0, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """`normal` with the shape as arguments: ``randn(2, 3)``."""
     return normal(loc, scale, shape=shape or None, dtype=dtype, ctx=ctx)
@@ -243,7 +237,7 @@ def randn(
 
 @_sampler
 def exponential(
-    scale: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
+    scale: Real = 1.0, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Exponential random numbers with mean `scale`."""
     draw = _Draw(shape, dtype, ctx, scale)
@@ -252,11 +246,7 @@ def exponential(
 
 @_sampler
 def gamma(
-    alpha: Parameter = 1.0,
-    beta: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    alpha: Real = 1.0, beta: Real = 1.0, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Gamma random numbers with shape `alpha` and scale `beta`, hence with mean alpha · beta."""
     draw = _Draw(shape, dtype, ctx, alpha, beta)
@@ -265,9 +255,7 @@ def gamma(
 
 
 @_sampler
-def poisson(
-    lam: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
-) -> NDArray:
+def poisson(lam: Real = 1.0, shape: Size = None, dtype: Any = None, ctx: Context | None = None) -> NDArray:
     """Poisson random numbers with mean `lam`, as float32 by default."""
     draw = _Draw(shape, dtype, ctx, lam)
     return bind(random.random_poisson, *next_stream(), draw.filled(draw.parameters[0]))
@@ -275,11 +263,7 @@ def poisson(
 
 @_sampler
 def negative_binomial(
-    k: Parameter = 1,
-    p: Parameter = 1,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    k: Real = 1, p: Real = 1, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Negative binomial random numbers: failures before the `k`-th success, in trials with success probability `p`."""
     draw = _Draw(shape, dtype, ctx, k, p)
@@ -290,11 +274,7 @@ def negative_binomial(
 
 @_sampler
 def generalized_negative_binomial(
-    mu: Parameter = 1,
-    alpha: Parameter = 1,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    mu: Real = 1, alpha: Real = 1, shape: Size = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """Negative binomial random numbers with mean `mu` and dispersion `alpha`, hence with variance mu + alpha · mu²."""
     draw = _Draw(shape, dtype, ctx, mu, alpha)
@@ -307,11 +287,7 @@ def generalized_negative_binomial(
 
 @_sampler
 def randint(
-    low: int,
-    high: int | None = None,
-    shape: Shape | None = None,
-    dtype: Any = np.int32,
-    ctx: Context | None = None,
+    low: int, high: int | None = None, shape: Size = None, dtype: Any = np.int32, ctx: Context | None = None
 ) -> NDArray:
     """Random integers in [low, high), or in [0, low) if `high` is None.
 
@@ -329,7 +305,7 @@ _LONGEST_WAIT = 64.0
 
 
 def multinomial(
-    data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
+    data: NDArray, shape: Size = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
     """Random classes, drawn with the probabilities `data` of shape (k,) or (m, k).
 

@@ -41,7 +41,7 @@ class Fluent:
     # parts and repetitions, by position and by order
     from lamina.nd.join import depth_to_space, flip, pad, repeat, space_to_depth, split, split_v2, tile
     from lamina.nd.lookup import diag, one_hot, pick, take
-    from lamina.nd._counting import argsort, sort, topk
+    from lamina.nd.reduce import argsort, sort, topk
     from lamina.nd.slicing import slice, slice_axis, slice_like
 
     def reshape(

@@ -12,12 +12,12 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.core.tape import is_recorded
 from lamina.errors import ShapeError
-from lamina.nd._basic_index import BasicIndex, parse_basic
 from lamina.nd._shape import broadcast_arrays
 from lamina.nd.conversion import array
 from lamina.nd.creation import full, ones
 from lamina.nd.join import stack
 from lamina.nd.operators import NDArray
+from lamina.nd.slicing import BasicIndex, parse_basic
 from lamina.primitives import broadcast_to, cast, reshape, slice_, slice_assign, view_of, where
 from lamina.primitives.indexing import gather_nd, scatter_nd_set, take
 from lamina.support.messages import warn

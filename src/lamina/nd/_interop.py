@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.array import Array
 from lamina.core.finite import look_at_saved
+from lamina.core.primitive import new_array
 from lamina.core.state import flush_pending
-from lamina.device.context import Context, cpu, current_context
-from lamina.errors import DTypeError
+from lamina.device.context import Context, cpu, current_context, gpu
+from lamina.errors import ContextError, DTypeError
 from lamina.nd._shape import reshape
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
@@ -69,10 +71,8 @@ def from_dlpack(dlpack: Any) -> NDArray:
     array([5., 5.], dtype=float32)
     """
     if hasattr(dlpack, "__dlpack_device__") and dlpack.__dlpack_device__()[0] not in _HOST:
-        from lamina.nd._device_interop import from_device
-
         kind, number = dlpack.__dlpack_device__()
-        return from_device(dlpack, int(kind), number)
+        return _from_device(dlpack, int(kind), number)
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
     # An old capsule can't say whether it is read-only, so NumPy assumes that it is.
     old_form = '"dltensor"' in repr(capsule)
@@ -106,11 +106,11 @@ def _never_changes(exporter: Any) -> bool:
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
-def _capsule(exporter: Any) -> Any:
+def _capsule(exporter: Any, **options: Any) -> Any:
     try:
-        return exporter.__dlpack__(max_version=(1, 0))
+        return exporter.__dlpack__(max_version=(1, 0), **options)
     except TypeError:  # an exporter older than DLPack's versions
-        return exporter.__dlpack__()
+        return exporter.__dlpack__(**options)
 
 
 class _Exporter:
@@ -133,6 +133,58 @@ class _Writable:
         self._owner = shared
         interface = shared.__array_interface__
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+_CPU = (1, 0)
+
+
+def capsule_of(
+    x: Array,
+    *,
+    stream: int | None = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """The DLPack capsule of `x`, with the arguments of ``x.__dlpack__``.
+
+    The capsule always has the first version of the protocol, which every `max_version` allows.
+    """
+    if dl_device == _CPU:
+        if copy is False:
+            raise BufferError(
+                f"an array on {x._context} must be copied to get to the CPU; don't pass copy=False"
+            )
+        return x._numbers().__dlpack__()
+    from lamina.device.dlpack import exported
+
+    flush_pending()
+    value: Any = x._data
+    if copy:
+        value = value.copy()
+    else:
+        x._note_export()
+    return exported(value, stream)
+
+
+def _from_device(exporter: Any, kind: int, number: int) -> NDArray:
+    """An array that shares device memory with `exporter`, another library's array; read-only memory is copied.
+
+    `kind` and `number` are the device type and index in ``exporter.__dlpack_device__()``.
+    """
+    from lamina.device.dlpack import device_of_capsule, imported
+
+    there = device_of_capsule(kind, number)
+    value, must_not_be_written = imported(_capsule(exporter, stream=getattr(there, "stream", None)))
+    if element_type(value.dtype) != value.dtype:
+        raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")
+    if not value.shape:
+        value = value.part(0, (1,))
+    if must_not_be_written:
+        value = value.copy()
+    result = new_array(value, gpu(value.device.number))
+    result._note_export()
+    return result
 
 
 def to_dlpack_for_read(data: NDArray) -> Any:

@@ -13,14 +13,12 @@ from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._shape import flatten, moveaxis
 from lamina.nd.activation import sigmoid
-from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import ones_like
-from lamina.nd.elementwise import stop_gradient
+from lamina.nd.elementwise import maximum, stop_gradient
 from lamina.nd.lookup import one_hot, pick
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
-from lamina.primitives import iota, normalize_axis, reshape, straight_through, where
-from lamina.primitives.elementwise import output_layer
+from lamina.primitives import elementwise, iota, normalize_axis, reshape, straight_through, where
 from lamina.primitives.softmax import log_softmax as log_softmax_primitive
 from lamina.primitives.softmax import softmax as softmax_primitive
 
@@ -207,7 +205,7 @@ def SoftmaxOutput(
     value, gradient = back(p), stop_gradient(back(slope))
     if out_grad:
         return bind(straight_through, value, data * gradient)
-    return bind(output_layer, value, data, gradient)
+    return bind(elementwise.output_layer, value, data, gradient)
 
 
 def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> tuple[Change, Change]:
@@ -244,7 +242,7 @@ def SVMOutput(
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
     slope = side * (short > 0) if use_linear else 2.0 * side * short * (short > 0)
-    return bind(output_layer, x, data, stop_gradient(slope * regularization_coefficient))
+    return bind(elementwise.output_layer, x, data, stop_gradient(slope * regularization_coefficient))
 
 
 # --- regression ---------------------------------------------------------------------------------------------------
@@ -255,7 +253,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
         raise ShapeError(f"a regression's data {data.shape} and label {label.shape} differ in size")
     outputs = math.prod(label.shape[1:])
     gradient = slope(value - bind(reshape, label, shape=data.shape)) * (grad_scale / max(1, outputs))
-    return bind(output_layer, value, data, stop_gradient(gradient))
+    return bind(elementwise.output_layer, value, data, stop_gradient(gradient))
 
 
 @operator
@@ -304,14 +302,14 @@ def MakeLoss(
     divisor: Any = {"null": 1, "batch": math.prod(data.shape[:-1])}.get(normalization)
     if divisor is None:
         divisor = maximum(sum(x > valid_thresh), 1.0)
-    return bind(output_layer, x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
+    return bind(elementwise.output_layer, x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
 
 
 @operator
 def make_loss(data: NDArray) -> NDArray:
     """`data` unchanged, with the gradient 1 for every element."""
     x = stop_gradient(data)
-    return bind(output_layer, x, data, ones_like(x))
+    return bind(elementwise.output_layer, x, data, ones_like(x))
 
 
 Softmax = SoftmaxOutput

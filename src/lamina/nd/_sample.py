@@ -45,13 +45,12 @@ def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
     return call
 
 
-random_uniform = _as_operator(random.uniform)
-random_normal = _as_operator(random.normal)
-random_gamma = _as_operator(random.gamma)
-random_poisson = _as_operator(random.poisson)
+random_uniform, random_normal = map(_as_operator, (random.uniform, random.normal))
+random_gamma, random_poisson, random_randint = map(
+    _as_operator, (random.gamma, random.poisson, random.randint)
+)
 random_negative_binomial = _as_operator(random.negative_binomial)
 random_generalized_negative_binomial = _as_operator(random.generalized_negative_binomial)
-random_randint = _as_operator(random.randint)
 sample_uniform, sample_gamma, sample_poisson = random.uniform, random.gamma, random.poisson
 sample_multinomial, sample_negative_binomial = random.multinomial, random.negative_binomial
 sample_generalized_negative_binomial = random.generalized_negative_binomial

@@ -12,16 +12,15 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._basic_index import copied_part
 from lamina.nd._outputs import log_softmax
 from lamina.nd._shape import swapaxes
-from lamina.nd.arithmetic import add, maximum
 from lamina.nd.creation import full
-from lamina.nd.elementwise import exp, log
+from lamina.nd.elementwise import add, exp, log, maximum
 from lamina.nd.join import concat, stack
 from lamina.nd.lookup import pick
 from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
+from lamina.nd.slicing import copied_part
 from lamina.primitives import broadcast_to, cast, iota, reshape, take, take_along, where
 
 __all__ = ["CTCLoss", "SequenceLast", "SequenceMask", "SequenceReverse", "ctc_loss"]

@@ -16,8 +16,7 @@ from lamina.nd.conversion import array
 from lamina.nd.creation import full
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.shape_codes import resolve_shape
-from lamina.primitives import movement, normalize_axes, normalize_axis, reshape_copy
-from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
+from lamina.primitives import movement, normalize_axes, normalize_axis, reduce, reshape_copy
 
 __all__ = [
     "Flatten", "Reshape", "SwapAxis", "broadcast_arrays", "broadcast_axes", "broadcast_axis", "broadcast_like",
@@ -216,7 +215,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     # Leading axes of size 1 are dropped, as in NumPy's assignment.
     if extra > 0 and own[:extra] == (1,) * extra:
         data, own = as_shape(data, own[extra:]), own[extra:]
-    return bind(reshape_copy if target == own else broadcast_to_primitive, data, shape=target)
+    return bind(reshape_copy if target == own else reduce.broadcast_to, data, shape=target)
 
 
 @operator
@@ -228,7 +227,7 @@ def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()
     shape = list(data.shape)
     for a, n in zip(axes, sizes, strict=True):
         shape[normalize_axis("broadcast_axis", a, data.ndim)] = n
-    return bind(broadcast_to_primitive, data, shape=tuple(shape))
+    return bind(reduce.broadcast_to, data, shape=tuple(shape))
 
 
 @operator

@@ -12,9 +12,7 @@ from lamina.core.primitive import bind, bind_on
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operators import NDArray, operator
-from lamina.primitives import COMPARISON, broadcast_to, element_type, iota, reshape
-from lamina.primitives.elementwise import cast as cast_primitive
-from lamina.primitives.indexing import full as full_primitive
+from lamina.primitives import COMPARISON, broadcast_to, element_type, elementwise, indexing, iota, reshape
 from lamina.support.messages import in_a_line
 
 __all__ = ["arange", "empty", "eye", "full", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
@@ -36,7 +34,7 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
 
 
 def _filled(value: float, shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    return bind_on(usable(ctx), full_primitive, value, shape=shape, dtype=element_type(dtype))
+    return bind_on(usable(ctx), indexing.full, value, shape=shape, dtype=element_type(dtype))
 
 
 @operator
@@ -81,13 +79,13 @@ def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: st
 @operator
 def zeros_like(data: NDArray) -> NDArray:
     """Zeros with the shape, dtype and context of `data`."""
-    return bind_on(data._context, full_primitive, 0, shape=data.shape, dtype=data._dtype)
+    return bind_on(data._context, indexing.full, 0, shape=data.shape, dtype=data._dtype)
 
 
 @operator
 def ones_like(data: NDArray) -> NDArray:
     """Ones with the shape, dtype and context of `data`."""
-    return bind_on(data._context, full_primitive, 1, shape=data.shape, dtype=data._dtype)
+    return bind_on(data._context, indexing.full, 1, shape=data.shape, dtype=data._dtype)
 
 
 @operator
@@ -158,4 +156,4 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any =
     rows = bind_on(context, iota, size=N, start=int(k), step=1, dtype=whole)
     columns = bind_on(context, iota, size=M or N, start=0, step=1, dtype=whole)
     diagonal = bind(COMPARISON["equal"], bind(reshape, rows, shape=(N, 1)), columns)
-    return bind(cast_primitive, diagonal, dtype=element_type(dtype))
+    return bind(elementwise.cast, diagonal, dtype=element_type(dtype))

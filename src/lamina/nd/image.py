@@ -12,12 +12,12 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._basic_index import copied_part
 from lamina.nd._distributions import normal, uniform
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import clip
 from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import mean, sum
+from lamina.nd.slicing import copied_part
 from lamina.primitives.movement import reshape, transpose
 from lamina.support.unsupported import names_of_others
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._basic_index import copied_part
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
 from lamina.nd.creation import Shape, as_shape, ones_like
 from lamina.nd.operators import NDArray, known_name, operator
+from lamina.nd.slicing import copied_part
 from lamina.primitives import broadcast_to, movement, normalize_axis, take, where
 from lamina.support.messages import in_a_line
 

@@ -15,9 +15,7 @@ from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
 from lamina.nd.operators import NDArray, known_name, operand, operator
-from lamina.primitives import element_type, indexing, normalize_axis, reshape
-from lamina.primitives.elementwise import where as where_primitive
-from lamina.primitives.indexing import one_hot as one_hot_primitive
+from lamina.primitives import element_type, elementwise, indexing, normalize_axis, reshape
 
 __all__ = [
     "Embedding", "batch_take", "choose_element_0index", "diag", "gather_nd", "one_hot", "pick", "scatter_nd", "take",
@@ -136,7 +134,7 @@ def one_hot(
     array([[0., 1., 0.],
            [1., 0., 0.]], dtype=float32)
     """
-    hit = bind(one_hot_primitive, indices, depth=int(depth), dtype=element_type(dtype))
+    hit = bind(indexing.one_hot, indices, depth=int(depth), dtype=element_type(dtype))
     return hit if (on_value, off_value) == (1.0, 0.0) else hit * (on_value - off_value) + off_value
 
 
@@ -159,7 +157,7 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
                 f"where: a condition of shape {condition.shape} does not have an element for each row of {main.shape}"
             )
         condition = bind(reshape, condition, shape=(condition.shape[0],) + (1,) * (rank - 1))
-    return bind(where_primitive, condition, operand(main, x), operand(main, y))
+    return bind(elementwise.where, condition, operand(main, x), operand(main, y))
 
 
 @operator
@@ -193,7 +191,7 @@ def _matrix_with_diagonal(data: NDArray, k: int) -> NDArray:
     size = data.shape[0] + abs(k)
     row = bind(reshape, data, shape=(1, data.shape[0]))
     wide = pad(row, pad_width=(0, 0, max(k, 0), max(-k, 0)))
-    return bind(where_primitive, eye(size, k=k, ctx=data.context), wide, 0.0)
+    return bind(elementwise.where, eye(size, k=k, ctx=data.context), wide, 0.0)
 
 
 @operator

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array, StaleGradient, placed, view
+from lamina.core.array import Array, StaleGradient, attribute, placed, view
 from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, pending, state
@@ -53,11 +53,7 @@ class NDArray(Array, Fluent):
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
-    @property
-    def context(self) -> Context:
-        """The device whose memory contains the array."""
-        return self._context
-
+    context: Context = attribute("_context", "The device whose memory contains the array.")
     ctx = context
 
     @property
@@ -146,7 +142,7 @@ class NDArray(Array, Fluent):
     def __dlpack__(self, **options: Any) -> Any:
         if self._context.is_host:
             return self._concrete().__dlpack__(**options)
-        from lamina.nd._device_interop import capsule_of
+        from lamina.nd._interop import capsule_of
 
         return capsule_of(self, **options)
 

@@ -17,6 +17,7 @@ from lamina.errors import DTypeError, ParameterError, ShapeError
 from lamina.nd.conversion import array
 from lamina.support.argument_checks import no_argument
 from lamina.support.foreign_names import OPERATORS_ARGUMENTS
+from lamina.support.messages import unknown
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -102,8 +103,8 @@ def _axes_in(text: str) -> int | tuple[int, ...] | None:
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
     """A clearer error than `error` if a keyword is unknown, else `error` itself."""
     known = [*signature(function).parameters, "out"]
-    unknown = next((name for name in kwargs if name not in known), None)
-    return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
+    strange = next((name for name in kwargs if name not in known), None)
+    return error if strange is None else no_argument(function.__name__, strange, known, OPERATORS_ARGUMENTS)
 
 
 def write_into(out: NDArray, result: NDArray) -> NDArray:
@@ -175,3 +176,27 @@ def known_name(function: str, argument: str, value: Any, known: tuple[str, ...])
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value
+
+
+# --- operators of users --------------------------------------------------------------------------------------------
+
+CUSTOM: dict[str, Callable[..., Any]] = {}
+"""Operators by name, filled by `lamina.operator.register`."""
+
+
+def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:
+    """Apply the operator registered as ``mx.operator.register(op_type)``; see `lamina.operator`.
+
+    Args:
+        data: the inputs, in order. Inputs may also be keyword arguments.
+        op_type: the registered name.
+        name: accepted and unused.
+        kwargs: the operator's settings, passed to its class as strings.
+
+    Raises `ParameterError` if no operator is registered as `op_type`.
+    """
+    if op_type not in CUSTOM:
+        raise ParameterError(
+            f"Custom: {unknown('operator', op_type, CUSTOM)}; mx.operator.register registers operators"
+        )
+    return CUSTOM[op_type](*data, **kwargs)

@@ -12,11 +12,10 @@ entry to `SOLVERS` in ``estimators/_solvers.py``. Add the formula in NumPy to ``
 """
 
 from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
-from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
-from lamina.optimizer.momentum import NAG, SGD, Signum
+from lamina.optimizer.adaptive import FTML, AdaDelta, AdaGrad, Ftrl, RMSProp
+from lamina.optimizer.momentum import DCASGD, LARS, NAG, SGD, SGLD, Signum, Test
 from lamina.optimizer.muon import Muon
 from lamina.optimizer.optimizer import Optimizer, Updater, create, get_updater, register
-from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
 from lamina.support.unsupported import names_of_others
 
 __all__ = [

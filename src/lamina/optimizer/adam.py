@@ -8,11 +8,7 @@ from functools import partial
 from typing import Any
 
 from lamina.core.state import call_each_step
-from lamina.nd.arithmetic import maximum, minimum
-from lamina.nd.elementwise import abs, sqrt
-from lamina.nd.lookup import where
-from lamina.nd.ndarray import NDArray
-from lamina.nd.reduce import sum
+from lamina.nd import NDArray, abs, maximum, minimum, sqrt, sum, where
 from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 from lamina.support.argument_checks import check_numbers

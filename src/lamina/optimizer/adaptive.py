@@ -1,12 +1,12 @@
-"""Optimizers with per-element learning rates, such as AdaGrad and RMSProp."""
+"""Optimizers with per-element learning rates, such as AdaGrad, RMSProp and FTML."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from lamina.nd.elementwise import abs, sign, sqrt
-from lamina.nd.ndarray import NDArray
+from lamina.nd import NDArray, abs, sign, sqrt
+from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, clipped, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
@@ -199,3 +199,60 @@ class Ftrl(Optimizer):
         g = self._rescaled(grad)
         stepped = ftrl_step(weight, g, state, rate=rate, l1=self.lamda1, beta=self.beta, decay=wd)
         write(weight, state, stepped)
+
+
+def ftml_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    correction: float,
+    scale: float,
+) -> Stepped:
+    """FTML (follow the moving leader; Zheng and Kwok, 2017), with the state (d, v, z).
+
+    v = β₂v + (1-β₂)g²;  δ = scale·(√(v·correction) + ε) with scale = (1-β₁ᵗ)/rate and correction = 1/(1-β₂ᵗ);
+    z = β₁z + (1-β₁)g - (δ - β₁d)w;  d = δ;  w = -z/d.
+    """
+    d, v, z = state
+    v = beta2 * v + (1.0 - beta2) * (g * g)
+    delta = scale * (sqrt(v * correction) + epsilon)
+    z = beta1 * z + (1.0 - beta1) * g - (delta - beta1 * d) * w
+    return -(z / delta), (delta, v, z)
+
+
+@optimizers.register("ftml")
+class FTML(Optimizer):
+    """FTML (follow the moving leader), which applies `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
+
+    def __init__(
+        self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        check_momenta(beta1=beta1)
+        check_shares(beta2=beta2)
+        check_numbers(epsilon=epsilon)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def create_state(self, index: int, weight: NDArray) -> State:
+        """The initial state (d, v, z), as arrays of zeros."""
+        return self._moments(weight, 3)
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
+        scale = self._each_rate(index)
+        correction = self._each_step(index, lambda t: 1.0 / (1.0 - self.beta2**t))
+        step = partial(ftml_step, beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon)
+        g = self._decayed(index, weight, grad)
+        write(weight, state, step(weight, g, state, correction=correction, scale=scale))
+
+    def _each_rate(self, index: int) -> float:
+        """Count an update t of this parameter and return its factor (1-β₁ᵗ)/rate."""
+
+        def scale() -> float:
+            t = self._count(index)
+            return (1.0 - self.beta1**t) / self._lr(index)
+
+        return self._now(index, scale)

@@ -1,13 +1,14 @@
-"""Gradient descent with or without momentum, as SGD, NAG and Signum."""
+"""Gradient descent with or without momentum, as SGD, NAG and Signum, and its relatives LARS, SGLD and DCASGD."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
-from lamina.nd.elementwise import sign
-from lamina.nd.ndarray import NDArray
-from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+from lamina.nd import NDArray, maximum, sign, sqrt, sum, where
+from lamina.nd.random import normal
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, arrays_in, optimizers, write
 from lamina.support.argument_checks import check_numbers
 
 
@@ -155,3 +156,138 @@ class Signum(_Momentum):
             g, velocity = self._prepared(index, weight, grad), (state,)
             step = partial(signum_step, momentum=self.momentum, decay=self.wd_lh)
             write(weight, velocity, step(weight, g, velocity, rate=rate))
+
+
+def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: float) -> NDArray:
+    """The ratio η‖w‖/(‖g‖ + decay·‖w‖ + ε), or 1 if a norm is 0, of shape (1,) (You, Gitman and Ginsburg, 2017)."""
+    shape = (1,) * len(w.shape)
+    length, slope = sqrt(sum(w * w)).reshape(shape), sqrt(sum(g * g)).reshape(shape)
+    ratio = eta * length / maximum(slope + decay * length + epsilon, 1e-38)
+    return where((length > 0) * (slope > 0), ratio, 1.0)
+
+
+@optimizers.register("lars")
+class LARS(SGD):
+    """SGD whose learning rate for each array is multiplied by `lars_ratio`.
+
+    The rate of arrays whose names in `param_idx2name` end in gamma, beta or bias is not multiplied. As in MXNet, a
+    `Trainer` gives no such names.
+
+    Args:
+        momentum: the factor on the velocity.
+        lazy_update: as in `SGD`.
+        eta, eps: η and ε of `lars_ratio`.
+        momentum_correction: whether to multiply the momentum by the ratio of this step's rate to the previous step's
+            rate.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.0,
+        lazy_update: bool = True,
+        eta: float = 0.001,
+        eps: float = 0,
+        momentum_correction: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(momentum, lazy_update, **kwargs)
+        check_numbers(eta=eta, eps=eps)
+        self.eta, self.eps, self.momentum_correction = eta, eps, momentum_correction
+        self._rates: dict[int, float] = {}
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
+        rate = self._step_size(index)
+        name = self._named(index)
+        if not name.endswith(("gamma", "beta", "bias")):
+            decay = self._get_wd(index)
+            scaled = grad * self.rescale_grad
+            rate = rate * lars_ratio(weight, scaled, eta=self.eta, decay=decay, epsilon=self.eps)
+        g = self._prepared(index, weight, grad)
+        if state is None:
+            write(weight, (), sgd_step(weight, g, rate=rate))  # pyright: ignore[reportArgumentType]
+            return
+        momentum = self._each_step(index, lambda _: self._corrected(index))
+        step = momentum_step(weight, g, (state,), rate=rate, momentum=momentum)  # pyright: ignore[reportArgumentType]
+        write(weight, (state,), step)
+
+    def _named(self, index: int) -> str:
+        return self.idx2name.get(index, str(index))
+
+    def _corrected(self, index: int) -> float:
+        """This step's momentum, corrected for a change of the learning rate if `momentum_correction`."""
+        now = self.learning_rate
+        before = self._rates.get(index, now)
+        self._rates[index] = now
+        return self.momentum * (now / before if self.momentum_correction and before else 1.0)
+
+
+@optimizers.register("sgld")
+class SGLD(Optimizer):
+    """Langevin dynamics (Welling and Teh, 2011), w = w - rate/2·g + √rate·n, where n is standard normal.
+
+    g = clip(rescale_grad·∇) + wd·w.
+    """
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: None) -> None:
+        rate = self._step_size(index)
+        noise = normal(0, 1, shape=weight.shape, dtype=weight.dtype, ctx=weight.context)
+        g = self._prepared(index, weight, grad)
+        root = self._each_step(index, lambda _: math.sqrt(self._lr(index)))
+        write(weight, (), (weight - (0.5 * rate) * g + root * noise, ()))
+
+
+def dcasgd_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, lamda: float, decay: float, momentum: float = 0.0
+) -> Stepped:
+    """SGD compensated for a delayed gradient (Zheng et al., 2017), with the state (previous,) or (v, previous).
+
+    v = momentum·v - rate·(g + decay·w + λ·g²·(w - previous));  w = w + v. `previous` is the weight before the previous
+    step.
+    """
+    *velocity, previous = state
+    moved = -rate * (g + decay * w + lamda * (g * g) * (w - previous))
+    moved = momentum * velocity[0] + moved if velocity else moved
+    return w + moved, (*[moved for _ in velocity], w + 0.0)
+
+
+@optimizers.register("dcasgd")
+class DCASGD(Optimizer):
+    """SGD with delay compensation, which applies `dcasgd_step` with g = clip(rescale_grad·∇).
+
+    Args:
+        momentum: the factor on the velocity. (In MXNet 1.9 all values except 0 raise an error.)
+        lamda: λ (MXNet's spelling).
+    """
+
+    def __init__(self, momentum: float = 0.0, lamda: float = 0.04, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_numbers(momentum=momentum, lamda=lamda)
+        self.momentum, self.lamda = momentum, lamda
+
+    def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
+        """The initial state, a pair of the velocity (None without momentum) and the previous weight."""
+        return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
+        rate, decay = self._step_size(index), self._get_wd(index)
+        arrays: State = tuple(arrays_in(state))
+        settings = {"rate": rate, "lamda": self.lamda, "decay": decay, "momentum": self.momentum}
+        write(weight, arrays, dcasgd_step(weight, self._rescaled(grad), arrays, **settings))
+
+
+@optimizers.register("test")
+class Test(Optimizer):
+    """MXNet's optimizer for tests, w = w + rescale_grad·∇, whose state is the new w."""
+
+    __test__ = False  # to pytest
+
+    def create_state(self, index: int, weight: NDArray) -> NDArray:
+        """The initial state, an array of zeros."""
+        return self._moments(weight, 1)[0]
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
+        new = weight + grad * self.rescale_grad
+        write(weight, (state,), (new, (new,)))
+
+
+optimizers.register("ccsgd")(SGD)

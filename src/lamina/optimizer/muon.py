@@ -8,11 +8,7 @@ from functools import partial
 from typing import Any
 
 from lamina.errors import ParameterError
-from lamina.nd.arithmetic import maximum
-from lamina.nd.elementwise import sqrt
-from lamina.nd.linalg import dot
-from lamina.nd.ndarray import NDArray
-from lamina.nd.reduce import sum
+from lamina.nd import NDArray, dot, maximum, sqrt, sum
 from lamina.optimizer._settings import check_counts, check_momenta, check_shares
 from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write

@@ -13,11 +13,8 @@ import numpy as np
 
 from lamina.core.state import call_each_step, concrete, state
 from lamina.errors import DataError, ParameterError, TraceError
-from lamina.nd.conversion import array
-from lamina.nd.creation import zeros_like
-from lamina.nd.elementwise import clip
+from lamina.nd import NDArray, array, clip, zeros_like
 from lamina.nd.facade import mapped, plain
-from lamina.nd.ndarray import NDArray
 from lamina.optimizer.lr_scheduler import LRScheduler
 from lamina.support.argument_checks import PlainNumbers, answering, check_numbers
 from lamina.support.foreign_names import OPTIMIZERS_ARGUMENTS
@@ -435,21 +432,27 @@ class Updater:
         for x, values in zip(arrays, saved, strict=True):
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
+    def named_states(self) -> dict[str, np.ndarray]:
+        """The arrays of all states as ``index.k``, for files; the index is written as JSON."""
+        return {
+            f"{json.dumps(index)}.{k}": x.asnumpy()
+            for index, held in self.states.items()
+            for k, x in enumerate(arrays_in(held))
+        }
+
     def get_states(self, dump_optimizer: bool = False) -> bytes:
         """The states as bytes for `set_states`, with `dump_optimizer` also the update counts and the learning rate.
 
         Without `dump_optimizer`, an optimizer counts from its `begin_num_update` on, as in MXNet.
         """
-        named: dict[str, Any] = {}
-        for index, held in self.states.items():
-            for k, x in enumerate(arrays_in(held)):
-                named[f"{json.dumps(index)}.{k}"] = x.asnumpy()
         made = self.optimizer
         settings: dict[str, Any] = {"optimizer": type(made).__name__}
         if dump_optimizer:
             settings |= {"counts": list(made._counts.items()), "num_update": made.num_update, "lr": made.lr}
+        written = np.frombuffer(json.dumps(settings).encode(), np.uint8)
+        arrays: dict[str, Any] = {_SETTINGS: written, **self.named_states()}
         buffer = io.BytesIO()
-        np.savez(buffer, **{_SETTINGS: np.frombuffer(json.dumps(settings).encode(), np.uint8)}, **named)
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     def set_states(self, states: bytes) -> None:

@@ -7,11 +7,18 @@ from lamina.primitives import linalg, random, softmax
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, straight_through, to_context, where
 from lamina.primitives.indexing import full, iota, scatter_nd_add, scatter_nd_set, take, take_add, take_along
-from lamina.primitives.movement import slice_, slice_assign, transpose
+from lamina.primitives.movement import (
+    is_stretch,
+    reshape_copy,
+    slice_,
+    slice_assign,
+    slice_copy,
+    transpose,
+    view_of,
+)
 from lamina.primitives.product import reduce_prod
 from lamina.primitives.reduce import argmin, broadcast_to, reduce_sum, reshape
 from lamina.primitives.typing import ELEMENT_TYPES, element_type, normalize_axes, normalize_axis
-from lamina.primitives.views import is_stretch, reshape_copy, slice_copy, view_of
 
 __all__ = [
     "BINARY", "COMPARISON", "ELEMENT_TYPES", "UNARY", "argmin", "broadcast_to", "cast", "element_type", "full", "iota",

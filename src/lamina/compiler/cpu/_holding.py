@@ -14,7 +14,7 @@ from lamina.core.interrupts import Change, make
 from lamina.core.ownership import bind_buffer, is_alone, release_buffers
 from lamina.core.state import flush_pending, pending, state
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import PlaceholderArray, Type
+from lamina.nd.shapes_only import PlaceholderArray, Type
 
 HOLDING = pending.lock
 """The lock for holding or releasing arrays, and for executing a step that holds arrays.

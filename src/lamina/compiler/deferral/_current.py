@@ -28,7 +28,7 @@ from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.device.context import Context, current_context
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import PlaceholderArray
+from lamina.nd.shapes_only import PlaceholderArray
 
 
 class Sequence:

@@ -22,7 +22,7 @@ from lamina.core.state import Mode, state
 from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
 from lamina.device.context import Context, set_current
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import PlaceholderArray
+from lamina.nd.shapes_only import PlaceholderArray
 
 
 class New:

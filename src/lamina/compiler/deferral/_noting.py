@@ -27,7 +27,7 @@ from lamina.core.ownership import is_alone
 from lamina.core.state import pending, state
 from lamina.device.context import current_context
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import PlaceholderArray
+from lamina.nd.shapes_only import PlaceholderArray
 
 _NAMES: dict[str, Any] = {
     "NDArray": NDArray, "PendingArray": PendingArray, "StaleGradient": StaleGradient, "new": object.__new__,

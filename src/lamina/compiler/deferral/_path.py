@@ -23,8 +23,8 @@ from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
 from lamina.device.context import cpu
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import stand_in
-from lamina.primitives.views import view_of
+from lamina.nd.shapes_only import stand_in
+from lamina.primitives.movement import view_of
 
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # remembered counts of references at a path's end

@@ -11,7 +11,7 @@ from lamina.core.interrupts import Change
 from lamina.core.state import pending
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
-from lamina.nd.placeholder import PlaceholderArray
+from lamina.nd.shapes_only import PlaceholderArray
 from lamina.support.foreign_names import no_member
 
 

@@ -2,8 +2,7 @@
 # ruff: noqa: F403
 
 from lamina.gluon.data import sampler, vision
-from lamina.gluon.data.batchify import default_batchify_fn
-from lamina.gluon.data.dataloader import DataLoader
+from lamina.gluon.data.dataloader import DataLoader, default_batchify_fn
 from lamina.gluon.data.dataset import ArrayDataset, Dataset, SimpleDataset
 from lamina.gluon.data.sampler import *
 from lamina.support.unsupported import names_of_others

@@ -13,8 +13,17 @@ from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
+__all__ = [
+    "Caffe", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Loss", "Torch", "alias", "check_label_shapes",
+    "create", "np", "register",
+]  # fmt: skip
+
 Arrays = Any
 """An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
+
+
+Names = Sequence[str] | None
+"""The names of outputs or labels that `update_dict` uses; None selects all."""
 
 
 class EvalMetric:
@@ -49,8 +58,8 @@ class EvalMetric:
     def __init__(
         self,
         name: str,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
         has_global_stats: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -145,10 +154,7 @@ class Named(EvalMetric):
     _named: ClassVar[str]
 
     def __init__(
-        self,
-        name: str | Own = Own.NAME,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        self, name: str | Own = Own.NAME, output_names: Names = None, label_names: Names = None
     ) -> None:
         super().__init__(self._name_or(name), output_names, label_names, has_global_stats=True)
 
@@ -157,7 +163,44 @@ class Named(EvalMetric):
         return cls._named if name is Own.NAME else name
 
 
-class Averaged(Named):
+class Accumulated(EvalMetric):
+    """A metric of all samples together, computed by `_value` from a summary of them, such as a confusion matrix.
+
+    Batches are averaged instead where `average` is ``"macro"``.
+    """
+
+    _nothing: ClassVar[Any]
+    """The summary of no samples."""
+    average = "micro"
+
+    def reset(self) -> None:
+        super().reset()
+        self._counts = self._global_counts = self._nothing
+
+    def reset_local(self) -> None:
+        super().reset_local()
+        self._counts = self._nothing
+
+    def _note_batch(self, batch: Any, count: int) -> None:
+        """Add the summary of a batch that counts as `count`."""
+        if self.average == "macro":
+            self._note(self._value(batch), 1)
+            return
+        self._note(0.0, count)
+        self._counts = self._joined(self._counts, batch)
+        self._global_counts = self._joined(self._global_counts, batch)
+        self.sum_metric = self._value(self._counts) * self.num_inst
+        self.global_sum_metric = self._value(self._global_counts) * self.global_num_inst
+
+    def _joined(self, some: Any, others: Any) -> Any:
+        """The summary of two sets of samples."""
+        return some + others
+
+    def _value(self, summary: Any) -> float:
+        raise TypeError(f"{type(self).__name__} must override _value")
+
+
+class Averaged(Accumulated, Named):
     """A metric that can be averaged over batches or over samples.
 
     Args:
@@ -168,8 +211,8 @@ class Averaged(Named):
     def __init__(
         self,
         name: str | Own = Own.NAME,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
         average: str = "macro",
     ) -> None:
         if average not in ("macro", "micro"):
@@ -198,12 +241,6 @@ def as_list(values: Arrays) -> list[Any]:
 def as_numpy(x: Any) -> numpy.ndarray:
     """`x` as a NumPy array with a numeric dtype."""
     return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
-
-
-def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
-    """Raise `ShapeError` unless labels and predictions have the same length."""
-    if label.shape[:1] != pred.shape[:1]:
-        raise misfit(name, label, pred)
 
 
 def misfit(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> ShapeError:
@@ -251,6 +288,40 @@ def register(klass: type[EvalMetric]) -> type[EvalMetric]:
     return metrics.register()(klass)
 
 
+@metrics.register("loss")
+class Loss(Named):
+    """The mean of the values that a loss function returned; labels are ignored.
+
+    >>> from lamina import gluon, metric, nd
+    >>> mean = metric.Loss()
+    >>> for pred in (nd.array([1.0, 3.0]), nd.array([5.0])):
+    ...     mean.update(None, gluon.loss.L1Loss()(pred, nd.zeros_like(pred)))
+    >>> mean.get_name_value()
+    [('loss', 3.0)]
+    """
+
+    _named = "loss"
+
+    def update(self, labels: Any, preds: Any) -> None:
+        for pred in as_list(preds):
+            losses = as_numpy(pred)
+            self._note(float(losses.sum(dtype=numpy.float64)), losses.size)
+
+
+@metrics.register("torch")
+class Torch(Loss):
+    """`Loss` under the name "torch"."""
+
+    _named = "torch"
+
+
+@metrics.register("caffe")
+class Caffe(Loss):
+    """`Loss` under the name "caffe"."""
+
+    _named = "caffe"
+
+
 @metrics.register("composite", "CompositeEvalMetric")
 class CompositeEvalMetric(EvalMetric):
     """Several metrics that are computed from the same batches.
@@ -266,8 +337,8 @@ class CompositeEvalMetric(EvalMetric):
         self,
         metrics: Sequence[Any] | None = None,
         name: str = "composite",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         self.metrics: list[EvalMetric] = []
         super().__init__(name, output_names, label_names, has_global_stats=True)
@@ -311,7 +382,7 @@ class CompositeEvalMetric(EvalMetric):
         return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
 
 
-def _chosen(arrays: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
+def _chosen(arrays: Mapping[str, Any], names: Names) -> Mapping[str, Any]:
     return arrays if names is None else {name: x for name, x in arrays.items() if name in names}
 
 
@@ -342,8 +413,8 @@ class CustomMetric(EvalMetric):
         feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
         name: str | None = None,
         allow_extra_outputs: bool = False,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        output_names: Names = None,
+        label_names: Names = None,
     ) -> None:
         given = getattr(feval, "__name__", type(feval).__name__)
         called = name or (f"custom({given})" if "<" in given else given)

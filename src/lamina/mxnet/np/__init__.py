@@ -32,16 +32,17 @@ from lamina.mxnet.np._shape import *
 from lamina.support.unsupported import names_of_others
 
 _BY_NUMPY = (
-    "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate", "cov",
-    "diag_indices_from", "digitize", "fill_diagonal", "frexp", "hamming", "hanning", "heaviside", "histogram",
-    "histogram2d", "histogram_bin_edges", "histogramdd", "genfromtxt", "i0", "interp", "intersect1d", "isin", "ix_",
-    "lcm", "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod", "nancumsum",
-    "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanquantile", "nanstd", "nanvar", "packbits",
-    "partition", "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint", "polymul",
-    "polysub", "polyval", "promote_types", "quantile", "real", "resize", "result_type", "roots", "searchsorted",
-    "setdiff1d", "setxor1d", "signbit", "spacing", "tril_indices", "tril_indices_from", "trim_zeros",
-    "triu_indices", "triu_indices_from", "union1d", "unpackbits", "unravel_index", "unwrap", "vander", "cumprod",
-    "cross", "gcd", "left_shift", "right_shift",
+    "allclose", "apply_along_axis", "apply_over_axes", "argpartition", "argwhere", "array_equal", "array_equiv",
+    "blackman", "choose", "corrcoef", "correlate", "cov", "cross", "cumprod", "diag_indices_from", "digitize",
+    "fill_diagonal", "frexp", "gcd", "genfromtxt", "hamming", "hanning", "heaviside", "histogram", "histogram2d",
+    "histogram_bin_edges", "histogramdd", "i0", "insert", "interp", "intersect1d", "isclose", "isin", "ix_", "lcm",
+    "left_shift", "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod",
+    "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanquantile", "nanstd", "nanvar",
+    "packbits", "partition", "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint",
+    "polymul", "polysub", "polyval", "promote_types", "quantile", "real", "resize", "result_type", "right_shift",
+    "roots", "searchsorted", "setdiff1d", "setxor1d", "signbit", "spacing", "tril_indices", "tril_indices_from",
+    "trim_zeros", "triu_indices", "triu_indices_from", "union1d", "unique", "unpackbits", "unravel_index", "unwrap",
+    "vander",
 )  # fmt: skip
 """Functions computed by NumPy, without gradients and only outside training steps."""
 

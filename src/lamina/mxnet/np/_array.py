@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import iadd, imod, imul, isub, itruediv
 from typing import Any
 
 import numpy as onp
 
-from lamina.core.array import Array
+from lamina.core.array import Array, attribute
 from lamina.core.primitive import bind
 from lamina.core.tape import is_recorded
 from lamina.device.context import Context
@@ -144,6 +145,15 @@ def _reflected(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], ndarr
     return lambda self, other: wrapped(compute(other, self._array))
 
 
+def _in_place(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], ndarray]:
+    def written(self: Any, other: Any) -> ndarray:
+        self._array = compute(self._array, _partner(self._array, other))
+        return self
+
+    return written
+
+
+_divide_in_place = _in_place(itruediv)
 _add, _subtract, _multiply, _mod, _power = (
     partial(arithmetic, BINARY[name]) for name in ("add", "subtract", "multiply", "mod", "power")
 )
@@ -171,37 +181,13 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     # --- attributes ----------------------------------------------------------------------------------------------
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The sizes of the axes, () for a scalar."""
-        return self._array.shape
-
-    @property
-    def dtype(self) -> onp.dtype:
-        """The element type."""
-        return self._array._dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._array.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._array.size
-
-    @property
-    def ctx(self) -> Context:
-        """The device whose memory contains the array."""
-        return self._array._context
-
+    shape: tuple[int, ...] = attribute("_array.shape", "The sizes of the axes, () for a scalar.")
+    dtype: onp.dtype = attribute("_array._dtype", "The element type.")
+    ndim: int = attribute("_array.ndim", "The number of axes.")
+    size: int = attribute("_array.size", "The number of elements.")
+    ctx: Context = attribute("_array._context", "The device whose memory contains the array.")
     context = ctx
-
-    @property
-    def stype(self) -> str:
-        """MXNet's storage type, always ``"default"`` (dense)."""
-        return "default"
+    stype: str = attribute("_array.stype", 'MXNet\'s storage type, always ``"default"`` (dense).')
 
     @property
     def T(self) -> ndarray:  # noqa: N802 - NumPy's name
@@ -339,29 +325,14 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     # --- writing in place; as in MXNet, ``x **= 2`` and ``x //= 2`` make new arrays --------------------------------
 
-    def __iadd__(self, other: Any) -> ndarray:
-        self._array += _partner(self._array, other)
-        return self
-
-    def __isub__(self, other: Any) -> ndarray:
-        self._array -= _partner(self._array, other)
-        return self
-
-    def __imul__(self, other: Any) -> ndarray:
-        self._array *= _partner(self._array, other)
-        return self
+    __iadd__, __isub__, __imul__, __imod__ = map(_in_place, (iadd, isub, imul, imod))
 
     def __itruediv__(self, other: Any) -> ndarray:
         if self._array._dtype.kind != "f":
             raise DTypeError(
                 f"/= gives floats, which an array of {self.dtype} does not hold; write x = x / y"
             )
-        self._array /= _partner(self._array, other)
-        return self
-
-    def __imod__(self, other: Any) -> ndarray:
-        self._array %= _partner(self._array, other)
-        return self
+        return _divide_in_place(self, other)
 
     def __getitem__(self, key: Any) -> ndarray:
         return wrapped(get(self._array, key))

@@ -16,8 +16,7 @@ from lamina.mxnet.np.conversion import as_array, copied, function, of_array, wit
 from lamina.mxnet.np.promotion import cast_to
 from lamina.nd.creation import as_shape
 from lamina.nd.facade import plain
-from lamina.primitives import broadcast_to, element_type, iota
-from lamina.primitives.indexing import full as full_primitive
+from lamina.primitives import broadcast_to, element_type, indexing, iota
 
 __all__ = [
     "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "indices", "linspace",
@@ -39,7 +38,7 @@ def array(object: Any, dtype: Any = None, ctx: Any = None) -> Any:
 
 
 def _filled(shape: Any, value: Any, dtype: Any, ctx: Any) -> Any:
-    return bind_on(usable(ctx), full_primitive, value, shape=as_shape(shape), dtype=element_type(dtype))
+    return bind_on(usable(ctx), indexing.full, value, shape=as_shape(shape), dtype=element_type(dtype))
 
 
 @function
@@ -87,7 +86,7 @@ def _like(a: Any, value: Any, dtype: Any, ctx: Any) -> Any:
     a = as_array(a)
     kind = a._dtype if dtype is None else element_type(dtype)
     context = a._context if ctx is None else usable(ctx)
-    return bind_on(context, full_primitive, value, shape=a.shape, dtype=kind)
+    return bind_on(context, indexing.full, value, shape=a.shape, dtype=kind)
 
 
 @function

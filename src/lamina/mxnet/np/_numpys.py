@@ -22,6 +22,9 @@ from lamina.mxnet.np.conversion import copied, function
 from lamina.nd.facade import mapped, plain, shown
 from lamina.nd.operators import named
 
+WITHOUT_SLOPE = ("allclose", "argwhere", "array_equal", "array_equiv", "isclose", "nonzero")
+"""Functions that don't depend on their arguments smoothly, and may read arrays that need a gradient."""
+
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call NumPy's function `compute` on the arrays' values, and convert arrays in its result to `NDArray`s.
@@ -35,7 +38,7 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
         nonlocal has_double, context
         if not isinstance(x, Array):
             return x
-        if state.recording and is_recorded(x):
+        if state.recording and is_recorded(x) and name not in WITHOUT_SLOPE:
             raise AutogradError(
                 f"{name} is computed by NumPy and has no gradient, but an array of shape {x.shape} needs one: "
                 "call it with x.detach(), or outside autograd.record()"

@@ -19,8 +19,7 @@ from lamina.errors import ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np.conversion import along, as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to
-from lamina.primitives import BINARY, COMPARISON, UNARY, reduce, reduce_prod
-from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives import BINARY, COMPARISON, UNARY, elementwise, reduce, reduce_prod
 from lamina.primitives.typing import element_type, normalize_axes, normalize_axis
 
 __all__ = [
@@ -223,7 +222,7 @@ def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
 
 
 def _known(x: Any, instead: float) -> Any:
-    return bind(where_primitive, bind(COMPARISON["equal"], x, x), x, instead) if x._dtype.kind == "f" else x
+    return bind(elementwise.where, bind(COMPARISON["equal"], x, x), x, instead) if x._dtype.kind == "f" else x
 
 
 @function

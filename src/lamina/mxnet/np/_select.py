@@ -16,13 +16,12 @@ from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
-from lamina.primitives import indexing, normalize_axis
-from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives import elementwise, indexing, normalize_axis
 
 __all__ = [
-    "allclose", "argsort", "argwhere", "array_equal", "array_equiv", "compress", "delete", "diag", "diagflat",
-    "diagonal", "diff", "ediff1d", "extract", "flatnonzero", "insert", "isclose", "may_share_memory", "msort",
-    "nonzero", "select", "shares_memory", "sort", "take", "take_along_axis", "trace", "unique", "where",
+    "argsort", "compress", "delete", "diag", "diagflat", "diagonal", "diff", "ediff1d", "extract", "flatnonzero",
+    "may_share_memory", "msort", "nonzero", "select", "shares_memory", "sort", "take", "take_along_axis", "trace",
+    "where",
 ]  # fmt: skip
 
 _INT = onp.dtype(onp.int64)
@@ -42,7 +41,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         raise TypeError("where: give both x and y, or neither")
     if isinstance(x, NUMBERS) and isinstance(y, NUMBERS):
         x = nd.full((), x, ctx=condition.context)  # pyright: ignore
-    return bind(where_primitive, condition, *_choices(x, y))
+    return bind(elementwise.where, condition, *_choices(x, y))
 
 
 def _choices(x: Any, y: Any) -> tuple[Any, Any]:
@@ -65,7 +64,7 @@ def _choices(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _positions(x: Any) -> tuple[Any, ...]:
-    return tuple(by_numpy("nonzero", onp.nonzero, x.detach()))
+    return tuple(by_numpy("nonzero", onp.nonzero, x))
 
 
 @function
@@ -78,12 +77,6 @@ def nonzero(a: Any) -> Any:
 def flatnonzero(a: Any) -> Any:
     """The positions of nonzero elements in the flattened array."""
     return _positions(with_shape(a, (a.size,)))[0]
-
-
-@function
-def argwhere(a: Any) -> Any:
-    """The positions of nonzero elements, one per row."""
-    return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
 
 
 # --- by position ---------------------------------------------------------------------------------------------------
@@ -136,12 +129,6 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     return bind(indexing.take, arr, copied(kept, ctx=arr._context), axis=place, mode="clip")
 
 
-@function
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """The array with `values` inserted before the positions `obj` along `axis`; there is no gradient."""
-    return by_numpy("insert", onp.insert, as_array(arr), obj, values, axis)
-
-
 # --- by order --------------------------------------------------------------------------------------------------------
 
 
@@ -174,23 +161,6 @@ def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: None 
 def msort(a: Any) -> Any:
     """A copy sorted along axis 0."""
     return nd.sort(as_array(a), axis=0)
-
-
-@function
-def unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-) -> Any:
-    """The sorted distinct elements, optionally with first positions, inverse indices and counts; no gradient.
-
-    >>> from lamina import np
-    >>> np.unique(np.array([3, 1, 3]))
-    array([1., 3.])
-    """
-    return by_numpy("unique", onp.unique, as_array(ar), return_index, return_inverse, return_counts, axis)
 
 
 # --- diagonals and differences ---------------------------------------------------------------------------------------
@@ -261,32 +231,8 @@ def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
         )
     found: Any = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))
+        found = bind(elementwise.where, as_array(condition), *_choices(as_array(choice), found))
     return found
-
-
-@function
-def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Whether |a - b| ≤ atol + rtol · |b|, element by element."""
-    return by_numpy("isclose", onp.isclose, as_array(a).detach(), as_array(b).detach(), rtol, atol, equal_nan)
-
-
-@function
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether |a - b| ≤ atol + rtol · |b| for all elements."""
-    return onp.allclose(as_array(a)._numbers(), as_array(b)._numbers(), rtol, atol, equal_nan)
-
-
-@function
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    """Whether two arrays have the same shape and elements."""
-    return onp.array_equal(as_array(a1)._numbers(), as_array(a2)._numbers(), equal_nan)
-
-
-@function
-def array_equiv(a1: Any, a2: Any) -> bool:
-    """Whether two arrays have the same elements after broadcasting."""
-    return onp.array_equiv(as_array(a1)._numbers(), as_array(a2)._numbers())
 
 
 def may_share_memory(a: Any, b: Any, max_work: int | None = None) -> bool:

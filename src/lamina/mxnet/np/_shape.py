@@ -15,9 +15,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np.conversion import along, as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import joined
 from lamina.nd.shape_codes import NP_CODES, resolve_shape
-from lamina.primitives import movement, normalize_axes, normalize_axis, reshape_copy
-from lamina.primitives.indexing import take as take_primitive
-from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
+from lamina.primitives import indexing, movement, normalize_axes, normalize_axis, reduce, reshape_copy
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to",
@@ -97,7 +95,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 @function
 def broadcast_to(array: Any, shape: Any) -> Any:
     """Broadcast to `shape`, repeating axes of size 1 and adding leading axes."""
-    return bind(broadcast_to_primitive, as_array(array), shape=nd.creation.as_shape(shape))
+    return bind(reduce.broadcast_to, as_array(array), shape=nd.creation.as_shape(shape))
 
 
 @function
@@ -287,7 +285,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     if isinstance(counts, int):
         return nd.repeat(a, counts, axis=place)
     positions = onp.repeat(onp.arange(a.shape[place]), counts)
-    return bind(take_primitive, a, copied(positions, ctx=a._context), axis=place, mode="clip")
+    return bind(indexing.take, a, copied(positions, ctx=a._context), axis=place, mode="clip")
 
 
 @of_array

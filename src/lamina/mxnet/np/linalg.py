@@ -15,10 +15,8 @@ import numpy as onp
 from lamina import nd
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
+from lamina.mxnet.np import _reduce
 from lamina.mxnet.np._numpys import of_numpy
-from lamina.mxnet.np._reduce import max as max_of
-from lamina.mxnet.np._reduce import min as min_of
-from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
 from lamina.primitives import BINARY, UNARY, normalize_axes
@@ -48,7 +46,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord in (None, "fro") or (ord == 2 and not is_matrix):
         if ord is not None and ord != "fro" and axis is None and x.ndim != 1:
             raise ParameterError(f"norm: ord={ord!r} needs vectors or matrices: 1 or 2 axes, not {len(axes)}")
-        return bind(UNARY["sqrt"], _folded(sum_of, x * x, axes, keepdims))
+        return bind(UNARY["sqrt"], _folded(_reduce.sum, x * x, axes, keepdims))
     if is_matrix:
         return _matrix_norm(x, ord, tuple(axis) if axis is not None else axes, keepdims)
     if len(axes) != 1:
@@ -59,12 +57,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     size = nd.abs(x)
     if ord in (math.inf, -math.inf):
-        return _folded(max_of if ord > 0 else min_of, size, axes, keepdims)
+        return _folded(_reduce.max if ord > 0 else _reduce.min, size, axes, keepdims)
     if ord == 0:
-        return _folded(sum_of, (x != 0), axes, keepdims)
+        return _folded(_reduce.sum, (x != 0), axes, keepdims)
     if ord == 1:
-        return _folded(sum_of, size, axes, keepdims)
-    total = _folded(sum_of, bind(BINARY["power"], size, float(ord)), axes, keepdims)
+        return _folded(_reduce.sum, size, axes, keepdims)
+    total = _folded(_reduce.sum, bind(BINARY["power"], size, float(ord)), axes, keepdims)
     return bind(BINARY["power"], total, 1.0 / ord)
 
 
@@ -73,8 +71,8 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         return of_numpy("norm", onp.linalg.norm)(nd.facade.shown(x), ord, axes, keepdims).as_nd_ndarray()
     rows, columns = (i % x.ndim for i in axes)
     summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = _folded(sum_of, nd.abs(x), summed, True)
-    found = _folded(max_of if ord > 0 else min_of, sums, compared, True)
+    sums = _folded(_reduce.sum, nd.abs(x), summed, True)
+    found = _folded(_reduce.max if ord > 0 else _reduce.min, sums, compared, True)
     if keepdims:
         return found
     return with_shape(found, tuple([n for i, n in enumerate(x.shape) if i not in (rows, columns)]))

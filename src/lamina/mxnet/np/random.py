@@ -25,7 +25,7 @@ from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, cast_to
 from lamina.nd.facade import plain, shown
 from lamina.nd.random import seed
-from lamina.primitives.indexing import take as take_primitive
+from lamina.primitives import indexing
 from lamina.primitives.random import same_exp, same_expm1, same_log
 from lamina.support.unsupported import names_of_others
 
@@ -250,7 +250,7 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: A
     at = _chosen(count, shape, replace, None if p is None else as_float(as_array(p)), ctx)
     if not isinstance(a, Array):
         return at
-    found = bind(take_primitive, a, with_shape(at, at.shape or (1,)), axis=0, mode="clip")
+    found = bind(indexing.take, a, with_shape(at, at.shape or (1,)), axis=0, mode="clip")
     return with_shape(found, (*shape, *a.shape[1:]))
 
 

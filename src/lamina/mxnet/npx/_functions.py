@@ -33,43 +33,27 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _same(name: str, of_nd: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a function of `lamina.nd` into a function of ``np.ndarray`` called `name`, with the same arguments."""
+def _same(of_nd: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """A function of `lamina.nd` for ``np.ndarray``, with the same arguments, and its own name or `name`."""
     made = function(of_nd)
-    made.__name__ = made.__qualname__ = name
+    made.__name__ = made.__qualname__ = name or of_nd.__name__
     made.__module__ = __name__
     return made
 
 
-activation = _same("activation", nd.Activation)
-arange_like = _same("arange_like", nd.contrib.arange_like)
-batch_dot = _same("batch_dot", nd.batch_dot)
-batch_flatten = _same("batch_flatten", nd.flatten)
-batch_norm = _same("batch_norm", nd.BatchNorm)
-cast = _same("cast", nd.cast)
-dropout = _same("dropout", nd.Dropout)
-embedding = _same("embedding", nd.Embedding)
-erf = _same("erf", nd.erf)
-erfinv = _same("erfinv", nd.erfinv)
-fully_connected = _same("fully_connected", nd.FullyConnected)
-gamma = _same("gamma", nd.gamma)
-gammaln = _same("gammaln", nd.gammaln)
-gather_nd = _same("gather_nd", nd.gather_nd)
-layer_norm = _same("layer_norm", nd.LayerNorm)
-leaky_relu = _same("leaky_relu", nd.LeakyReLU)
-log_softmax = _same("log_softmax", nd.log_softmax)
-one_hot = _same("one_hot", nd.one_hot)
-relu = _same("relu", nd.relu)
-sequence_last = _same("sequence_last", nd.SequenceLast)
-sequence_mask = _same("sequence_mask", nd.SequenceMask)
-sequence_reverse = _same("sequence_reverse", nd.SequenceReverse)
-shape_array = _same("shape_array", nd.shape_array)
-sigmoid = _same("sigmoid", nd.sigmoid)
-slice = _same("slice", nd.slice)
-smooth_l1 = _same("smooth_l1", nd.smooth_l1)
-softmax = _same("softmax", nd.softmax)
-topk = _same("topk", nd.topk)
-reshape_like = _same("reshape_like", nd.reshape_like)
+relu, sigmoid, softmax, log_softmax = map(_same, (nd.relu, nd.sigmoid, nd.softmax, nd.log_softmax))
+erf, erfinv, gamma, gammaln, smooth_l1 = map(_same, (nd.erf, nd.erfinv, nd.gamma, nd.gammaln, nd.smooth_l1))
+gather_nd, one_hot, slice, topk = map(_same, (nd.gather_nd, nd.one_hot, nd.slice, nd.topk))
+batch_dot, cast, reshape_like = map(_same, (nd.batch_dot, nd.cast, nd.reshape_like))
+shape_array, arange_like = map(_same, (nd.shape_array, nd.contrib.arange_like))
+activation, leaky_relu = _same(nd.Activation, "activation"), _same(nd.LeakyReLU, "leaky_relu")
+batch_norm, layer_norm = _same(nd.BatchNorm, "batch_norm"), _same(nd.LayerNorm, "layer_norm")
+dropout, embedding = _same(nd.Dropout, "dropout"), _same(nd.Embedding, "embedding")
+fully_connected = _same(nd.FullyConnected, "fully_connected")
+batch_flatten = _same(nd.flatten, "batch_flatten")
+sequence_last = _same(nd.SequenceLast, "sequence_last")
+sequence_mask = _same(nd.SequenceMask, "sequence_mask")
+sequence_reverse = _same(nd.SequenceReverse, "sequence_reverse")
 
 
 @function

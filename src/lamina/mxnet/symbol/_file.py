@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from lamina.errors import DataError
-from lamina.mxnet.symbol._custom import CustomOperator
-from lamina.mxnet.symbol._operator import Operator, inputs_named, operator_called
+from lamina.mxnet.symbol._operator import CustomOperator, Operator, inputs_named, operator_called
 from lamina.mxnet.symbol.graph import Node, Output
 from lamina.mxnet.symbol.nodes import Symbol
 from lamina.support.files.foreign import opened

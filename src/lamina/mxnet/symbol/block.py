@@ -1,4 +1,4 @@
-"""`SymbolBlock`, a trainable block from a symbol, for example from an MXNet file."""
+"""`SymbolBlock`, a trainable block from a symbol, and `export`, which writes a block as a symbol and parameters."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.finite import look_at_saved
 from lamina.device.context import Context, current_context
-from lamina.errors import ParameterError
+from lamina.errors import LaminaError, ParameterError
 from lamina.gluon.block import HybridBlock
-from lamina.gluon.call_checks import require_arrays
+from lamina.gluon.call_checks import inputs_of, require_arrays
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.mxnet.symbol import Group, Symbol, load, load_json, var
-from lamina.mxnet.symbol.computing import Key, Step, key_of, planned
+from lamina.mxnet.symbol import Group, Symbol, SymbolError, load, load_json, uncounted, var
+from lamina.mxnet.symbol.computing import Key, Step, key_of, planned, shapes_of
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, nodes_of
-from lamina.mxnet.symbol.inference import shapes_of
-from lamina.nd.facade import has_facade, mapped, plain, shown
+from lamina.nd.facade import has_facade, leaves, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
+from lamina.support.files.named import write_arrays
 from lamina.support.messages import closest
 
 __all__ = ["SymbolBlock"]
+
+
+Symbols = Symbol | Sequence[Symbol]
 
 
 class SymbolBlock(HybridBlock):
@@ -85,12 +89,7 @@ class SymbolBlock(HybridBlock):
         """Load a network from the text of a symbol file, without parameter values."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
-    def __init__(
-        self,
-        outputs: Symbol | Sequence[Symbol],
-        inputs: Symbol | Sequence[Symbol],
-        params: ParameterDict | None = None,
-    ) -> None:
+    def __init__(self, outputs: Symbols, inputs: Symbols, params: ParameterDict | None = None) -> None:
         super().__init__(prefix="")
         self._params = ParameterDict("", params)
         given = [inputs] if isinstance(inputs, Symbol) else list(inputs)
@@ -208,3 +207,58 @@ def _variable(x: Symbol) -> str:
     if not isinstance(x, Symbol) or len(x) != 1 or x.heads[0][0].operator is not None:
         raise TypeError(f"SymbolBlock: the inputs are variables (mx.sym.var), not {x!r}")
     return x.heads[0][0].name
+
+
+# --- export of a block as MXNet's two files ---------------------------------------------------------------------------
+
+
+def export(block: HybridBlock, path: str, epoch: int) -> None:
+    """Write ``path-symbol.json`` and ``path-0000.params``, each atomically."""
+    symbol = written_down(block)
+    arguments, auxiliary = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
+    arrays = {
+        f"{'aux' if name in auxiliary else 'arg'}:{name}": parameter._values()
+        for name, parameter in block.collect_params().items()
+        if name in arguments | auxiliary
+    }
+    write_arrays(f"{path}-{epoch:04d}.params", arrays)
+    symbol.save(f"{path}-symbol.json")
+    look_at_saved(x for parameter in block.collect_params().values() for x in parameter._arrays())
+
+
+def written_down(block: HybridBlock) -> Symbol:
+    """A block's computation as a symbol, for inputs nested like the inputs of its last call.
+
+    Raises:
+        LaminaError: the block's forward pass reads array values, or uses operators outside ``F``.
+    """
+    layout = block._layout or [None] * _inputs_of(block)
+    count = len(list(leaves(layout)))
+    names = iter(["data"] if count == 1 else [f"data{i}" for i in range(count)])
+    inputs = mapped(layout, lambda _: var(next(names)))
+    try:
+        with uncounted():
+            found = block(*inputs)
+    except SymbolError as error:
+        raise LaminaError(_cannot(block, error)) from error
+    except (TypeError, AttributeError) as error:
+        if "Symbol" not in str(error):
+            raise
+        raise LaminaError(_cannot(block, error)) from error
+    outputs = list(leaves(found))
+    strange = next((x for x in outputs if not isinstance(x, Symbol)), None)
+    if strange is not None:
+        raise LaminaError(_cannot(block, f"an output is a {type(strange).__name__}, computed without F"))
+    return outputs[0] if len(outputs) == 1 else Group(outputs)
+
+
+def _cannot(block: HybridBlock, why: object) -> str:
+    return (
+        f"{block.name} can't be exported: {why}. An export records the calls of F in hybrid_forward(F, x); "
+        "lamina.export_onnx writes any forward"
+    )
+
+
+def _inputs_of(block: HybridBlock) -> int:
+    """The number of a block's inputs before its first call, from the signature of its computation."""
+    return max(1, sum(one.default is one.empty for one in inputs_of(block)))

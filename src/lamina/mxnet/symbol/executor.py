@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from lamina import autograd, nd
 from lamina.core.tape import is_recorded
 from lamina.device.context import Context, current_context
 from lamina.errors import AutogradError, ParameterError, ShapeError
-from lamina.mxnet.symbol.computing import planned, run
-from lamina.mxnet.symbol.inference import inferred_types
+from lamina.mxnet.symbol.computing import Seen, inferred_types, planned, run
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import closest
 
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Executor", "Given", "bound", "bound_to_shapes", "by_name"]
 
-Given = Mapping[str, Any] | Sequence[Any]
+ByName = Mapping[str, Any]
+Arrays = Mapping[str, NDArray]
+Given = ByName | Sequence[Any]
 
-Seen = Callable[[str, NDArray], object]
-"""A monitor's function, called with the name and value of each node's output."""
 
 _WITH_GRADIENT = {
     "SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "SVMOutput",
@@ -54,10 +53,10 @@ class Executor:
         self,
         symbol: Symbol,
         ctx: Context,
-        arguments: Mapping[str, NDArray],
+        arguments: Arrays,
         gradients: Mapping[str, NDArray | None],
         requests: Mapping[str, str],
-        states: Mapping[str, NDArray],
+        states: Arrays,
     ) -> None:
         self._symbol, self._ctx, self._requests = symbol, ctx, dict(requests)
         self._steps = planned(symbol.heads)
@@ -103,7 +102,7 @@ class Executor:
             self.arg_dict[name][:] = x
         return self.compute(is_train, {})
 
-    def compute(self, is_train: bool, inputs: Mapping[str, NDArray]) -> list[NDArray]:
+    def compute(self, is_train: bool, inputs: Arrays) -> list[NDArray]:
         """Compute the outputs with `inputs` in place of the arguments of these names, in any batch size."""
         for name, x in inputs.items():
             # No gradient flows on into another executor, nor into an array of the caller's.
@@ -154,21 +153,13 @@ class Executor:
     def _show_gradients(self, monitor: Seen) -> None:
         """Call a monitor for the gradients of the arguments, named after the nodes that read them."""
         for node in (step.node for step in self._steps):
-            names = (
-                ()
-                if node.operator is None or node.operator.is_variadic
-                else node.operator.inputs(node.values)
-            )
-            for name, (given, _) in zip(names, node.inputs, strict=False):
+            for name, (given, _) in zip(node.input_names(), node.inputs, strict=False):
                 gradient = self.grad_dict.get(given.name) if given.operator is None else None
                 if gradient is not None:
                     monitor(f"{node.name}_backward_{name}", gradient)
 
     def copy_params_from(
-        self,
-        arg_params: Mapping[str, NDArray],
-        aux_params: Mapping[str, NDArray] | None = None,
-        allow_extra_params: bool = False,
+        self, arg_params: Arrays, aux_params: Arrays | None = None, allow_extra_params: bool = False
     ) -> None:
         """Write values into arguments and auxiliary states, by name."""
         for own, given in ((self.arg_dict, arg_params), (self.aux_dict, aux_params or {})):
@@ -230,11 +221,7 @@ def _own(name: str, x: Any) -> NDArray:
 
 
 def bound_to_shapes(
-    symbol: Symbol,
-    ctx: Context | None,
-    grad_req: Any,
-    types: Mapping[str, Any] | None,
-    shapes: Mapping[str, Any],
+    symbol: Symbol, ctx: Context | None, grad_req: Any, types: ByName | None, shapes: ByName
 ) -> Executor:
     """`Symbol.simple_bind`: an executor on new arrays of zeros, whose shapes follow from those of the inputs."""
     found, _, state_shapes = symbol.infer_shape(**shapes)

@@ -36,6 +36,11 @@ class Node:
         self.values: dict[str, Any] = {} if operator is None else operator.values(self.attributes)
         self.outputs = 1 if operator is None else operator.outputs(self.values)
 
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs, () for a variable and for an operator of any number of arrays."""
+        operator = self.operator
+        return () if operator is None or operator.is_variadic else operator.inputs(self.values)
+
     def output_names(self) -> list[str]:
         """The names of the node's outputs."""
         if self.operator is None:
@@ -104,7 +109,7 @@ def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
     described: dict[str, Any] = {"op": "null" if operator is None else operator.name, "name": node.name}
     if node.attributes:
         described["attrs"] = node.attributes
-    names = () if operator is None or operator.is_variadic else operator.inputs(node.values)
+    names = node.input_names()
     auxiliary = () if operator is None else operator.auxiliary
     described["inputs"] = [
         [places[id(given)], output, int(i < len(names) and names[i] in auxiliary)]

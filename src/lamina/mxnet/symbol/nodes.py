@@ -15,14 +15,12 @@ from typing import Any, ClassVar, NoReturn
 from lamina.core.array import Symbolic
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.attribute import AttrScope
-from lamina.mxnet.symbol._custom import CustomOperator
 from lamina.mxnet.symbol._names import in_block, new_name, prefixed
-from lamina.mxnet.symbol._operator import OPERATORS, Operator
-from lamina.mxnet.symbol.computing import evaluated, key_of
+from lamina.mxnet.symbol._operator import OPERATORS, CustomOperator, Operator
+from lamina.mxnet.symbol.computing import evaluated, inferred_shapes, inferred_types, key_of
 from lamina.mxnet.symbol.executor import Executor, bound, bound_to_shapes
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
-from lamina.mxnet.symbol.inference import inferred_shapes, inferred_types
-from lamina.nd.arithmetic import OF_TWO
+from lamina.nd.elementwise import OF_TWO
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
 
@@ -325,15 +323,9 @@ _OF_ARRAYS = {
     "size": "F.mean in place of a division by it",
     "ndim": "negative axes",
     "dtype": "F.cast",
-    "context": "F alone, without contexts",
-    "ctx": "F alone, without contexts",
-    "asnumpy": "operators of F",
-    "asscalar": "operators of F",
-    "item": "operators of F",
-    "as_in_context": "F alone, without contexts",
-    "grad": "autograd on arrays",
-    "attach_grad": "autograd on arrays",
-    "backward": "autograd on arrays",
+    **dict.fromkeys(("context", "ctx", "as_in_context"), "F alone, without contexts"),
+    **dict.fromkeys(("asnumpy", "asscalar", "item"), "operators of F"),
+    **dict.fromkeys(("grad", "attach_grad", "backward"), "autograd on arrays"),
 }
 
 
@@ -391,7 +383,8 @@ def var(
         texts["__init__"] = init if isinstance(init, str) else init.dumps()
     texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
     factors = {"lr_mult": "__lr_mult__", "wd_mult": "__wd_mult__"}
-    noted = {factors.get(key, key): text for key, text in AttrScope.current.get(attr).items()}
+    given: dict[str, str] = AttrScope.current.get(attr)
+    noted = {factors.get(key, key): text for key, text in given.items()}
     return Symbol([(Node(None, name, noted | texts), 0)])
 
 

@@ -15,24 +15,20 @@ from lamina.support.datasets import ImageDataset, fashion_mnist, mnist_in
 
 __all__ = ["MNIST", "FashionMNIST"]
 
+Folder = str | os.PathLike[str] | None
 Transform = Callable[[Any, Any], Any]
 
 
 class _Pictures(ArrayDataset):
     """A data set of samples ``(image, label)``: a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 scalar."""
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        train: bool = True,
-        transform: Transform | None = None,
-    ) -> None:
+    def __init__(self, root: Folder = None, train: bool = True, transform: Transform | None = None) -> None:
         pictures, part = self._read(root), "train" if train else "test"
         images = array(getattr(pictures, f"{part}_images")[..., np.newaxis], dtype=np.uint8)
         super().__init__(images, getattr(pictures, f"{part}_labels").astype(np.int32))
         self._transform = transform or _unchanged
 
-    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+    def _read(self, root: Folder) -> ImageDataset:
         raise TypeError(f"{type(self).__name__} must override _read")
 
     def __getitem__(self, idx: int) -> Any:
@@ -63,7 +59,7 @@ class MNIST(_Pictures):
     ((28, 28, 1), 'uint8', 7)
     """
 
-    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+    def _read(self, root: Folder) -> ImageDataset:
         return mnist_in(root)
 
 
@@ -77,5 +73,5 @@ class FashionMNIST(_Pictures):
         transform: a function of image and label.
     """
 
-    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+    def _read(self, root: Folder) -> ImageDataset:
         return fashion_mnist(root)
