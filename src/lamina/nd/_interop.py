@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array
 from lamina.core.finite import look_at_saved
 from lamina.core.primitive import new_array
 from lamina.core.state import flush_pending
@@ -133,38 +132,6 @@ class _Writable:
         self._owner = shared
         interface = shared.__array_interface__
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
-
-
-_CPU = (1, 0)
-
-
-def capsule_of(
-    x: Array,
-    *,
-    stream: int | None = None,
-    max_version: tuple[int, int] | None = None,
-    dl_device: tuple[int, int] | None = None,
-    copy: bool | None = None,
-) -> Any:
-    """The DLPack capsule of `x`, with the arguments of ``x.__dlpack__``.
-
-    The capsule always has the first version of the protocol, which every `max_version` allows.
-    """
-    if dl_device == _CPU:
-        if copy is False:
-            raise BufferError(
-                f"an array on {x._context} must be copied to get to the CPU; don't pass copy=False"
-            )
-        return x._numbers().__dlpack__()
-    from lamina.device.dlpack import exported
-
-    flush_pending()
-    value: Any = x._data
-    if copy:
-        value = value.copy()
-    else:
-        x._note_export()
-    return exported(value, stream)
 
 
 def _from_device(exporter: Any, kind: int, number: int) -> NDArray:

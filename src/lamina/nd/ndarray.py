@@ -11,7 +11,7 @@ import numpy as np
 from lamina.core.array import Array, StaleGradient, attribute, placed, view
 from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
-from lamina.core.state import Mode, pending, state
+from lamina.core.state import Mode, flush_pending, pending, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
 from lamina.device.context import Context, device_of, usable
 from lamina.errors import AutogradError, ShapeError
@@ -142,9 +142,7 @@ class NDArray(Array, Fluent):
     def __dlpack__(self, **options: Any) -> Any:
         if self._context.is_host:
             return self._concrete().__dlpack__(**options)
-        from lamina.nd._interop import capsule_of
-
-        return capsule_of(self, **options)
+        return _capsule_of(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         if self._context.is_host:
@@ -483,6 +481,38 @@ def _on(x: NDArray, context: Context) -> NDArray:
 def _rebuild(data: np.ndarray, context: Context) -> NDArray:
     made = array(data, ctx=context, dtype=data.dtype)
     return made if data.ndim else bind(reshape, made, shape=())
+
+
+_CPU = (1, 0)  # the CPU for DLPack
+
+
+def _capsule_of(
+    x: NDArray,
+    *,
+    stream: int | None = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """The DLPack capsule of `x`, with the arguments of ``x.__dlpack__``.
+
+    The capsule always has the first version of the protocol, which every `max_version` allows.
+    """
+    if dl_device == _CPU:
+        if copy is False:
+            raise BufferError(
+                f"an array on {x._context} must be copied to get to the CPU; don't pass copy=False"
+            )
+        return x._numbers().__dlpack__()
+    from lamina.device.dlpack import exported
+
+    flush_pending()
+    value: Any = x._data
+    if copy:
+        value = value.copy()
+    else:
+        x._note_export()
+    return exported(value, stream)
 
 
 set_array_type(NDArray)
