@@ -71,8 +71,8 @@ LATER = {
         "has_additions": False,
     },
     "architecture": {
-        **{name: [] for name in ("monotone", "rising", "rough", "smooth", "exact", "rare", "trees")},
-        **dict.fromkeys(["nodes", "depth", "near"], 0),
+        **{name: [] for name in ("monotone", "rising", "rough", "smooth", "exact", "rare", "trees", "wide")},
+        **dict.fromkeys(["nodes", "depth", "near", "narrow"], 0),
         "skip": False,
         "effects": False,
     },

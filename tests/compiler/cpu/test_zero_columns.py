@@ -193,7 +193,7 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
 
 @pytest.mark.parametrize("registers", [16, 32])
 def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
-    """Of a batch of 100 rows the tiles are four vectors wide, of 150 eight; four of these side by side would spill."""
+    """Of a batch of 10 rows the tiles are eight vectors wide, of 100 two; four of the former side by side would spill."""
     machine = replace(
         target_machine(),
         vector_registers=registers,
@@ -202,7 +202,7 @@ def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
         l2_bytes=1 << 20,  # beyond a half of it, products are cut into blocks
     )
     widths = set()
-    for rows in range(60, 260, 3):
+    for rows in [*range(4, 20), *range(60, 260, 3)]:
         for columns in (64, 128, 256, 512):
             product = MatrixProduct(
                 rows, 700, columns, FLOAT32, (700, 1), columns, machine=machine, skips_zeros=True
