@@ -193,7 +193,7 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
 
 @pytest.mark.parametrize("registers", [16, 32])
 def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
-    """Of a batch of 10 rows the tiles are eight vectors wide, of 100 two; four of the former side by side would spill."""
+    """Of a batch of 10 rows the tiles are eight vectors wide, of 100 two; four of the former would spill."""
     machine = replace(
         target_machine(),
         vector_registers=registers,
