@@ -258,6 +258,20 @@ def test_targets_of_every_library(model, target):
     np.testing.assert_array_equal(own.predict_proba(FRAME), model.predict_proba(FRAME))
 
 
+@pytest.mark.parametrize("index", ["levels", "repeated"])
+def test_other_indices_need_no_warning(index):
+    """Values of one index can't be looked up in the levels of another; repeated ones pair no rows."""
+    rows = np.arange(len(X))
+    indices = {
+        "levels": (pd.MultiIndex.from_arrays([rows, rows]), rows),
+        "repeated": (np.minimum(rows, 1), np.maximum(rows - rows[-2], 0)),
+    }
+    one, other = indices[index]
+    table, target = pd.DataFrame(X, columns=["a", "b"]), pd.Series(X[:, 0])
+    own = MLPRegressor(**SMALL).fit(table.set_axis(one), target.set_axis(other))
+    np.testing.assert_array_equal(own.predict(table), MLPRegressor(**SMALL).fit(table, target).predict(table))
+
+
 def test_an_index_in_another_order_is_told_and_rows_are_paired_by_position():
     table, target = pd.DataFrame(X, columns=["a", "b"]), pd.Series(X[:, 0])
     own = MLPRegressor(**SMALL).fit(table, target.set_axis(table.index + 1))  # another index: no warning

@@ -250,6 +250,38 @@ def test_a_file_from_before_effects_of_categories_predicts_the_same_bits(tmp_pat
     np.testing.assert_array_equal(lamina.load(tmp_path / "old").predict(FRAME), model.predict(FRAME))
 
 
+def test_a_file_from_before_numbers_apart_predicts_the_same_bits(tmp_path, saved):
+    """The new fields need a new format, so that an older version says that it is older."""
+    arrays, metadata = load_tensors(saved)
+    content = json.loads(metadata["estimator"])
+    for member in content["members"]:
+        parts = member["architecture"]
+        assert (parts.pop("wide"), parts.pop("narrow")) == ([], 0)
+    assert metadata["format"] == "lamina estimator 11"
+    save_tensors(
+        tmp_path / "old", arrays, {"format": "lamina estimator 10", "estimator": json.dumps(content)}
+    )
+    np.testing.assert_array_equal(
+        lamina.load(tmp_path / "old").predict(FRAME), lamina.load(saved).predict(FRAME)
+    )
+
+
+@pytest.mark.parametrize("name", ["wide", "monotone", "rough", "smooth", "rare"])
+def test_properties_of_fewer_inputs_than_there_are_damage_a_file(tmp_path, name):
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    texts = {place: [f"{place}{i % 12}" for i in range(300)] for place in ("from", "to")}
+    model = MLPRegressor(preset="fast", members=1, max_iter=1, random_state=0)
+    lamina.save(
+        model.fit(pl.DataFrame(X, schema=[*"abc"]).hstack(pl.DataFrame(texts)), X[:, 0]), tmp_path / "m"
+    )
+    arrays, metadata = load_tensors(tmp_path / "m")
+    content = json.loads(metadata["estimator"])
+    content["members"][0]["architecture"][name] = [1]
+    save_tensors(tmp_path / "m", arrays, {**metadata, "estimator": json.dumps(content)})
+    with pytest.raises(DataError, match="m is damaged"):
+        lamina.load(tmp_path / "m")
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("unit", ["D", "s", "ns"])
 def test_dates_are_classes_that_can_be_saved(tmp_path, unit):

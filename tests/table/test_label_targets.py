@@ -47,6 +47,11 @@ def test_a_kind_that_is_given_counts():
     assert kind_of(panel(), monotone=["dose"]) == "category"
 
 
+def test_numbers_whose_squares_are_beyond_float64():
+    frame = panel().with_columns(size=1e200 * panel(1)["dose"])
+    assert kind_of(frame) == "category"
+
+
 @pytest.mark.parametrize("target", ["noise", "trend", "wave", "steps", "bands", "exact"])
 def test_numbers_whose_order_matters_stay_numbers(target):
     frame, rng = panel(), np.random.default_rng(1)

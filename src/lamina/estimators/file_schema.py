@@ -98,10 +98,10 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """The content of a file in formats 4 to 10.
+    """The content of a file in formats 4 to 11.
 
     Format 5 added smooth numeric inputs, 6 thresholds, 7 the types of columns instead of their kinds, 8 linear paths,
-    9 exact values, and 10 effects of categories in linear paths.
+    9 exact values, 10 effects of categories in linear paths, and 11 numbers with many pieces apart from others.
     """
 
     members: Annotated[list[Member], Meta(min_length=1)]

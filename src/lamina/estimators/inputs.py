@@ -93,8 +93,10 @@ def _warn_of_other_order(X: Any, y: Any) -> None:
     """Warn if pandas' indices of `X` and `y` are the same in another order, since rows are paired by position."""
     one: Any = getattr(X, "index", None)
     other: Any = getattr(y, "index", None)
-    have_index = hasattr(one, "isin") and hasattr(other, "isin")
-    if have_index and not one.equals(other) and one.isin(other).all() and other.isin(one).all():
+    are_alike = hasattr(one, "isin") and hasattr(other, "isin") and one.nlevels == other.nlevels
+    if not are_alike or one.equals(other) or not (one.is_unique and other.is_unique):
+        return
+    if one.isin(other).all() and other.isin(one).all():
         warn(
             "X and y have the same index in another order; rows are paired by position, as in scikit-learn: to pair "
             "them by index, give y.loc[X.index]"

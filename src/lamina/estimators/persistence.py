@@ -31,15 +31,16 @@ from lamina.support.messages import excerpt
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 
-FORMAT = "lamina estimator 10"
+FORMAT = "lamina estimator 11"
 """The ``format`` entry in the file's metadata.
 
 Additions by format: 3: a digest of the file; 4: members with different architectures, several quantiles, held-out
 outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns; 8: linear paths, and members that are
-boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of categories in linear paths.
+boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of categories in linear paths; 11: numbers
+with many pieces apart from others.
 """
 
-_KINDS = (file_schema.FirstContent, *[file_schema.ContentOfOneArchitecture] * 2, *[file_schema.Content] * 7)
+_KINDS = (file_schema.FirstContent, *[file_schema.ContentOfOneArchitecture] * 2, *[file_schema.Content] * 8)
 _FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = [name for name in file_schema.Learned.__struct_fields__ if name.endswith("_")]

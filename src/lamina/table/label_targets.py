@@ -36,6 +36,9 @@ _PENALTIES = (1.0, 10.0)
 _OUTLIER = 5.0
 """Maximum distance of a number from the mean, in standard deviations."""
 
+_LARGEST = 1e100
+"""Larger numbers count as this one, since their squares may be beyond float64."""
+
 _AS_ROWS = (1.0, 3.0, 10.0)
 """How many rows of a value the mean over its neighbours is worth."""
 
@@ -114,7 +117,7 @@ def _tells(at: np.ndarray, wanted: np.ndarray, left: np.ndarray, folds: np.ndarr
 
 def _with_ranges(x: np.ndarray, bins: int) -> np.ndarray:
     """Numbers (rows, columns), standardized, and indicators of their ranges: (rows, columns · (1 + bins))."""
-    x, is_known = x.astype(np.float64), np.isfinite(x)
+    x, is_known = np.clip(x.astype(np.float64), -_LARGEST, _LARGEST), np.isfinite(x)
     for j in np.flatnonzero(~is_known.all(axis=0)):
         some = x[is_known[:, j], j]
         x[~is_known[:, j], j] = np.median(some) if len(some) else 0.0

@@ -39,6 +39,14 @@ def test_several_signs_divide_values(read_text, divider):
     assert frame.columns == lines[0] and frame.rows() == [("New York", i, i + 0.5) for i in range(6)]
 
 
+@pytest.mark.parametrize("divider", ["::", "  "])
+def test_several_signs_in_quotes_divide_no_values(read_text, divider):
+    town = f"New{divider}York"
+    lines = [["town", "size", "sold"], *[[f'"{town}"', str(i), f"{i}.5"] for i in range(6)]]
+    frame = read_text("".join(divider.join(line) + "\n" for line in lines))
+    assert frame.rows() == [(town, i, i + 0.5) for i in range(6)]
+
+
 def test_values_that_begin_as_zlib_data_are_texts(read_text):
     for end in ("", ",b"):
         frame = read_text(f"a{end}\n" + "".join(f"x^{i}{end}\n" for i in range(9)))

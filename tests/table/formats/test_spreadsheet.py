@@ -106,6 +106,8 @@ def test_numbers_among_dates_are_dates(book):
     assert frame["nr"].to_list() == [1, 2, 3, 4, 5]
     frame = read(book(data=[["day"], [DAY], [DAY], [DAY], [12], [-3], [10**7], [True]]))
     assert frame["day"].to_list()[3:] == ["12", "-3", "10000000", "true"]
+    frame = read(book(data=[["until"], [DAY], [datetime.datetime(9999, 12, 31)], [DAY], [2_958_470]]))
+    assert frame["until"].to_list() == ["2024-03-01", "9999-12-31", "2024-03-01", "2958470"]
 
 
 def test_a_merged_title_is_one(book):

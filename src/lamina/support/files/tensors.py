@@ -103,7 +103,7 @@ class TensorFile:
         """A context that replaces errors about the content by a `DataError` that names the file."""
         try:
             yield
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             if isinstance(error, DataError) and self.name in str(error):
                 raise
             raise self.damaged(error) from error

@@ -196,7 +196,8 @@ def _with_dates(rows: list[list[Any]]) -> list[list[Any]]:
     for j, cells in enumerate(zip(*rows, strict=True)):
         days = [cell.toordinal() - _ZERO.toordinal() for cell in cells if isinstance(cell, date)]
         numbers = [i for i, cell in enumerate(cells) if type(cell) in (int, float)]
-        first, last = min(days, default=0) - _NEAR, max(days, default=0) + _NEAR
+        first = max(min(days, default=0) - _NEAR, (datetime.min - _ZERO).days)
+        last = min(max(days, default=0) + _NEAR, (datetime.max - _ZERO).days)
         for i in numbers if len(numbers) < len(days) else ():
             if first <= cells[i] <= last:
                 rows[i][j] = _ZERO + timedelta(seconds=round(86_400 * cells[i]))

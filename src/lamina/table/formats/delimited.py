@@ -73,7 +73,9 @@ def _rows(source: Source, encoding: str, quote: str | None, divider: str) -> Ite
     lines = (line.strip() for block in blocks for line in block.decode().removesuffix("\n").split("\n"))
     if divider == " ":
         return records_of(lines, " ", quote, skipinitialspace=True)
-    return records_of((re.sub(divider, "\t", line) for line in lines), "\t", quote)
+    mark = re.escape(quote or "\n")  # no line has "\n"
+    outside = re.compile(rf"({mark}[^{mark}]*{mark})|{divider}")  # what is in quotes stays as it is
+    return records_of((outside.sub(lambda found: found[1] or "\t", line) for line in lines), "\t", quote)
 
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
