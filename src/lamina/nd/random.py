@@ -1,8 +1,4 @@
 """Random arrays under MXNet's ``nd.random``: distributions, and their ``*_like`` forms."""
-# ruff: noqa: F403
 
-from lamina.nd import _distributions
-from lamina.nd._distributions import *
-
-__all__: list[str] = []
-__all__ += _distributions.__all__
+from lamina.nd._distributions import *  # noqa: F403
+from lamina.nd._distributions import __all__ as __all__  # noqa: PLC0414 - pyright wants it twice

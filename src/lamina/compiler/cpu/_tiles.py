@@ -15,7 +15,7 @@ LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
 _LONG_STEP = 8  # cycles
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
-_ABOUT_EQUAL = 1.015  # by what factor the cycles of tiles may differ that the model doesn't tell apart
+_ABOUT_EQUAL = 1.015  # the factor between the cycles of tiles that the model does not tell apart
 
 
 @dataclass(frozen=True)
