@@ -15,7 +15,7 @@ LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
 _LONG_STEP = 8  # cycles
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
-_ABOUT_EQUAL = 1.015  # the factor between the cycles of tiles that the model does not tell apart
+_ABOUT_EQUAL = 1.015  # the factor between the cycles of tiles of 512 bits that the model does not tell apart
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
         for tile_rows in range(1, min(rows, _most_rows(machine, tile_vectors)) + 1)
     ]
     cycles = {tile: _cycles(machine, tile, rows, vectors) for tile in candidates}
-    most = _ABOUT_EQUAL * min(cycles.values())
+    most = min(cycles.values()) * (_ABOUT_EQUAL if machine.vector_bits >= 512 else 1)
     fast = (tile for tile in candidates if cycles[tile] <= most)
     return min(fast, key=lambda tile: (*_preference(tile, rows, vectors), cycles[tile]))
 
