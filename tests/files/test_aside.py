@@ -174,3 +174,18 @@ def test_an_error_names_the_folder_not_the_hidden_name(tmp_path):
         aside(tmp_path, ".", create),
     ):
         pass
+
+
+def test_a_file_made_during_the_removal_of_a_folder_is_removed_too(tmp_path, monkeypatch):
+    """As by a worker of a search that nobody waits for."""
+    late, real = [tmp_path / "first", tmp_path / "second"], os.rmdir
+
+    def rmdir(*arguments: object, **settings: object) -> None:
+        if late:
+            (folder / late.pop().name).touch()
+        real(*arguments, **settings)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch("lamina-test-") as folder:
+        monkeypatch.setattr(os, "rmdir", rmdir)
+    assert not late and [*tmp_path.iterdir()] == []

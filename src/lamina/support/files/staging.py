@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
+_ATTEMPTS = 10
+"""Attempts to remove a folder: another thread or process may create a file in it between its listing and its removal."""
+
 
 @contextmanager
 def aside(
@@ -127,7 +130,9 @@ def _remove_abandoned(folder: Path, prefix: str, of_any_user: bool) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    if not path.is_dir():
         path.unlink(missing_ok=True)
+    for _ in range(_ATTEMPTS):
+        if not path.exists():
+            break
+        shutil.rmtree(path, ignore_errors=True)
