@@ -88,7 +88,8 @@ def choose_blocking(product: MatrixProduct, tile: TileShape) -> Blocking | None:
     block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
     pair_width = 0
     if skips_zeros and LOOKED_AT <= depth == inner and columns <= block_columns:
-        pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
+        # Whole tiles, since a thread's share of the columns is tiles.
+        pair_width = even_part(columns, max(1, _PAIR_VECTORS // tile.vectors) * width, width)
         block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
     outer_rows = even_part(rows, _OUTER_ROWS, block_rows)
     return Blocking(block_rows, depth, block_columns, outer_rows, itemsize, depth < inner, pair_width)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 _ATTEMPTS = 10
-"""Attempts to remove a folder: another thread or process may create a file in it between its listing and its removal."""
+"""Attempts to remove a folder: meanwhile, another thread or process may create a file in it."""
 
 
 @contextmanager
