@@ -19,7 +19,7 @@ from emulated_unit import EmulatedUnit
 from processors import PROCESSORS, needs
 
 import lamina
-from lamina import get_num_threads, nd, set_num_threads
+from lamina import nd
 from lamina.compiler.cpu import _unit_product as unit_product
 from lamina.compiler.cpu.machine import NAMED_MACHINES, compiling_for, host_machine, named_machine
 from lamina.compiler.llvm.processor import architecture, named_processor, runnable_levels
@@ -177,13 +177,9 @@ def test_products(dtype: str, processor: str):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_in_pairs_of_rows_for_any_number_of_threads(dtype: str, processor: str):
     """A thread's share of the columns is tiles, not panels for pairs: columns beyond the result were computed."""
-    before = get_num_threads()
-    try:
-        for threads in (1, 3):
-            set_num_threads(threads)
-            check_products(dtype, [(100, 784, 200), (256, 784, 200), (33, 1000, 129)])
-    finally:
-        set_num_threads(before)
+    for threads in (1, 3):
+        lamina.set_num_threads(threads)
+        check_products(dtype, [(100, 784, 200), (256, 784, 200), (33, 1000, 129)])
 
 
 @pytest.mark.slow
