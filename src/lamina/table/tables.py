@@ -20,6 +20,7 @@ from lamina.table.columns import (
     Column,
     Once,
     import_narwhals,
+    is_missing,
     require_different,
     require_names_differ,
     series_column,
@@ -292,14 +293,18 @@ def _few_rows(data: Any) -> Table | None:
         dtype, own = types[i], cells[i]
         if dtype is None or (dtype.kind == "b" and not all(type(cell) in _BOOLEANS for cell in own)):
             return None
+        if dtype.kind == "O" and not all(type(cell) is str or is_missing(cell) for cell in own):
+            return None
         with suppress(TypeError, ValueError):
             return np.fromiter(own, dtype, rows)
         return None
 
     def column(i: int) -> Column:
         found = values(i)
-        if found is None or (found.dtype.kind == "f" and np.isnan(found).all()):
-            return others[None].column(names[i])  # which says whether it is empty
+        if found is None:
+            return others[None].column(names[i])
+        if found.dtype.kind == "f" and np.isnan(found).all():
+            found = np.full(rows, None, object)  # an empty column, which is not one of numbers
         return ArrayColumn(names[i], found)
 
     def blocks(positions: Sequence[int]) -> Iterator[Block]:
@@ -332,5 +337,5 @@ def _cells(data: Any) -> Any:
 def _type_of_cells(dtype: Any) -> np.dtype[Any] | None:
     """The NumPy dtype for a column's plain numbers or booleans, `object` for texts; None for other types."""
     name = str(dtype).lower()
-    others = {"str": object, "string": object, "bool": bool, "boolean": bool}
+    others = {"str": object, "string": object, "object": object, "bool": bool, "boolean": bool}
     return np.dtype(others[name]) if name in others else _PLAIN.get(name)
