@@ -377,6 +377,14 @@ def _of_every_type(rows):
         "whole or null": [None if i % 3 == 0 else i for i in range(rows)],
         "text or null": [None if i % 4 == 0 else "xyz"[i % 3] for i in range(rows)],
         "flag or null": [None if i % 5 == 0 else i % 2 == 0 for i in range(rows)],
+        "price": [None if i < 90 else f"${i * 7919 % 1000 / 8:.2f}" for i in range(rows)],
+        "title": [
+            None if i % 7 == 0 else f"the {['red', 'green', 'blue'][i % 3]} house {i}" for i in range(rows)
+        ],
+        "when": [
+            None if i % 6 == 0 else f"{i % 28 + 1:02}/{i % 12 + 1:02}/2021 10:{i % 60:02}"
+            for i in range(rows)
+        ],
     }
     return pl.DataFrame(columns | nulls)
 
@@ -385,7 +393,13 @@ def _in_nullable_types(frame):
     return frame.to_pandas().convert_dtypes()
 
 
-@pytest.mark.parametrize("make", [pl.DataFrame.clone, pl.DataFrame.to_pandas, _in_nullable_types])
+def _of_objects(frame):
+    return frame.to_pandas().astype(object)
+
+
+@pytest.mark.parametrize(
+    "make", [pl.DataFrame.clone, pl.DataFrame.to_pandas, _in_nullable_types, _of_objects]
+)
 def test_few_rows_are_encoded_as_in_a_long_table(make):
     frame = make(_of_every_type(240))
     encoder = TableEncoder(infer(frame)).fit(frame)

@@ -479,12 +479,12 @@ class ArrayColumn(Column):
 
     def __init__(self, name: str, values: np.ndarray, type_name: str | None = None) -> None:
         self.name = name
-        self.type_name = type_name or str(values.dtype)
+        self.type_name = type_name or _name_of(values.dtype)
         self._values = values
         kinds: dict[str, Storage] = {"b": "boolean", "M": "date", "m": "duration", "U": "text", "T": "text"}
         self.is_typed = values.dtype != object
         if values.dtype.kind in "iuf":
-            self.storage, self.dtype, self.whole = "number", str(values.dtype), values.dtype.kind != "f"
+            self.storage, self.dtype, self.whole = "number", _name_of(values.dtype), values.dtype.kind != "f"
         elif values.dtype.kind in kinds:
             self.storage = kinds[values.dtype.kind]
         else:
@@ -536,6 +536,12 @@ class ArrayColumn(Column):
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
         results = Once[tuple[type, object], float](lambda key: function(key[1]))  # 1, 1.0 and True are equal
         return np.array([results[type(value), value] for value in self._cells()], dtype)
+
+
+@lru_cache
+def _name_of(dtype: np.dtype) -> str:
+    """The name of a dtype, which NumPy takes as long to write as a column of a few cells to be made."""
+    return str(dtype)
 
 
 def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
