@@ -1,7 +1,7 @@
 """Random products for processors with small caches: right, and the same bits for any number of threads.
 
 Small caches give small matrices what large ones have otherwise: blocks, packed panels, lists of columns that are not
-zero, threads that share columns. `make fuzz` tries more of them.
+zero, threads that share columns. Matrices end at pages that can't be touched. `make fuzz` tries more of them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from guarded_memory import guard_arrays, guarded
 from processors import needs
 from seeds import run_seeds
 
@@ -72,7 +73,7 @@ def check(seed: int, level: str) -> None:
         return EPILOGUES[epilogue](product, bias, other)
 
     operands = a.T if transposes[0] else a, b.T if transposes[1] else b, bias, other
-    arrays = [nd.array(x, dtype=dtype) for x in operands]
+    arrays = [nd.from_numpy(guarded(x)) for x in operands]
     found: list[np.ndarray] = []
     with compiling_for(named_machine(f"{level},{caches}")):
         compiled = lamina.compile(function)
@@ -91,6 +92,7 @@ def check(seed: int, level: str) -> None:
 def test_random_products(level: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     if level != "native":
         needs(level)
+    guard_arrays(monkeypatch)
     monkeypatch.setattr(Outline, "gains_by_threads", True)
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
     with lamina.eager():

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from guarded_memory import guard_arrays
 from processors import PROCESSORS, needs
 from program_outcomes import compare, outcome
 from random_programs import Program
@@ -125,5 +126,6 @@ def test_random_programs_for_other_processors(
     processor: str, seconds: float, machine: pytest.MonkeyPatch
 ) -> None:
     needs(processor)
+    guard_arrays(machine)
     with compiling_for(named_machine(processor)):
         run_seeds(lambda seed: run(seed, machine), seconds * SHARE_OF_OTHERS)
