@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, repeat
 from typing import Any
 
@@ -229,19 +230,20 @@ def _scaled(matrix: Any, by_entry: np.ndarray) -> Any:
     return _with(matrix, matrix.data * by_entry)
 
 
-def _lengths(matrix: Any) -> np.ndarray:
-    """The Euclidean norm of each row of a CSR array; 1 for a row without entries."""
-    lengths, starts = np.ones(matrix.shape[0]), matrix.indptr[:-1]
-    present = np.diff(matrix.indptr) > 0
+def _lengths(entries: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The Euclidean norm of each row of a CSR array with these entries and `indptr`; 1 for a row without entries."""
+    lengths, present = np.ones(len(starts) - 1), np.diff(starts) > 0
     if present.any():
-        lengths[present] = np.sqrt(np.add.reduceat(matrix.data**2, starts[present]))
+        lengths[present] = np.sqrt(np.add.reduceat(entries**2, starts[:-1][present]))
     return lengths
 
 
 def _tf_idf(counts: Any, idf: np.ndarray, sizes: np.ndarray | float = 1.0) -> Any:
     """The counts of tokens times `idf`, in rows whose Euclidean norms are `sizes`; rows without tokens stay zero."""
     weighted = _scaled(counts, idf[counts.indices])
-    return _scaled(weighted, np.repeat(sizes / _lengths(weighted), np.diff(weighted.indptr)))
+    return _scaled(
+        weighted, np.repeat(sizes / _lengths(weighted.data, weighted.indptr), np.diff(weighted.indptr))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +299,11 @@ class TextEncoder:
         return encoder, texts, encoder._features(found)
 
     @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        return {"hashes": self.hashes, "idf": self.idf, "weights": self.weights}
+
+    @property
     def is_sound(self) -> bool:
         """Whether the arrays are valid; arrays from a damaged file may not be.
 
@@ -315,8 +322,19 @@ class TextEncoder:
 
     def _features(self, counts: Any) -> np.ndarray:
         """The features of texts with these counts of known tokens."""
-        lengths = _lengths(_scaled(counts, self.idf[counts.indices]))
-        return (counts @ self.weights.astype(np.float64)) / lengths[:, None]
+        lengths = _lengths(counts.data * self.idf[counts.indices], counts.indptr)
+        return (counts @ self._weights) / lengths[:, None]
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self.weights.astype(np.float64)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """The token at each place of the lookup table; 0 at others, whose hashes are not the first token's."""
+        table = np.zeros(1 << _TABLE_BITS, np.uint16)
+        table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
+        return table
 
     def matrix(self, texts: Sequence[str]) -> Any:
         """The tf-idf of each known token, as a SciPy CSR array, float64 (texts, tokens).
@@ -334,11 +352,9 @@ class TextEncoder:
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, Any]]:
         """The start and end of each block of texts, and the counts of known tokens in its texts."""
-        table = np.zeros(1 << _TABLE_BITS, np.int32)  # a hash of another place is not that of the first token
-        table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):
             hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts[first:last]])
-            places = table.take(hashes >> _SHIFT)
+            places = self._places.take(hashes >> _SHIFT)
             known = np.flatnonzero(self.hashes.take(places) == hashes) if len(self.hashes) else places[:0]
             shape = last - first, len(self.hashes)
             yield first, last, _counting(owners.take(known), places.take(known), shape)

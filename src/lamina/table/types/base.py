@@ -322,6 +322,11 @@ class ColumnSchema(Generic[OfType]):
         """The code of each category for the network, which is 1 + the category's position."""
         return {name: code for code, name in enumerate(self.categories, start=1)}
 
+    @cached_property
+    def prepared(self) -> dict[str, Any]:
+        """What the type prepares once for all tables, by name."""
+        return {}
+
     def to_dict(self) -> dict[str, Any]:
         """The schema as a dictionary for JSON, without the arrays."""
         names = (one.name for one in dataclasses.fields(self) if one.name != "arrays")

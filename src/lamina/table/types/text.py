@@ -103,7 +103,7 @@ class Text(Composite):
         if not parts:
             return Identifier().schema_of(column)
         learned, reason = replace(self, typical=_typical(counts)), f"{len(counts):,} different texts"
-        return learned.schema_of(column, reason=reason, parts=tuple(parts), arrays=vars(encoder))
+        return learned.schema_of(column, reason=reason, parts=tuple(parts), arrays=encoder.arrays)
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
@@ -154,6 +154,11 @@ class Text(Composite):
         Raises:
             DataError: the column's arrays are not a text encoder's, as in a damaged file.
         """
+        if "encoder" not in schema.prepared:
+            schema.prepared["encoder"] = self._encoder(schema)
+        return schema.prepared["encoder"]
+
+    def _encoder(self, schema: ColumnSchema) -> TextEncoder:
         numbers = sum(isinstance(part.type, Number) for part in schema.parts)
         tokens = len(schema.arrays.get("hashes", ()))
         wanted = {
