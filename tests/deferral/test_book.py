@@ -12,7 +12,7 @@ from both_modes import deferring
 
 import lamina
 from lamina import nd
-from lamina.deferral import _debug
+from lamina.deferral import _path
 
 # Behind what is installed: the folder has scripts that are called as packages are.
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -40,7 +40,7 @@ def test_the_same_numbers_compiled(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMINA_DEBUG", "1")
-    monkeypatch.setattr(_debug, "_times", {})
+    monkeypatch.setattr(_path, "_times", {})
     wanted = eagerly(PROGRAMS[name])
     with deferring() as compiled:
         for _ in range(2):

@@ -17,7 +17,7 @@ import pytest
 import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.context import device_of
-from lamina.deferral import _debug
+from lamina.deferral import _path
 from lamina.errors import DeviceError
 
 SHAPES = ((7, 5), (5,), (5, 3), (3,))
@@ -73,7 +73,7 @@ def test_the_chapters_loop_is_put_off_and_compiled_there(
     host = Chapter(mx.cpu())
     expected = host.train(6)
     monkeypatch.setenv("LAMINA_DEBUG", "1")
-    monkeypatch.setattr(_debug, "_times", {})
+    monkeypatch.setattr(_path, "_times", {})
     there = Chapter(ctx)
     found = there.train(6)
     told = capsys.readouterr().err

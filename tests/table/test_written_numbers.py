@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import constants
 
-from lamina.table import written_numbers
+from lamina.table import number_texts
 from lamina.table.check import check
 from lamina.table.columns import as_column
 from lamina.table.inspection import Look
@@ -603,6 +603,6 @@ def test_columns_that_are_recognized_again_are_warned_of_once():
 
 
 def test_long_texts_are_not_kept_in_memory() -> None:
-    before = written_numbers._read_in_any_format.cache_info().currsize
+    before = number_texts._read_in_any_format.cache_info().currsize
     assert form_of([("9" * 5_000, 1), ("8" * 5_000, 1)]) is None
-    assert written_numbers._read_in_any_format.cache_info().currsize == before
+    assert number_texts._read_in_any_format.cache_info().currsize == before

@@ -26,19 +26,11 @@ from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from, rows_numbered
 from lamina.table.schema import Schema, Target
+from lamina.table.stream import survey as surveys
 from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.sample import MarkKeys, folds_by
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
-from lamina.table.stream.survey import (
-    Division,
-    KeyedBlocks,
-    KeyedRows,
-    RowEncoder,
-    Rows,
-    Survey,
-    encode_rows,
-    look_over,
-)
+from lamina.table.stream.survey import Division, RowEncoder, Survey
 from lamina.table.target import target_values
 
 
@@ -154,7 +146,7 @@ class Streamed(LookedOver):
     folder: Path
 
     def encoded(self, rows: RowEncoder) -> RowCache:
-        return encode_rows(self.blocks, self.survey, rows, self.folder)
+        return surveys.encode_rows(self.blocks, self.survey, rows, self.folder)
 
 
 @contextmanager
@@ -189,8 +181,8 @@ def looked_over(
         blocks, target = with_target(blocks, y)
     known = kinds_beside(marks, kinds, [*blocks.types], "a streamed table")
     judging = {"labels": True, "monotone": monotone, "marks": marks}
-    survey = look_over(blocks, target, judging, kinds=known, **how)
-    division = divided(survey, marks, lambda keys: KeyedBlocks(keys, blocks), share, gap=gap)
+    survey = surveys.look_over(blocks, target, judging, kinds=known, **how)
+    division = divided(survey, marks, lambda keys: surveys.KeyedBlocks(keys, blocks), share, gap=gap)
     with scratch("lamina-rows-") as folder:
         yield Streamed(survey, division, not isinstance(y, str), blocks, folder)
 
@@ -218,7 +210,7 @@ def kinds_beside(
 def divided(
     survey: Survey,
     marks: Mapping[Any, str | None],
-    keyed: Callable[[MarkKeys], KeyedRows],
+    keyed: Callable[[MarkKeys], surveys.KeyedRows],
     *shares: float,
     gap: float = 0.0,
 ) -> Division:
@@ -322,7 +314,7 @@ def evenly_spaced(sample: Data, most: int) -> Data:
     return Data(sample.numeric[::step].copy(), codes, sample.target[::step].copy())
 
 
-def data_of(rows: Rows, encode: RowEncoder, given: Mapping[str, np.ndarray] | None = None) -> Data:
+def data_of(rows: surveys.Rows, encode: RowEncoder, given: Mapping[str, np.ndarray] | None = None) -> Data:
     """Some rows of the table, encoded; `given` has the values of some inputs, see `TableEncoder.fit`."""
     name = encode.target
     with rows_numbered(rows.numbers), told_of(encode.told):

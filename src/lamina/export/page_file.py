@@ -31,10 +31,10 @@ from lamina.table import types
 from lamina.table.categories import unknown_values
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
+from lamina.table.number_texts import page_words
 from lamina.table.types import ColumnSchema, Mixed
 from lamina.table.types.period import Period
 from lamina.table.types.vector import Vector
-from lamina.table.written_numbers import page_words
 
 
 class Page(NamedTuple):

@@ -190,14 +190,15 @@ _SIZES = (1, 4, 16, 64, 256)
 
 
 class Blocks:
-    """A function compiled for blocks of a few sizes; the last block is padded.
+    """A function compiled for blocks of a few sizes, which are powers of two.
 
     A row's outputs must not depend on the other rows of its batch, which `lamina.compile` guarantees with
     `independent_rows`. Still, each block size is tested when the model is loaded, and used only if its outputs have the
     same bits as those of the smallest size.
 
     Args:
-        forward: a function from arrays, each with the same number of rows, to outputs (rows, outputs).
+        forward: a function from arrays, each with the same number of rows, to outputs (rows, outputs). It pads the
+            rows to a power of two, as estimators do.
         sample: arrays of 256 typical rows, for these tests and for compiling.
 
     >>> blocks = Blocks(lambda arrays: arrays[0] * 2.0, [np.arange(256.0).reshape(-1, 1)])
@@ -226,21 +227,13 @@ class Blocks:
         rows, begin = len(arrays[0]), 0
         parts: list[np.ndarray] = []
         while begin < rows:
-            size = self._size(rows - begin)
+            size = max(
+                size for size in self.sizes if size < 2 * (rows - begin)
+            )  # fewer rows are padded to it
             end = min(begin + size, rows)
-            block = [_padded(array[begin:end], size) for array in arrays]
-            parts.append(self._forward(block)[: end - begin])
+            parts.append(self._forward([array[begin:end] for array in arrays]))
             begin = end
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _size(self, rows: int) -> int:
-        """The size of the next block if `rows` rows are left.
-
-        If a block size from `rows` to less than `2 * rows` exists, the smallest of these is chosen, and the block is
-        padded. Otherwise, the largest size of at most `rows` is chosen.
-        """
-        enough = [size for size in self.sizes if rows <= size < 2 * rows]
-        return enough[0] if enough else max(size for size in self.sizes if size <= rows)
 
     def _by(self, size: int, sample: Sequence[np.ndarray]) -> np.ndarray:
         begins = range(0, len(sample[0]), size)
@@ -249,11 +242,3 @@ class Blocks:
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return a.tobytes() == b.tobytes()
-
-
-def _padded(part: np.ndarray, size: int) -> np.ndarray:
-    if len(part) == size:
-        return part
-    padded = np.zeros((size, *part.shape[1:]), part.dtype)
-    padded[: len(part)] = part
-    return padded

@@ -166,7 +166,7 @@ def test_spirv_of_the_chapters_step(validator: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_id_that_is_defined_twice_is_noticed() -> None:
     """LLVM writes such modules now and then; each definition is given the id of the one before."""
-    from lamina.compiler.gpu._spirv import has_unique_ids
+    from lamina.compiler.gpu._dialects import has_unique_ids
 
     step, arrays = training_step(8, (5, 4, 10))
     code = written_for(capture(step, *arrays), "spirv", LARGE_DEVICE).code()

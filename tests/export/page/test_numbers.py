@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from lamina.table.columns import ArrayColumn
 from lamina.table.dates import page_shapes
+from lamina.table.number_texts import page_words
 from lamina.table.types import Mixed, Ordered
 from lamina.table.types.period import Period
 from lamina.table.types.vector import Vector
-from lamina.table.written_numbers import Form, form_of, number_in_form, page_words
+from lamina.table.written_numbers import Form, form_of, number_in_form
 
 COLUMNS = [
     ["$1,234.50", "$12", "($3)", "USD 5k", "1.5M$"],

@@ -24,7 +24,7 @@ from gpu_emulator.runner import (
     run_functions,
 )
 from gpu_emulator.warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
-from lamina.compiler.gpu._builder import Bounds, DeviceMachine, Dialect, TensorBuilder, parameters_of
+from lamina.compiler.gpu._builder import Bounds, DeviceMachine, Dialect, TensorBuilder
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated_object
 from lamina.compiler.llvm.processor import named_processor, requested
@@ -124,7 +124,7 @@ class HostBuilder(TensorBuilder):
     def kernel(self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds) -> str:
         for line in DECLARATIONS.splitlines():
             self.module.declare(line)
-        parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, {_RECORD.typed}"
+        parameters = f"{self.parameters(pointers, numbers)}, i64 %block, i64 %thread, {_RECORD.typed}"
         body = self.body()
         write, run = (_coroutine, run_coroutines) if self.waits else (_function, run_functions)
         fill = ""

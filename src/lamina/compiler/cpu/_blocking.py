@@ -18,14 +18,7 @@ from functools import partial
 from itertools import chain
 
 from lamina.compiler.cpu._block_sizes import Blocking
-from lamina.compiler.cpu._microkernel import (
-    LeftTile,
-    ProductCode,
-    RightPanel,
-    Tile,
-    accumulate,
-    zeros,
-)
+from lamina.compiler.cpu._microkernel import LeftTile, ProductCode, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import call_transpose, transpose_vectors

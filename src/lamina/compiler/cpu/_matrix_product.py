@@ -11,15 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lamina.compiler.cpu._block_sizes import (
-    BLOCK,
-    Blocking,
-    UnitBlocking,
-    choose_blocking,
-    choose_unit_blocking,
-    packs_many,
-    single_block,
-)
+from lamina.compiler.cpu import _block_sizes as block_sizes
+from lamina.compiler.cpu._block_sizes import BLOCK, Blocking, UnitBlocking
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
 from lamina.compiler.cpu._microkernel import Epilogue, FlatEpilogue, Read
@@ -83,18 +76,18 @@ class MatrixProduct:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
         if self.dtype == FLOAT32 and not is_thin and not self.right_is_transposed:
-            unit = choose_unit_blocking(self)
+            unit = block_sizes.choose_unit_blocking(self)
             if unit is not None:
                 return unit
         return self._blocks(self._vector_tile)
 
     def _blocks(self, tile: TileShape) -> Blocking:
         """The blocks on the vector unit: a single one if the operands fit the caches, or B is transposed."""
-        found = None if self.right_is_transposed else choose_blocking(self, tile)
+        found = None if self.right_is_transposed else block_sizes.choose_blocking(self, tile)
         width = tile.vectors * self.machine.lanes(self.dtype)
-        pays = packs_many(self.rows, tile) and self.right_stride > width
+        pays = block_sizes.packs_many(self.rows, tile) and self.right_stride > width
         packs_right = self.inner > 0 and (self.right_is_transposed or pays)
-        return found or single_block(self, tile, packs_right=packs_right)
+        return found or block_sizes.single_block(self, tile, packs_right=packs_right)
 
     @property
     def vector_blocks(self) -> Blocking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import sys
 import weakref
@@ -11,7 +12,6 @@ from functools import cached_property, partial
 from operator import call, is_not, setitem
 from typing import Any, NamedTuple
 
-from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, Number, varying
 from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
@@ -25,11 +25,14 @@ from lamina.device.context import cpu
 from lamina.nd.ndarray import NDArray
 from lamina.nd.shapes_only import stand_in
 from lamina.primitives.movement import view_of
+from lamina.support.messages import counted, debug_level, show, user_location
 
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # remembered counts of references at a path's end
 _latest: OrderedDict[int, Path] = OrderedDict()
 """The paths with compiled programs, by `id`. The least recently used path loses its program first."""
+_times: dict[tuple[str, str, str], int] = {}
+"""How often deferred events were computed, by (line, how, why), for debug output."""
 
 
 class Path:
@@ -42,7 +45,8 @@ class Path:
         self._maker = {entry.output: entry for entry in self.applied}
         self._consumed = self._walked_back()
         self.plan: Plan | None = None
-        self.is_compilable, self.is_told = True, debug.is_asked_for()
+        self.is_compilable = True
+        self.is_told = debug_level() >= 1  # read only here, as it costs as much as deferring two operators
         self._given_up = self._uses = 0  # how often its program was discarded, and the uses since then
         self._writes_after: dict[int, dict[int, int]] = {}
         self._needs: dict[tuple[int, ...], Needs] = {}
@@ -52,6 +56,22 @@ class Path:
         """Whether a compiled program may be faster than NumPy; calling it costs as much as several small operators."""
         elements = sum(math.prod(entry.shape) for entry in self.applied)
         return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
+
+    def tell(self, how: str, why: str) -> None:
+        """With ``LAMINA_DEBUG=1``, print how and why the sequence was computed, and the line of the user's program.
+
+        Each line is printed once. The number of its repetitions is printed at exit.
+        """
+        if not self.is_told:
+            return
+        if not _times:
+            atexit.register(_tell_how_often)
+        place = user_location(), how, why
+        _times[place] = _times.get(place, 0) + 1
+        if _times[place] == 1:
+            count = len(self.entries)
+            what = f"{count} deferred events are" if count > 1 else "1 deferred event is"
+            show(f"{place[0]}: {what} computed, {how}: {why}")
 
     # --- compiled ------------------------------------------------------------------------------------------------
 
@@ -225,6 +245,13 @@ _MANY_ELEMENTS = 1 << 18
 _MOST_PATIENCE = 1024  # runs
 _LONG = 32  # runs with the same arrays, after which new arrays may soon be bound permanently, too
 _ALONE_IN_LIST = 2  # `getrefcount` of an item that only its list refers to
+
+
+def _tell_how_often() -> None:
+    for (location, how, why), times in _times.items():
+        if times > 1:
+            show(f"{location}: computed {counted(times, 'time')}, {how}: {why}")
+    _times.clear()
 
 
 class Needs(NamedTuple):

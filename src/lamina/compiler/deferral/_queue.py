@@ -9,17 +9,16 @@ docs/adr/deferred-evaluation.md for the reasons and the cost.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Sequence as Items
 from typing import Any
 
 from lamina.compiler import compilation_enabled
-from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, products_of
 from lamina.compiler.deferral._noting import prepare_noting
 from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
-from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change, interrupts_later, make
 from lamina.core.keys import Unfit, frozen
@@ -212,7 +211,7 @@ class DeferralQueue:
                 if self._debt is debt:  # unless an interrupt has paid it
                     raise
         self._pay(debt)
-        debug.tell(path, how, why)
+        path.tell(how, why)
 
     def _pay(self, debt: Debt) -> None:
         """Do the pending work inside `concrete`: store the program's results, or compute operator by operator."""
@@ -255,7 +254,7 @@ class DeferralQueue:
                 if self.current is rest:
                     self._replace(rest, end, Sequence(self._root, self._period))
                 raise
-            debug.tell(debt.path, "operator by operator", "the program departs from the recorded sequence")
+            debt.path.tell("operator by operator", "the program departs from the recorded sequence")
             return rest
 
     # --- observing -----------------------------------------------------------------------------------------------
@@ -438,10 +437,10 @@ class DeferralQueue:
 
     def _find_period(self, events: Items[Any]) -> None:
         """Search for a period in a long sequence, as the program may be a loop without marked steps."""
-        period = period_of(events)
+        period = _period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
-            self.current.ahead = until_boundary(events, period) or self._period
+            self.current.ahead = _until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
         """Whether this operator is the first in the loop's sequence; deferral then resumes after an irregular step."""
@@ -457,3 +456,35 @@ class DeferralQueue:
         """Stop recording operators for a while, since nothing repeats and recording takes time."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
+
+
+# --- the steps of a loop in a program that doesn't mark its steps ------------------------------------------------
+
+
+def _period_of(events: Items[Any]) -> int | None:
+    """The period of a long sequence, in events; None if the sequence does not repeat."""
+    marks = [(event.primitive, str(getattr(event, "params", ""))) for event in reversed(events)]
+    for period in range(1, len(marks) // 3):
+        if all(marks[i] == marks[i + period] for i in range(2 * period)):
+            return period
+    return None
+
+
+def _until_boundary(events: Items[Any], period: int) -> int:
+    """The number of events until the best boundary between sequences of `period` events.
+
+    The best boundary is where the least data crosses: such data must be stored, and is not fused with its readers.
+    Between two steps of a loop, only parameters and counters cross.
+    """
+    first = len(events) - 2 * period
+    made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}
+    last_use: dict[int, int] = {}
+    for i, event in enumerate(events):
+        for where in event.reads:
+            last_use[where] = i
+    handed_on = [0] * period
+    for where, i in made.items():
+        elements = math.prod(events[i].shape)
+        for boundary in range(max(i + 1, first), min(last_use.get(where, i) + 1, first + period)):
+            handed_on[boundary - first] += elements
+    return handed_on.index(min(handed_on))

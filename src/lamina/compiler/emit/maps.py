@@ -5,27 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from lamina.compiler.emit.scope import (
-    Axis,
-    Memory,
-    PullContext,
-    Reader,
-    Scope,
-    ThreadScope,
-    flat_axes,
-    flat_position,
-    is_made_of_flat,
-)
-from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
-from lamina.compiler.llvm.random import (
-    key_and_counter,
-    numbers_in_block,
-    philox_block,
-    piece_of,
-    short_philox_block,
-    uniform,
-)
-from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.emit.scope import Axis, Scope, ThreadScope, flat_axes, flat_position, is_made_of_flat
+from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value, random
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Elementwise, Reshape, Scatter
 
@@ -40,7 +21,7 @@ def emit_map(scope: ThreadScope) -> None:
     if _emit_join(scope):
         return
     first = scope.share("rows", domain[0])
-    if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(kernel, scope.memory):
+    if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(scope):
         inner = math.prod(domain[1:])
         _flat_loop(scope, first[0] * inner, first[1] * inner)
         return
@@ -75,9 +56,9 @@ def _flat_loop(scope: ThreadScope, start: Value, stop: Value) -> None:
     scope.b.vector_loop(start, stop, lanes, body, is_whole=is_whole)
 
 
-def is_flat(kernel: Kernel, memory: Memory) -> bool:
+def is_flat(scope: Scope) -> bool:
     """Whether a kernel's domain can be flattened to one axis."""
-    return is_made_of_flat(kernel.stores, kernel.domain, memory)
+    return is_made_of_flat(scope.kernel.stores, scope.kernel.domain, scope.memory)
 
 
 # --- Joined arrays: a loop for each part, instead of a selection among all parts for every element -------------------
@@ -191,7 +172,7 @@ def emit_fill(scope: ThreadScope) -> None:
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
-    per_block = numbers_in_block(node.dtype)
+    per_block = random.numbers_in_block(node.dtype)
     whole = node.size // per_block
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
@@ -216,8 +197,8 @@ def _blocks(
 ) -> list[tuple[list[Value], Value]]:
     """The random words of `count` blocks from number `first` on, each with the block's number."""
     numbers = [b.add(first, i) for i in range(count)]
-    written = philox_block if count == _SIDE_BY_SIDE else short_philox_block
-    given = [key_and_counter(b, seed, stream, number) for number in numbers]
+    written = random.philox_block if count == _SIDE_BY_SIDE else random.short_philox_block
+    given = [random.key_and_counter(b, seed, stream, number) for number in numbers]
     return [(written(b, *one), number) for one, number in zip(given, numbers, strict=True)]
 
 
@@ -227,10 +208,10 @@ def _store(scope: ThreadScope, node: Node, words: list[Value], position: Value, 
     for pointer in scope.targets[node]:
         if dtype == FLOAT64:
             for i, word in enumerate(words[:count]):
-                b.store(pointer, uniform(b, word, dtype), b.add(position, i))
+                b.store(pointer, random.uniform(b, word, dtype), b.add(position, i))
             continue
-        pieces = b.bitcast(b.gather_lanes(words), piece_of(dtype))  # the lowest bits first
-        b.store(pointer, b.narrow(uniform(b, pieces, dtype), count), position)
+        pieces = b.bitcast(b.gather_lanes(words), random.piece_of(dtype))  # the lowest bits first
+        b.store(pointer, b.narrow(random.uniform(b, pieces, dtype), count), position)
 
 
 # --- Scatter kernels: zeros, with elements added or written at positions given by data -------------------------------
@@ -264,10 +245,9 @@ def emit_scatter(scope: ThreadScope) -> None:
 
 def scatter_target(scope: Scope, index: list[Axis], lanes: int) -> list[Axis]:
     """The result's index to which an element of the first input is scattered."""
-    anchor, values = scope.kernel.main, scope.evaluator(lanes)
+    anchor = scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
-    readers = [Reader(values, x) for x in anchor.inputs]
-    return anchor.lowering.index(PullContext(values), index, readers, **anchor.params)
+    return scope.evaluator(lanes).pulled(anchor.lowering.index, anchor, index)
 
 
 def _position(scope: Scope, index: list[Axis], lanes: int) -> Axis:

@@ -234,12 +234,16 @@ class Evaluator:
                 (x,) = node.inputs
                 return self.at(x, node.lowering.index(list(index), x.shape, **node.params))
             case Pull():
-                readers = [Reader(self, x) for x in node.inputs]
-                return node.lowering.element(PullContext(self), list(index), readers, **node.params)
+                return self.pulled(node.lowering.element, node, index)
             case Reshape() if only_moves_ones(node):
                 return self.at(node.inputs[0], moved_ones(self.b, index, node.shape, node.inputs[0].shape))
             case _:
                 raise AssertionError(f"{node} is neither in memory nor can it be computed in place")
+
+    def pulled(self, function: Callable[..., Any], node: Node, index: Sequence[Axis]) -> Any:
+        """The result of a lowering's function of an index, which reads the node's inputs at other indices."""
+        readers = [Reader(self, x) for x in node.inputs]
+        return function(PullContext(self), list(index), readers, **node.params)
 
     def _elementwise(self, node: Node, index: Sequence[Axis]) -> Value:
         assert isinstance(node.lowering, Elementwise)

@@ -17,16 +17,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 import numpy as np
 
 from lamina.compiler import compilation_enabled
-from lamina.compiler.front._arguments import (
-    Arguments,
-    Call,
-    NeedsValue,
-    Taker,
-    contents,
-    rebuild,
-    take_nothing,
-    taker,
-)
+from lamina.compiler.front import _arguments as sorting
+from lamina.compiler.front._arguments import Arguments, Call, NeedsValue
 from lamina.compiler.front._capture import Capture, Captured, FoundOutside, context_of, on_device, tracing
 from lamina.compiler.front._walk import Guards, StandsFor
 from lamina.core.array import Array
@@ -74,7 +66,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
-        self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # of the last call
+        self._latest: tuple[sorting.Taker, Any, bool] = sorting.take_nothing, None, False  # of the last call
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
@@ -127,7 +119,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """The specialization for a call, with the call's arrays and numbers; None if the call must run eagerly."""
         entry, arguments = self.specialize(Call(args, kwargs))
         if entry is not None and not kwargs:
-            self._latest = taker(args, self._fixed, self._closure), entry, state.training
+            self._latest = sorting.taker(args, self._fixed, self._closure), entry, state.training
         return entry, arguments.arrays, arguments.numbers
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -332,9 +324,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
                 capture.declare(index)
                 rows[0] = call.batch * index._data.dtype.itemsize
             arguments = self.traced(capture, call, index)
-            before = contents(arguments)
+            before = sorting.contents(arguments)
             result = call.of_function(self.original, arguments)
-            if before != contents(arguments):
+            if before != sorting.contents(arguments):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
         new = capture.finds_outside(taken.arrays) - self._closure
@@ -362,7 +354,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
             return on_number
 
-        return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
+        return [sorting.rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
         """Limit the memory of specializations and of their arguments, and warn once if arguments keep changing."""

@@ -24,10 +24,7 @@ def compile(
 ) -> CompiledFunction[P, R]: ...
 @overload
 def compile(
-    *,
-    keep_gradients: bool = False,
-    precision: Precision = "float32",
-    independent_rows: bool = False,
+    *, keep_gradients: bool = False, precision: Precision = "float32", independent_rows: bool = False
 ) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
 def compile(
     function: Callable[..., Any] | None = None,

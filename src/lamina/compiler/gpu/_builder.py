@@ -62,6 +62,16 @@ class DeviceBuilder(Mathematics, ABC):
     def kernel(self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds) -> str:
         """The text of the finished kernel."""
 
+    @staticmethod
+    def parameters(pointers: int, numbers: Sequence[str]) -> str:
+        """A kernel's parameters in LLVM's syntax.
+
+        No parameter is `noalias`: LLVM would then read buffers that are updated in place through a cache that isn't
+        coherent with writes.
+        """
+        parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
+        return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])
+
     @property
     def tensors(self) -> TensorBuilder:
         """This builder, which must have asynchronous copies and tensor cores."""
@@ -311,13 +321,3 @@ class Dialect(ABC):
     def assembly(self, ir: str) -> str:
         """Translate LLVM assembly to the device's code in readable form."""
         return translated(self.machine, ir, level=self.level)
-
-
-def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
-    """A kernel's parameters in LLVM's syntax.
-
-    No parameter is `noalias`: LLVM would then read buffers that are updated in place through a cache that isn't
-    coherent with writes.
-    """
-    parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
-    return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])

@@ -111,7 +111,7 @@ def division_of_elements(kernel: Kernel) -> Division:
 def emit_map(scope: DeviceScope) -> None:
     """Emit a map, with one thread per element."""
     domain = scope.kernel.domain
-    if domain and is_flat(scope.kernel, scope.memory):
+    if domain and is_flat(scope):
         scope.each((math.prod(domain),), lambda place: scope.element(flat_axes(scope.b, place[0], domain), 1))
     else:
         scope.each(domain, lambda index: scope.element(index, 1))

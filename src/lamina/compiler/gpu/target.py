@@ -13,11 +13,9 @@ import numpy as np
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import Dialect
+from lamina.compiler.gpu._dialects import NVPTX, SPIRV
 from lamina.compiler.gpu._loops import ALIGNMENT, THREADS
-from lamina.compiler.gpu._nvptx import NVPTX
-from lamina.compiler.gpu._program import emit_program
-from lamina.compiler.gpu._schedule import Schedule
-from lamina.compiler.gpu._spirv import SPIRV
+from lamina.compiler.gpu._schedule import Schedule, emit_program
 from lamina.compiler.gpu._tiles import computes_operand, cut_for
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.cache import digest_of_primitives

@@ -34,17 +34,9 @@ from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.search import plan
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.candidates import CandidateTraining, planned, training_of
-from lamina.estimators.search.plan import (
-    Plan,
-    asked_for,
-    limits_of,
-    only_of_networks,
-    require_held_out,
-    require_no_steps,
-    usual_jobs,
-)
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import (
     BLEND,
@@ -90,10 +82,10 @@ class Search:
     """
 
     def __init__(self, estimator: Any, eval_set: Any = None) -> None:
-        self.limit, self.most_trials = limits_of(estimator, eval_set)
+        self.limit, self.most_trials = plan.limits_of(estimator, eval_set)
         self._given = self.limit
         self._estimator = estimator
-        self._measures_blend = not (estimator.candidates or only_of_networks(estimator))
+        self._measures_blend = not (estimator.candidates or plan.only_of_networks(estimator))
         self.blend_score: float | None = None
         self._budget = Budget(self._last_training)
         jobs = at_a_time(estimator.n_jobs)
@@ -103,10 +95,10 @@ class Search:
         self._store = next((one for one in callbacks if hasattr(one, "load") and hasattr(one, "save")), None)
         others = (*self._observers, *self._of_trials, self._store)
         self._functions = [one for one in callbacks if not any(one is other for other in others)]
-        require_no_steps(self._of_trials, jobs)
+        plan.require_no_steps(self._of_trials, jobs)
         self._is_given = estimator.n_jobs is not None or jobs > 1
         in_order = [*self._functions, *self._of_trials, *(one for one in self._observers if one.in_order)]
-        self._jobs = jobs if self._is_given else usual_jobs(estimator, in_order)
+        self._jobs = jobs if self._is_given else plan.usual_jobs(estimator, in_order)
         if estimator.verbose:
             self._observers.append(Lines(estimator))
         self.trials: list[Trial] = []
@@ -174,9 +166,8 @@ class Search:
 
     def refuse(self, what: str) -> None:
         """Raise a `ValueError` with the message that a search can't be combined with `what`."""
-        raise ValueError(
-            f"{what} trains one network, but {asked_for(self._estimator)} searches among many; leave one of them out"
-        )
+        asked = plan.asked_for(self._estimator)
+        raise ValueError(f"{what} trains one network, but {asked} searches among many; leave one of them out")
 
     # --- the search ----------------------------------------------------------------------------------------------
 
@@ -196,7 +187,7 @@ class Search:
 
         Returns false, once, if the stored trials are not of these rows: earlier versions held out other ones.
         """
-        require_held_out(self._estimator, held_out, len(train[0]))
+        plan.require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self.__dict__.pop("fingerprint", None)
         try:
@@ -206,9 +197,10 @@ class Search:
                 raise
             self._is_earlier = True
             return False
-        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
+        self._plan = plan.Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
-        judges = plan.bare(**as_it_is), plan.bare(), plan.bare(**as_it_is, scoring=None)
+        bare = self._plan.bare
+        judges = bare(**as_it_is), bare(), bare(**as_it_is, scoring=None)
         measuring, judging, self._loss = map(self._shared.judge, judges)
         self._average = Average(self._shared, measuring, judging, lambda: self._tell("on_new_best"))
         error: BaseException | None = None

@@ -12,15 +12,9 @@ from typing import Any
 import numpy as np
 
 from lamina import autograd, nd
+from lamina.compiler.cpu import standalone
 from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.cpu.standalone import (
-    OneThread,
-    OneThreadModule,
-    Standalone,
-    global_array,
-    with_short_weights,
-    with_transposed_constants,
-)
+from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, Standalone
 from lamina.compiler.front.graphs import compilable_graph, with_known_values
 from lamina.compiler.llvm import BOOL, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.jit import compile_linkable
@@ -73,7 +67,7 @@ class CompiledNetwork:
     @property
     def arrays_ir(self) -> str:
         """The global arrays as LLVM assembly."""
-        return "\n".join(global_array(name, array) for name, array in self._arrays.items()) + "\n"
+        return "\n".join(standalone.global_array(name, array) for name, array in self._arrays.items()) + "\n"
 
     @property
     def array_names(self) -> list[str]:
@@ -118,9 +112,9 @@ def _add(
         captured = with_known_values(compilable_graph(function, examples))
     for array in captured.contents.values():
         _require_finite(array)
-    graph, constants = with_transposed_constants(captured.graph, captured.contents)
+    graph, constants = standalone.with_transposed_constants(captured.graph, captured.contents)
     if short:
-        graph, constants = with_short_weights(graph, constants)
+        graph, constants = standalone.with_short_weights(graph, constants)
     network.results = _rows_of(graph.results, rows)
     names = {slot: network.name_of(array) for slot, array in constants.items()}
     name = f"predict{rows}"

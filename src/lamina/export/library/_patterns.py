@@ -263,26 +263,24 @@ def _plain(b: OneThread, text: Pointer, scratch: Pointer, lowers: Value) -> None
     """
     copy = text_of(b, scratch)
     place, size, kept, before = (b.variable(b.const(0)) for _ in range(4))
-    top, body, end = map(b.new_label, ("copy", "letter", "copied"))
-    b.branch(top)
-    b.start_block(top)
-    byte = byte_of(b, text, place.get())
-    b.branch_if(b.logical_and(b.not_equal(byte, 0), b.less(size.get(), LONGEST)), body, end)
-    b.start_block(body)
-    place.set(place.get() + 1)
-    is_latin = b.equal(before.get(), 0xC3)
-    first, last = b.where(is_latin, b.const(0x80), 0x41), b.where(is_latin, b.const(0x9E), 0x5A)
-    is_capital = b.logical_and(b.greater_equal(byte, first), b.less_equal(byte, last))
-    is_times = b.logical_and(is_latin, b.equal(byte, 0x97))
-    is_lowered = b.logical_and(b.logical_and(is_capital, b.logical_not(is_times)), b.equal(lowers, 1))
-    is_space = _is_space(b, byte)
-    with b.if_(b.logical_or(b.logical_not(is_space), b.greater(size.get(), 0))):
-        b.store(copy, b.cast(b.where(is_lowered, byte + 32, byte), _UINT8), size.get())
-        size.set(size.get() + 1)
-        kept.set(b.where(is_space, kept.get(), size.get()))
-    before.set(byte)
-    b.branch(top)
-    b.start_block(end)
+
+    def goes_on() -> Value:
+        return b.logical_and(b.not_equal(byte_of(b, text, place.get()), 0), b.less(size.get(), LONGEST))
+
+    with b.while_(goes_on):
+        byte = byte_of(b, text, place.get())
+        place.set(place.get() + 1)
+        is_latin = b.equal(before.get(), 0xC3)
+        first, last = b.where(is_latin, b.const(0x80), 0x41), b.where(is_latin, b.const(0x9E), 0x5A)
+        is_capital = b.logical_and(b.greater_equal(byte, first), b.less_equal(byte, last))
+        is_times = b.logical_and(is_latin, b.equal(byte, 0x97))
+        is_lowered = b.logical_and(b.logical_and(is_capital, b.logical_not(is_times)), b.equal(lowers, 1))
+        is_space = _is_space(b, byte)
+        with b.if_(b.logical_or(b.logical_not(is_space), b.greater(size.get(), 0))):
+            b.store(copy, b.cast(b.where(is_lowered, byte + 32, byte), _UINT8), size.get())
+            size.set(size.get() + 1)
+            kept.set(b.where(is_space, kept.get(), size.get()))
+        before.set(byte)
     is_long = b.not_equal(byte_of(b, text, place.get()), 0)
     with b.if_(is_long):
         b.store(copy, b.const(1, _UINT8))

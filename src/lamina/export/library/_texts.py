@@ -139,35 +139,31 @@ def emit_text_reader(module: Module[Any], name: str, encoder: ngrams.TextEncoder
 def _decode(b: OneThread, text: Pointer, state: Pointer) -> None:
     """Emit a call of `point` for each of the first `LONGEST_TEXT` code points of a text."""
     place, count, others, point = (b.variable(b.const(0)) for _ in range(4))
-    top, body, end = map(b.new_label, ("decode", "code_point", "decoded"))
 
     def byte() -> Value:
         return b.cast(b.load(text, np.dtype(np.uint8), place.get()), INDEX)
 
-    b.branch(top)
-    b.start_block(top)
-    more = b.logical_and(b.not_equal(byte(), 0), b.less(count.get(), ngrams.LONGEST_TEXT))
-    b.branch_if(more, body, end)
-    b.start_block(body)
-    lead = byte()
-    place.set(place.get() + 1)
-    count.set(count.get() + 1)
-    two, three, four = (b.cast(b.greater_equal(lead, first), INDEX) for first in (0xC0, 0xE0, 0xF0))
-    others.set(two + three + four)
-    is_alone = b.less(lead, 0xC0)
-    point.set(b.where(is_alone, lead, b.bit_and(lead, b.shift_right(b.const(63), others.get()))))
-    for _ in range(3):
-        with b.if_(b.greater(others.get(), 0)):
-            following = byte()
-            continues = b.equal(b.bit_and(following, 0xC0), 0x80)
-            point.set(b.where(continues, b.shift_left(point.get(), 6) + b.bit_and(following, 63), 0xFFFD))
-            place.set(place.get() + b.cast(continues, INDEX))
-            others.set(b.where(continues, others.get() - 1, 0))
-    is_stray = b.logical_and(is_alone, b.greater_equal(lead, 0x80))
-    is_bad = b.logical_or(is_stray, b.greater(point.get(), 0x10FFFF))
-    b.call("point", state, b.where(is_bad, 0xFFFD, point.get()))
-    b.branch(top)
-    b.start_block(end)
+    def more() -> Value:
+        return b.logical_and(b.not_equal(byte(), 0), b.less(count.get(), ngrams.LONGEST_TEXT))
+
+    with b.while_(more):
+        lead = byte()
+        place.set(place.get() + 1)
+        count.set(count.get() + 1)
+        two, three, four = (b.cast(b.greater_equal(lead, first), INDEX) for first in (0xC0, 0xE0, 0xF0))
+        others.set(two + three + four)
+        is_alone = b.less(lead, 0xC0)
+        point.set(b.where(is_alone, lead, b.bit_and(lead, b.shift_right(b.const(63), others.get()))))
+        for _ in range(3):
+            with b.if_(b.greater(others.get(), 0)):
+                following = byte()
+                continues = b.equal(b.bit_and(following, 0xC0), 0x80)
+                point.set(b.where(continues, b.shift_left(point.get(), 6) + b.bit_and(following, 63), 0xFFFD))
+                place.set(place.get() + b.cast(continues, INDEX))
+                others.set(b.where(continues, others.get() - 1, 0))
+        is_stray = b.logical_and(is_alone, b.greater_equal(lead, 0x80))
+        is_bad = b.logical_or(is_stray, b.greater(point.get(), 0x10FFFF))
+        b.call("point", state, b.where(is_bad, 0xFFFD, point.get()))
 
 
 # --- functions that all columns share ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // Numbers in words, as `lamina.table.written_numbers` reads them.
 "use strict";
 
-/** The words and patterns that `lamina.table.written_numbers.page_words` gave; a function of a text and its column's form. */
+/** The words and patterns that `lamina.table.number_texts.page_words` gave; a function of a text and its column's form. */
 function numberReader({ signs, currencies, scales, scaleWords, patterns, several, after: meant } = {}) {
   const compiled = Object.fromEntries(Object.entries(patterns ?? {}).map(([name, [source, flags]]) =>
     [name, new RegExp(source, flags)]));

@@ -18,9 +18,9 @@ from lamina.support.files.limits import LONGEST_RECORD, MOST_TEXT_COLUMNS, in_wo
 from lamina.support.messages import doing
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, counted, listed, shown, warn
+from lamina.table.number_texts import may_be_number
 from lamina.table.source import ReadOptions, Source
 from lamina.table.values import MISSING, number_in
-from lamina.table.written_numbers import may_be_number
 
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lamina.table.number_texts import may_be_number
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import have_thousands, number_in
-from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
+from lamina.table.written_numbers import Form, described, form_of, number_in_form, number_of
 
 _HALF = 0.5
 """Minimum share of numbers in a text column of numbers, even if all other texts are words."""
