@@ -63,8 +63,9 @@ def size_limit() -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+@cache
 def digest_of_sources(*folders: Path) -> str:
-    """A digest of all Python files in some folders."""
+    """A digest of all Python files in some folders, computed once per process."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
@@ -72,7 +73,6 @@ def digest_of_sources(*folders: Path) -> str:
     return digest.hexdigest()
 
 
-@cache
 def digest_of_primitives() -> str:
     """A digest that changes when the code of a primitive changes."""
     package = Path(__file__).parents[2]
