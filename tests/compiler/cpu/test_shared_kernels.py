@@ -14,7 +14,7 @@ import pytest
 import lamina
 from lamina import nd
 from lamina.compiler import program
-from lamina.compiler.cpu import _outline
+from lamina.compiler.cpu import _outline, _step
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._step import emit_program
 from lamina.compiler.cpu.target import shared_kernels
@@ -108,9 +108,68 @@ def test_a_later_process_finds_all_parts_on_disk(monkeypatch: pytest.MonkeyPatch
         np.testing.assert_array_equal(compiled(function)[0], right)
 
 
+def test_a_later_process_takes_equal_kernels_from_other_programs_on_disk():
+    """And a third one finds the program with what it took."""
+    expected = alone(third)
+    compiled(first)
+    as_in_a_new_process()
+    compiled(second)
+    for _ in range(2):
+        as_in_a_new_process()
+        result, made = compiled(third)
+        np.testing.assert_array_equal(result, expected)
+        assert len({key for key, _ in made.code.outline.elsewhere.values()}) == 2  # of both others
+        assert len(made.code.outline.own_kernels) == 1
+
+
+def test_kernels_of_another_compiler_are_left_on_disk(monkeypatch: pytest.MonkeyPatch):
+    compiled(first)
+    as_in_a_new_process()
+    monkeypatch.setattr(_step, "digest_of_primitives", lambda: "another")
+    assert not compiled(second)[1].code.outline.elsewhere
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: b"",
+        lambda line: line[:90],
+        lambda line: b"0" * 64 + line[64:],
+        lambda line: line[:64] + b"\xff" + line[65:],
+        lambda line: line + b"\xff\0 \n\n",
+        lambda line: b"/etc/passwd" + line[64:],
+    ],
+    ids=["empty", "cut", "another entry", "no space", "more", "no entry"],
+)
+def test_a_damaged_index_costs_no_more_than_compilation(change: Callable[[bytes], bytes], tmp_path: Path):
+    expected = alone(second)
+    compiled(first)
+    (index,) = tmp_path.glob("*.index")
+    index.write_bytes(change(index.read_bytes()))
+    as_in_a_new_process()
+    np.testing.assert_array_equal(compiled(second)[0], expected)
+
+
+def test_the_index_cannot_exchange_kernels(tmp_path: Path):
+    """An entry is loaded for a kernel that it does not have."""
+    expected = alone(second)
+    compiled(first)
+    (index,) = tmp_path.glob("*.index")
+    _, *digests = index.read_text().split()
+    index.unlink()
+    as_in_a_new_process()
+    compiled(lambda x, w, v: nd.sum(x * 2))
+    (other, *_) = index.read_text().split()
+    index.write_text(" ".join([other, *digests]) + "\n")
+    as_in_a_new_process()
+    result, made = compiled(second)
+    np.testing.assert_array_equal(result, expected)
+    assert not made.code.outline.elsewhere
+
+
 def test_a_program_whose_parts_are_gone_from_disk_is_compiled_anew(tmp_path: Path):
     compiled(first)
-    before = {*tmp_path.iterdir()}
+    before = {*tmp_path.glob("*.object")}
     expected = compiled(second)[0]
     for file in before:
         file.unlink()

@@ -32,6 +32,9 @@ def empty_module() -> ThreadModule:
     return module
 
 
+own_files = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no modes")
+
+
 @pytest.fixture
 def directory(tmp_path, monkeypatch):
     nothing = jit.load(host_machine(), "nothing", empty_module)
@@ -126,6 +129,42 @@ def test_the_cache_is_bounded_and_drops_the_oldest(tmp_path):
     assert store.get("k8") == bytes(200)
 
 
+def test_the_index_has_the_latest_entry_of_a_kernel(tmp_path):
+    store = CodeCache(tmp_path)
+    a, b, c = (letter * 64 for letter in "abc")
+    store.put("key1", b"code")
+    store.add_to_index("key1", [a, b])
+    store.add_to_index("key2", [b])
+    later = CodeCache(tmp_path)
+    assert [later.entry_with(digest) for digest in (a, b, c)] == ["key1", "key2", None]
+    assert CodeCache(tmp_path, limit_bytes=0).entry_with(a) is None
+
+
+def test_the_index_shrinks_with_the_entries(tmp_path):
+    store = CodeCache(tmp_path, limit_bytes=20_000)
+    for number in range(200):
+        store.put(f"key{number}", bytes(900))
+        store.add_to_index(f"key{number}", [f"{number:016}"])
+        os.utime(store.path(f"key{number}"), (number, number))
+    assert len((tmp_path / "kernels.index").read_text().splitlines()) < 60
+    assert store.entry_with(f"{199:016}") == "key199"
+    assert store.entry_with(f"{0:016}") is None
+
+
+@own_files
+def test_an_index_that_others_may_write_to_is_not_read(tmp_path):
+    store = CodeCache(tmp_path)
+    store.add_to_index("key", ["a" * 64])
+    (index,) = tmp_path.iterdir()
+    index.chmod(0o666)
+    with pytest.warns(UserWarning, match="can be written by other users"):
+        assert store.entry_with("a" * 64) is None
+    index.unlink()
+    index.symlink_to(tmp_path / "elsewhere")
+    store.add_to_index("key", ["a" * 64])
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_reading_code_takes_memory_for_its_size_not_for_the_limit(tmp_path):
     store = CodeCache(tmp_path, limit_bytes=200_000_000)
     store.put("key", bytes(1_000_000))
@@ -170,9 +209,6 @@ def test_relative_directories_of_the_environment_are_not_the_current_one(monkeyp
     assert default_directory() == tmp_path / ".cache" / "lamina"
     monkeypatch.setenv("HOME", "")
     assert default_directory().is_absolute()
-
-
-own_files = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no modes")
 
 
 @pytest.fixture(autouse=True)
@@ -317,6 +353,8 @@ def test_processes_share_a_small_cache(tmp_path):
         "    assert found in (None, key.encode() * 300), len(found)\n"
         "    if found is None:\n"
         "        cache.put(key, key.encode() * 300)\n"
+        "        cache.add_to_index(key, [f'{i * 7 % 40:016}'])\n"
+        "    assert CodeCache(Path(sys.argv[1])).entry_with(f'{i * 7 % 40:016}') in (None, key)\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
     assert [process.wait() for process in running] == [0] * 4

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._outline import Outline, share_strands, work_of
@@ -26,6 +25,8 @@ from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_names, ker
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
 from lamina.compiler.emit.scope import ThreadScope
 from lamina.compiler.llvm import BYTE, INDEX, DType, Pointer, Value
+from lamina.compiler.llvm.cache import digest_of_primitives
+from lamina.compiler.llvm.jit import key_on_disk
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Partition, Plan, bytes_touched
@@ -40,13 +41,16 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
     """The outline of a plan. `rows` has, by input slot, how many bytes each step advances the input's pointer."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
-    machine = target_machine()
+    names = kernel_names(plan, texts)
+    machine, primitives = target_machine(), digest_of_primitives()
+    digests: dict[str, str] = {}
+    for kernel, name, text in zip(plan.kernels, names, texts, strict=True):
+        if name not in digests:
+            context = f"{primitives}\n{_part_bytes(kernel, scratch_bytes)}"
+            digests[name] = key_on_disk(machine, f"{context}\n{text}")
     return Outline(
-        kernels=kernel_names(plan, texts),
-        digests=[
-            sha256(f"{machine}\n{_part_bytes(kernel, scratch_bytes)}\n{text}".encode()).hexdigest()
-            for kernel, text in zip(plan.kernels, texts, strict=True)
-        ],
+        kernels=names,
+        digests=[digests[name] for name in names],
         elsewhere={},
         layout=Layout.of(plan, rows),
         arena_bytes=plan.arena_bytes,

@@ -19,7 +19,7 @@ from lamina.compiler.cpu._outline import Home, Outline, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
 from lamina.compiler.cpu.run import linked
 from lamina.compiler.llvm import jit
-from lamina.compiler.llvm.cache import digest_of_primitives
+from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
@@ -50,15 +50,22 @@ shared_kernels = SharedKernels()
 
 
 class _Others:
-    """The kernels of other programs that a program calls."""
+    """The kernels of other programs that a program calls; `program` is this one's key on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
+        self._program, self._store = program, CodeCache(default_directory())
         self._modules: dict[Home, CompiledModule] = {}
         self.homes: dict[str, Home] = {}
 
     def have(self, name: str, digest: str) -> bool:
-        """Whether another program has the kernel with this digest; its code is then recorded under `name`, and kept."""
+        """Whether another program has the kernel with this digest, in memory or on disk.
+
+        The code is then recorded under `name`, and kept.
+        """
         found = shared_kernels.find(digest)
+        if found is None:
+            program = self._store.entry_with(digest)
+            found = shared_kernels.find(digest) if program and self._load(program) else None
         if found is None:
             return False
         home, self._modules[home] = found
@@ -68,7 +75,9 @@ class _Others:
     def can_be_found(self, note: bytes) -> bool:
         """Whether all kernels that a stored outline has elsewhere are in memory, or can be loaded from disk."""
         for home in Outline.unpacked(note).elsewhere.values():
-            module = shared_kernels.at(home) or _loaded_for_others(home)
+            module = shared_kernels.at(home)
+            if module is None and self._load(home[0]):
+                module = shared_kernels.at(home)
             if module is None:
                 return False
             self._modules[home] = module
@@ -78,20 +87,19 @@ class _Others:
         """For each of an outline's functions in other programs, the module that contains it and its name there."""
         return {name: (self._modules[home], home[1]) for name, home in outline.elsewhere.items()}
 
+    def _load(self, program: str) -> bool:
+        """Load another program's kernels from the disk cache, by its key on disk; returns False if there are none.
 
-def _loaded_for_others(home: Home) -> CompiledModule | None:
-    """Load the module with a kernel's code from the disk cache; returns None if the code isn't there.
-
-    Call only the module's kernels, not its step: the step may call kernels of other programs, which are not linked.
-    """
-    program, name = home
-    found = jit.found(target_machine(), program)
-    outline = found and Outline.unpacked(found.note)
-    if found is None or outline is None or name not in outline.own_kernels:
-        return None
-    module = linked(found, tuple(outline.own_kernels), missing=outline.elsewhere)
-    shared_kernels.add(program, module, outline.own_kernels)
-    return module
+        Only kernels may be called, not the program's step, which may call kernels of further programs.
+        """
+        # This program's own code on disk, which can't be used as a whole, is going to be replaced.
+        found = None if program == self._program else jit.found(target_machine(), program)
+        if found is None or not found.note:
+            return False
+        outline = Outline.unpacked(found.note)
+        module = linked(found, tuple(outline.own_kernels), missing=outline.elsewhere)
+        shared_kernels.add(program, module, outline.own_kernels)
+        return True
 
 
 class CPU(Target):
@@ -155,14 +163,19 @@ class CPU(Target):
 
             return ThreadModule().written_by(write)
 
-        others = _Others()
+        def make_note() -> bytes:
+            compiled.append(replace(outline(), elsewhere=others.homes))
+            return compiled[0].packed()
+
         # Beside the processor and the compiler, code depends on the graph and on the primitives themselves.
         key = "\0".join([lowered.key, digest_of_primitives()])
+        others = _Others(jit.key_on_disk(target_machine(), key))
+        compiled: list[Outline] = []
         found = jit.fetched(
             target_machine(),
             key,
             make_ir,
-            lambda: replace(outline(), elsewhere=others.homes).packed(),
+            make_note,
             make_own=lambda: make_ir(others.have),
             is_usable=others.can_be_found,
         )
@@ -170,6 +183,8 @@ class CPU(Target):
         own = known.own_kernels
         module = linked(found, ("step", *own), others.functions(known))
         shared_kernels.add(found.key, module, own)
+        if compiled and own:
+            CodeCache(default_directory()).add_to_index(found.key, own.values())
         return CPUCode(module, known, module.address("step"))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A disk cache of machine code.
+"""A disk cache of machine code, with an index of the kernels that it contains.
 
 Files are written atomically. Foreign or damaged files are ignored. The least recently used files are removed.
 
@@ -16,14 +16,17 @@ import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection, Iterable
+from functools import cache, cached_property
 from pathlib import Path
 
 _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
 _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
+_INDEX = "kernels.index"
+_DIGITS = 16
+"""The length of digests in the index: whoever loads an entry compares the whole digest."""
 _ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
 """The age from which temporary files are assumed to belong to processes that have ended."""
@@ -60,8 +63,9 @@ def size_limit() -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+@cache
 def digest_of_sources(*folders: Path) -> str:
-    """A digest of all Python files in some folders."""
+    """A digest of all Python files in some folders, computed once per process."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
@@ -69,7 +73,6 @@ def digest_of_sources(*folders: Path) -> str:
     return digest.hexdigest()
 
 
-@cache
 def digest_of_primitives() -> str:
     """A digest that changes when the code of a primitive changes."""
     package = Path(__file__).parents[2]
@@ -88,9 +91,61 @@ class CodeCache:
 
     def get(self, key: str) -> bytes | None:
         """The code stored under a key; None if there is none."""
+        path = self.path(key)
+        stored = self._read(path)
+        if stored is None:
+            return None
+        head = len(_MAGIC) + _DIGEST_BYTES
+        code = stored[head:]
+        with contextlib.suppress(OSError):
+            if stored[:head] == _MAGIC + _digest(key, code):
+                os.utime(path)  # the least recently used go first
+                return code
+            path.unlink()
+        return None
+
+    def put(self, key: str, code: bytes) -> None:
+        """Store code under a key."""
+        content = _MAGIC + _digest(key, code) + code
+        if len(content) > self._limit_bytes:
+            return
+        with contextlib.suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._is_trusted():
+                self._write(self.path(key), content)
+                room = _room.get(self._directory, 0) - len(content)
+                _room[self._directory] = room if room >= 0 else self._shrink()
+
+    def entry_with(self, digest: str) -> str | None:
+        """The key of the latest entry with a kernel, by the index, which is read only once.
+
+        The entry may be gone, or have another kernel whose digest begins alike.
+        """
+        place = max(self._index.rfind(b" " + digest[:_DIGITS].encode()), 0)
+        start = self._index.rfind(b"\n", 0, place) + 1
+        key = self._index[start:place].partition(b" ")[0]
+        return key.decode() if key.isalnum() else None
+
+    @cached_property
+    def _index(self) -> bytes:
+        """The lines of the index, oldest first: the key of an entry, and the digests of its kernels."""
+        return self._read(self._directory / _INDEX) or b""
+
+    def add_to_index(self, key: str, digests: Iterable[str]) -> None:
+        """Add a line to the index: the entry under a key contains the kernels with these digests."""
+        path = self._directory / _INDEX
+        line = " ".join([key, *(digest[:_DIGITS] for digest in digests)]) + "\n"
+        with contextlib.suppress(OSError):
+            if self._limit_bytes and self._is_trusted():
+                handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, mode=0o600)
+                with os.fdopen(handle, "wb", buffering=0) as file:  # one call: other processes add lines, too
+                    if _is_own(os.fstat(handle), stat.S_ISREG, path):
+                        file.write(line.encode())
+
+    def _read(self, path: Path) -> bytes | None:
+        """The content of a file that only this user can have written; None if there is no such file."""
         if not self._limit_bytes or not self._is_trusted():
             return None
-        path = self.path(key)
         try:
             # Links are not followed, and the file that is checked is the file that is read.
             handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
@@ -98,39 +153,21 @@ class CodeCache:
                 status = os.fstat(handle)
                 if status.st_size > self._limit_bytes or not _is_own(status, stat.S_ISREG, path):
                     return None
-                stored = file.read(status.st_size)  # allocates this size at once, whatever the file holds
-            os.utime(path)  # the least recently used go first
+                return file.read(status.st_size)  # allocates this size at once, whatever the file holds
         except OSError:
             return None
-        head = len(_MAGIC) + _DIGEST_BYTES
-        code = stored[head:]
-        if stored[:head] != _MAGIC + _digest(key, code):
-            with contextlib.suppress(OSError):
-                path.unlink()
-            return None
-        return code
 
-    def put(self, key: str, code: bytes) -> None:
-        """Store code under a key, by a temporary file that is renamed: readers see the whole file or none."""
-        content = _MAGIC + _digest(key, code) + code
-        if len(content) > self._limit_bytes:
-            return
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not self._is_trusted():
-                return
-            handle, aside = tempfile.mkstemp(dir=self._directory, prefix=_ASIDE, suffix=".tmp")
-        except OSError:
-            return
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a temporary file and rename it: readers see the whole file or none. Raises `OSError`."""
+        handle, aside = tempfile.mkstemp(dir=self._directory, prefix=_ASIDE, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-            os.replace(aside, self.path(key))
-            room = _room.get(self._directory, 0) - len(content)
-            _room[self._directory] = room if room >= 0 else self._shrink()
+            os.replace(aside, path)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
+            raise
 
     def _is_trusted(self) -> bool:
         """Whether only this user can have written to the directory.
@@ -163,13 +200,21 @@ class CodeCache:
                         os.unlink(entry.path)
         size = sum(nbytes for _, nbytes, _ in entries)
         if size > self._limit_bytes:
-            for _, nbytes, path in sorted(entries):
-                if size <= self._limit_bytes // 2:
-                    break
+            entries.sort()
+            while size > self._limit_bytes // 2:
+                _, nbytes, path = entries.pop(0)
                 with contextlib.suppress(OSError):
                     os.unlink(path)
                 size -= nbytes
+        self._shrink_index({Path(path).stem.encode() for _, _, path in entries})
         return max(0, self._limit_bytes - size) // 2
+
+    def _shrink_index(self, keys: Collection[bytes]) -> None:
+        """Keep only the lines of entries with these keys, if they are less than half of the index."""
+        lines = (self._read(self._directory / _INDEX) or b"").splitlines(keepends=True)
+        kept = {key: line for line in lines for key in [line.partition(b" ")[0]] if key in keys}
+        if 2 * len(kept) < len(lines):
+            self._write(self._directory / _INDEX, b"".join(kept.values()))
 
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)

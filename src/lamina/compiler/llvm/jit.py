@@ -143,7 +143,7 @@ def _fetched(machine: Machine, key: str, make_ir: MakeIR, code: bytes) -> Fetche
 
 
 def key_on_disk(machine: Machine, key: str) -> str:
-    """The key of a module's code in the disk cache; `key` is as for `load`."""
+    """A digest of a key, the compiler and the machine: the key of code in the disk cache; `key` is as for `load`."""
     return hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
 
 
