@@ -131,7 +131,7 @@ _CLOCK = _in_any_case(
 )
 _PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$|\d+ ?h ?\d$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
 """Texts that may have several units, but no square or cubic feet, nor the half of a year, as 2005 H1."""
-_PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and)? ?")
+_PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and| und| et| y)? ?")
 _ANGLE = _in_any_case(
     r"(?:([NSEW]) ?)?([+-]?\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
     r"(?:(\d+(?:\.\d+)?) ?' ?)?(?:(\d+(?:\.\d+)?) ?(?:\"|'') ?)?([NSEW])?"
@@ -285,7 +285,7 @@ def _atom(text: str) -> Atom | None:
         return None
     number, fraction = found["number"], found["fraction"]
     minus, before, after = found["minus"], found["before"] or "", found["after"] or ""
-    if fraction is None and minus == "+" and " " in number:
+    if fraction is None and minus == "+" and " " in number and number.replace(" ", "").isdecimal():
         return None  # a telephone number
     if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
         return None  # RS12 is a name
@@ -548,7 +548,8 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
     Unrelated units give None.
     """
     unit = f"°{unit}" if form.measure in ("°E", "°N") and unit.upper() in {*"NSEW"} else unit
-    mine, theirs = _size(form.measure), _size(unit)
+    mine = _size(form.measure)
+    theirs = _size("min" if unit == "m" and mine and mine[0] == "s" else unit)  # 45m beside 1h 30m
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
         both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
         mine, theirs = ((base, own * size) for (base, size), own in both)
@@ -788,6 +789,8 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         del units["m"]
     if [*units] == ["%"] and not currencies and _are_shares(form, atoms):
         return replace(form, shares=True)
+    if units["m"] and any((_size(unit) or "")[:1] == ("s",) for unit in units):
+        units["min"] += units.pop("m")  # 45m beside 1h 30m
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))

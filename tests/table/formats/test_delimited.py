@@ -393,6 +393,9 @@ _ROWS = "".join(f"2024-05-{day},{day / 4},{day},s{day}\n" for day in range(10, 2
             3,
         ),
         ("date,float,int,str\n", 1),
+        (",degC,hPa,\n", 1),
+        ("-,degC,hPa,-\n", 1),
+        (",degC,hPa,s10\n", 0),  # a place that occurs below
         ("unknown,unknown,unknown,s1\n", 0),  # a row in which all is missing
         ("unknown,1.5,unknown,s1\n", 0),
         (",m,,s1\n", 0),

@@ -32,7 +32,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     const found = compiled.atom.exec(text);
     if (!found) return null;
     const { number, fraction, minus, minus2, minus3, before = "", after = "", gap, exponent = "" } = found.groups;
-    if (fraction === undefined && minus === "+" && number.includes(" ")) return null;
+    if (fraction === undefined && minus === "+" && /^\d[\d ]* \d+$/.test(number)) return null;
     const isName = before.length === 2 && before === before.toUpperCase() && before !== before.toLowerCase();
     if (isName && /\d/.test(text[found.indices.groups.before[1]] ?? "")) return null;
     const sign = before ? currencyOf(before) : "", [power, currency, unit] = suffixOf(after.trim(), sign);

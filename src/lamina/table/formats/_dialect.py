@@ -344,21 +344,25 @@ def _is_title(fields: list[str], width: int) -> bool:
 def _described(rows: list[list[str]], count: int) -> bool:
     """Whether the first `count` of some rows describe the columns, by their units or types, instead of having values.
 
-    They do if all columns that otherwise have numbers or dates only, and at least two, have different texts there.
+    They do if columns that otherwise have numbers or dates only, at least two, have different texts there, the others
+    of them none, and if no text there is a value below.
     """
-    if any(number_in(field) is not None for row in rows[:count] for field in row):
-        return False
     columns = [[field.strip() for field in column] for column in zip(*rows, strict=True)]
+    texts = [{*column[:count]} - MISSING for column in columns]
+    if any(
+        (found & {*column[count:]}) or any(number_in(text) is not None for text in found)
+        for found, column in zip(texts, columns, strict=True)
+    ):
+        return False
     typed = [
         column[:count]
         for column in columns
         if len(present := [field for field in column[count:] if field not in MISSING]) >= _FEWEST_VALUES
         and all(may_be_number(field) or is_date(field) for field in present)
     ]
-    return len(typed) >= 2 and all(
-        len({*texts}) > 1
-        and not any(text in MISSING or may_be_number(text) or is_date(text) for text in texts)
-        for texts in zip(*typed, strict=True)
+    lines = [{*line} - MISSING for line in zip(*typed, strict=True)]
+    return bool(lines) and all(
+        len(line) > 1 and not any(may_be_number(text) or is_date(text) for text in line) for line in lines
     )
 
 
