@@ -231,7 +231,7 @@ def _with_target(
 
     `kept` receives the numbers, from 1, of the other rows among those of the files, which `of_files` names.
     """
-    from lamina.table.findings.left_out import has_value, target_missing
+    from lamina.table.findings.left_out import has_value, target_missing, without_words
     from lamina.table.target import no_values
 
     name, absent, rows = target.name, np.empty(0, np.int64), 0
@@ -241,7 +241,7 @@ def _with_target(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
                 "If the target has another name there, add --target NAME"
             )
-        batch = of_files.run(_without_words, batch, target, rows)
+        batch = of_files.run(without_words, batch, name, target.task, rows)
         present = has_value(batch[name])
         absent = np.append(absent, rows + np.flatnonzero(~present))
         if present.any() or not len(batch):
@@ -252,14 +252,6 @@ def _with_target(
         raise no_values(name, rows)
     if len(absent):
         warn(of_files.run(target_missing, name, len(absent), rows, int(absent[0])))
-
-
-def _without_words(batch: pl.DataFrame, target: Target, start: int) -> pl.DataFrame:
-    """The batch without words in a target of numbers; it begins at row `start` of the files."""
-    from lamina.table.findings.left_out import without_words
-
-    with rows_from(start):
-        return without_words(batch, target.name, target.task)
 
 
 def _show_tested(found: dict[str, Any], classes: Sequence[Any], *, as_json: bool) -> None:

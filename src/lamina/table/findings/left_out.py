@@ -8,7 +8,7 @@ from lamina.support.lazily import pl
 from lamina.table import Task
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.results import Finding
-from lamina.table.messages import as_option, counted, listed, row, shown, warn
+from lamina.table.messages import as_option, counted, listed, row, rows_from, shown, warn
 from lamina.table.tables import Table, as_table
 from lamina.table.types.base import but_holds
 from lamina.table.types.mixed import few_words
@@ -54,14 +54,18 @@ def rows_to_learn(
     return (frame if len(numbers) == len(frame) else frame[numbers]), numbers
 
 
-def without_words(frame: pl.DataFrame, target: str, task: Task | None) -> pl.DataFrame:
-    """The table without the few words in a target of numbers, which a warning names; plain numbers become float64."""
+def without_words(frame: pl.DataFrame, target: str, task: Task | None, start: int = 0) -> pl.DataFrame:
+    """The table without the few words in a target of numbers, which a warning names; plain numbers become float64.
+
+    A part of a table begins at row `start`.
+    """
     if frame[target].dtype != pl.String or task == "classification":
         return frame
     column = as_column(frame[target], target)
     if not (words := few_words(column)):
         return frame
-    said = but_holds(column, "holds numbers", words, gaps=True)
+    with rows_from(start):
+        said = but_holds(column, "holds numbers", words, gaps=True)
     warn(f"{said} ({as_option('task', 'classification')} would make all values classes)")
     values = [None if value in words else value for value in frame[target]]
     numbers = [None if value is None else number_in(value) for value in values]

@@ -89,7 +89,9 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     )
     if delimiter == options.quote:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
-    if options.header and (title := _title_lines(text, delimiter, options.quote)):
+    title = _title_lines(text, delimiter, options.quote) if options.header else ""
+    title += _groups_line(text[len(title) :], delimiter, options.quote) if options.header else ""
+    if title:
         first = title.strip().splitlines()[0].strip(delimiter)
         lines = counted(title.count("\n"), "line")
         warn(f"{source.name}: {lines} above the column names left out, {shown(first)} …")
@@ -332,6 +334,17 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
         fits = len(names) > 2 or delimiter not in title.removeprefix(f"sep={delimiter}")
         if are_names and fits and len(next(reader)) == len(names):
             return title
+    return ""
+
+
+def _groups_line(text: str, delimiter: str, quote: str | None) -> str:
+    """The line above the column names with names of groups of columns, with mostly empty cells, as merged ones are."""
+    reader = records_of(io.StringIO(text, newline="\n"), delimiter, quote)
+    with suppress(csv.Error, StopIteration):
+        groups = next(reader)
+        line = "".join(_lines(text, reader.line_num))
+        if 2 * sum(map(bool, groups)) <= len(groups) and _lines_of_descriptions(text, reader, len(groups)):
+            return line
     return ""
 
 
