@@ -273,6 +273,7 @@ def test_temperatures_are_converted_with_their_zeros(pairs):
         (["1h 30m", "45m", "1w 2d 3h 4m"], [90, 45, 13144]),  # as Jira writes them
         (["1 Std. 30 Min.", "2 Stunden und 5 Minuten", "3 Tage"], [90, 125, 4320]),
         (["5 m", "0.2 km"], [0.005, 0.2]),
+        (["100 hp", "75 W", "2 hp"], [100, 75 / 745.6998715822702, 2]),
         (["+3 344,07", "-1 002,50", "+12,00"], [3344.07, -1002.5, 12]),
         (["1.2K views", "3M views", "950 views", "3.5k"], [1200, 3e6, 950, 3500]),
         (["-41° 30′ 36″", "+3° 12′", "-0° 30′"], [-41.51, 3.2, -0.5]),
@@ -290,6 +291,7 @@ def test_several_units_ordinals_and_signs_in_words(texts, numbers):
     [
         ["12E", "12W", "3E"], ["2d6", "3d8", "1d20"], ["5'13\"", "6'15\"", "4'12\""], ["2009-11", "2009-12", "2010-03"],
         ["12A 3B", "7A 2B", "9A 1B"], ["42nd St", "5th Ave", "3rd Rd"], ["9:30", "10:00", "9h30"],
+        ["506,19 S", "12,50 H", "1.300,00 S"],
     ],
     ids=lambda texts: texts[0],
 )  # fmt: skip

@@ -171,12 +171,12 @@ def _any_of(names: Iterable[str]) -> str:
 _WEEKDAY = rf"(?:{_any_of(_WEEKDAYS.split('|'))})\.?"
 _MONTH = rf"(?P<b>{_any_of(MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.? ?m\.?"
-_TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
+_TIME = rf"(?P<H>00?)(?:[:h](?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00?)(?::?(?P<zm>00))?"
 _REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # written by Java after the offset, which suffices
 _NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
 _ZONE = (
-    rf"(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
+    rf"(?: uhr| h)?(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
     rf" {_NAMED.replace('<R>', '<W>')})?(?: \([a-z ]+\))?"
 )
 

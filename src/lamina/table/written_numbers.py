@@ -562,7 +562,8 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
 @lru_cache(4096)
 def _size(unit: str) -> tuple[str, float] | None:
     """The base of a unit, and the unit's size in it; None for unknown units."""
-    if (found := _SIZES.get(unit.lower().rstrip(". "))) is not None:
+    name = unit if unit in ("S", "W") else unit.lower().rstrip(". ")  # debit, watts; no seconds, weeks
+    if (found := _SIZES.get(name)) is not None:
         return found
     metric = _UNITS.get(unit)
     return metric and (metric[0], 10.0 ** metric[1])

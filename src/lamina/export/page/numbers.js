@@ -144,7 +144,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     const known = Object.hasOwn(form.units, unit) ? form.units[unit] : singular(unit) === singular(form.measure) ? 0 : null;
     const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : isCredit(unit) && !form.words.dr ? powers.get("cr")
       : powers.get(`${form.currency} ${unit.toLowerCase().replace(/\.+$/, "")}`) ?? known;
-    const word = unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
+    const word = /^[SW]$/.test(unit) ? unit : unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
       : Object.hasOwn(form.signs, unit) ? form.signs[unit] : [null];
     const [ratio, added] = power !== null ? [1, 0] : found;
     if (ratio === null || atom.currency && atom.currency !== form.currency) return null;

@@ -156,9 +156,7 @@ def few_words(column: Column) -> list[str]:
     (['broken'], [])
     """
     found = _numbers_and_words(Candidate(column, None, named=True))
-    if found is None:
-        return []
-    kind, numbers, words = found
+    kind, numbers, words = found or (Mixed(), {}, {})
     are_few = sum(words.values()) <= (1 - MOSTLY) * (sum(words.values()) + sum(numbers.values()))
     is_such = len(numbers) > _FEWEST_NUMBERS and are_few and _are_words(words, numbers, kind)
     names = (value_name(value) for value, _ in column.value_counts())
