@@ -145,7 +145,9 @@ def patterns() -> list[re.Pattern[str]]:
         r"(?P<Y>0000)-?w(?P<V>00)-?(?P<u>0)",
     )
     weekday = rf"(?:(?:{_any_of(_WEEKDAYS.split('|'))})\.?,? )?"
-    texts = [rf"{weekday}(?:{day})(?:(?:[t:]|,? (?:(?:at|um|à|a las) )?) ?{_TIME}{_ZONE})?" for day in days]
+    texts = [
+        rf"{weekday}(?:{day})(?:(?:[t:]|,? (?:(?:at|um|à|a las|godz\.) )?) ?{_TIME}{_ZONE})?" for day in days
+    ]
     texts += [
         rf"(?P<Y>0000):(?P<m>00):(?P<d>00) {_TIME}{_ZONE}",  # in the data of photographs
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",

@@ -102,7 +102,7 @@ _DIMENSIONS = {
 }  # fmt: skip
 """Base units that are multiples of others: the other unit, and the size in it."""
 
-_KNOWN = frozenset("%‰°CFKhdyx'\"")
+_KNOWN = frozenset("%‰°CFKhdyx'\"年歳岁日天分秒")
 """Other single-character units directly after a number."""
 
 _BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|within|unter|bis zu|bis|weniger als)(?= )"
