@@ -302,6 +302,22 @@ def test_closed_standard_input_and_output(run, capfd, monkeypatch, command, expe
     assert error.count("\n") == (1 if expected else 0)
 
 
+def test_words_in_a_target_of_numbers_count_as_missing(tmp_path, cli):
+    file = tmp_path / "data.csv"
+    rows = [f"{i % 9},{i / 4 if i not in (7, 30) else '---'}" for i in range(80)]
+    file.write_text("\n".join(["x,y", *rows]))
+    code, out, err = cli(
+        "train", file, "-t", "y", "--preset", "fast", "--epochs", "2", "-o", tmp_path / "run"
+    )
+    assert code == 0 and "Task: regression of 'y'" in out
+    assert f"column 'y' holds numbers, but '---' in line 9 of {file}; it counts as missing" in err
+    assert f"'y' is missing in 2 of 80 rows, first in line 9 of {file}; left out" in err
+    code, out, err = cli("evaluate", tmp_path / "run", file)
+    assert code == 0 and "Metrics on 78 rows" in out and f"'---' in line 9 of {file}" in err
+    code, _, err = cli("train", file, "-t", "y", "--stream", "-o", tmp_path / "stream")
+    assert code == 2 and f"holds numbers, but '---' in line 9 of {file}; leave such rows out" in err
+
+
 def test_rows_without_a_target_are_not_evaluated(tmp_path, run, cli):
     file = tmp_path / "new.csv"
     file.write_bytes(table(flag=[True] * N, y=but(7, None), c=but(20, "new", lambda i: "abc"[i % 3])))

@@ -41,6 +41,14 @@ def model():
         return MLPRegressor(**QUICK | {"max_iter": 10, "linear_path": False}).fit(frame, y)
 
 
+def test_warnings_name_rows_of_the_background():
+    frame = pd.DataFrame({"day": [f"2024-05-{i % 28 + 1:02}" for i in range(60)], "x": np.arange(60.0)})
+    model = MLPRegressor(**QUICK).fit(frame, frame["x"])
+    others = frame.assign(day=["Total", *frame["day"][1:]])
+    with pytest.warns(UserWarning, match=r"'Total' in row 0 of the background \(counting from 0\)"):
+        model.shap_values(frame[:3], others)
+
+
 def by_enumeration(predict, row, background):
     """The Shapley values of a row (a frame of one), by their definition over all orders of the columns."""
     names, total = list(row.columns), np.zeros(row.shape[1])

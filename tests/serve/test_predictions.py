@@ -270,6 +270,19 @@ def test_what_a_date_may_be_is_described():
     assert column.type.example(column) == "2011-10-07"
 
 
+def test_several_numbers_and_objects_are_described_by_an_example():
+    frame = pl.DataFrame(
+        {
+            "pressure": [f"{95 + i % 40}/{60 + i % 30}" for i in range(90)],
+            "at": [f'{{"a": {i}, "b": 1.5}}' for i in range(90)],
+        }
+    )
+    for column, like in zip(
+        infer(frame).columns, ("Such as 95/60. null", 'Such as {"a":44.5}. null'), strict=True
+    ):
+        assert column.type.json_schema(column)["description"].startswith(like)
+
+
 def test_what_a_time_of_day_may_be_is_described():
     column = infer(pl.DataFrame({"at": ["0:07", "23:59"], "x": [1.0, 2.0]}))["at"]
     said = "(seconds since midnight), or a text such as 13:45; in training from 00:07 to 23:59. null"

@@ -254,7 +254,22 @@ def test_whole_numbers_that_float64_cannot_tell_apart():
 
 
 @pytest.mark.parametrize(
-    "name", ["id", "ID", "customer_id", "PassengerId", "index", "row", "rownames", "Unnamed: 0", ""]
+    "name",
+    [
+        "id",
+        "ID",
+        "customer_id",
+        "PassengerId",
+        "index",
+        "row",
+        "rownames",
+        "#",
+        "No.",
+        "lfd. Nr.",
+        "SNo",
+        "Unnamed: 0",
+        "",
+    ],
 )
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])

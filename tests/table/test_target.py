@@ -62,6 +62,13 @@ def test_classes_in_several_spellings_are_reported():
         infer_target(as_column(["a", "A", "b", "B"] * 9, "y"))
 
 
+def test_a_few_words_among_the_numbers_of_a_target_are_no_classes():
+    values = 2 * [*map(str, np.arange(100) / 4), "---"]
+    with pytest.raises(DataError, match=r"'y' holds numbers, but '---' in row 100 .*leave such rows out"):
+        infer_target(as_column(values, "y"))
+    assert len(infer_target(as_column(values, "y"), "classification").classes) == 101
+
+
 def test_a_chosen_task():
     target = infer_target(as_column([1.0, 2.0, 1.0]), "classification")
     assert (target.classes, target.counts) == ((1, 2), (2, 1))

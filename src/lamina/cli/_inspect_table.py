@@ -104,7 +104,7 @@ def _inspected(
     frame, numbers, rows = read_sample(data, options, places)
     if target := asked.get("target"):
         with places.named(), rows_numbered(numbers):
-            frame, kept = rows_to_learn(frame, target)
+            frame, kept = rows_to_learn(frame, target, how["task"])
         rows -= len(numbers) - len(frame)
         numbers = numbers[kept]
     with places.named(), rows_numbered(numbers):

@@ -27,6 +27,7 @@ from lamina.table.messages import closest, counted, row, rows_called, rows_from,
 
 if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
+    from lamina.table.schema import Target
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray,
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows, kept, of_files = 0, LineNumbers(), copy_context()
-    known = _with_target(batches, model.target.name, kept, of_files)
+    known = _with_target(batches, model.target, kept, of_files)
     with rows_called(lambda index: of_files.run(row, kept[index] - 1)):
         for batch, predicted in model.predicted(known):
             if not len(batch):  # an empty table has a single part without rows
@@ -224,22 +225,23 @@ def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, A
 
 
 def _with_target(
-    batches: Iterable[pl.DataFrame], name: str, kept: LineNumbers, of_files: Context
+    batches: Iterable[pl.DataFrame], target: Target, kept: LineNumbers, of_files: Context
 ) -> Iterator[pl.DataFrame]:
     """The batches without the rows that have no target, whose number a warning says.
 
     `kept` receives the numbers, from 1, of the other rows among those of the files, which `of_files` names.
     """
-    from lamina.table.findings.left_out import has_value, target_missing
+    from lamina.table.findings.left_out import has_value, target_missing, without_words
     from lamina.table.target import no_values
 
-    absent, rows = np.empty(0, np.int64), 0
+    name, absent, rows = target.name, np.empty(0, np.int64), 0
     for batch in batches:
         if name not in batch.columns:
             raise DataError(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
                 "If the target has another name there, add --target NAME"
             )
+        batch = of_files.run(without_words, batch, name, target.task, rows)
         present = has_value(batch[name])
         absent = np.append(absent, rows + np.flatnonzero(~present))
         if present.any() or not len(batch):

@@ -26,6 +26,7 @@ from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.messages import rows_called, rows_from
 from lamina.table.schema import Task
 from lamina.table.stream.sources import is_source
 from lamina.training import pictures
@@ -285,7 +286,8 @@ class Views(Learned, BaseEstimator):
         if not len(rows.numeric):
             raise ValueError("X has no rows to explain")
         instead = "shap_values(X, background)"
-        others = self._held_out_rows(instead)[0] if background is None else self._encoded(background)
+        with rows_from(0), rows_called(lambda index: f"row {index} of the background (counting from 0)"):
+            others = self._held_out_rows(instead)[0] if background is None else self._encoded(background)
         if not len(others.numeric):
             raise ValueError("the background has no rows to compare with")
         drawn = np.sort(rng.permutation(len(others.numeric))[: importance.BACKGROUND_ROWS])

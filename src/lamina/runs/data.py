@@ -189,7 +189,7 @@ def prepare(request: Request) -> Prepared:
     frame = read_in_shares(list(request.data), world(), request.options, places)
     target, kinds = target_and_kinds(request, frame.schema)
     with places.named():
-        frame, numbers = rows_to_learn(frame, target)
+        frame, numbers = rows_to_learn(frame, target, request.task)
     with places.named(), rows_numbered(numbers):
         is_marked = request.group is not None or request.time is not None
         how: dict[str, Any] = {"kinds": kinds, "dates": request.date_format}
@@ -409,7 +409,7 @@ def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Read
         raise DataError(f"{file} has no rows")
     try:
         with places.named(), rows_numbered(numbers):
-            frame, kept = rows_to_learn(frame, name)
+            frame, kept = rows_to_learn(frame, name, schema.target.task)
         numbers = numbers[kept]
         with places.named(), rows_numbered(numbers):
             known = aligned(schema, frame).with_columns(frame[name])

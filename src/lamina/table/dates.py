@@ -19,7 +19,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import value_name
-from lamina.table.values import DAY, MISSING, in_javascript, lazily
+from lamina.table.values import DAY, MISSING, NO_BREAKS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
 _Value = Any  # an array, or a value of machine code
@@ -45,21 +45,21 @@ _PIVOT = 1969
 """The first of the hundred years for two digits, as in POSIX: 69 is 1969, 68 is 2068."""
 
 _MONTHS = (
-    "jan january januar jänner janvier janv enero ene",
-    "feb february februar feber février févr fevrier febrero",
-    "mar march märz mär mrz mars marzo",
-    "apr april avril avr abril abr",
-    "may mai mayo",
-    "jun june juni juin junio",
-    "jul july juli juillet juil julio",
-    "aug august août aout agosto ago",
-    "sep sept september septembre septiembre setiembre",
-    "oct october okt oktober octobre octubre",
-    "nov november novembre noviembre",
-    "dec december dez dezember décembre decembre déc diciembre dic",
+    "jan january januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia styczeń sty",
+    "feb february februar februari feber février févr fevrier febrero febbraio fevereiro fev lutego luty lut",
+    "mar march märz mär mrz mars marzo março maart mrt marca marzec",
+    "apr april avril avr abril abr aprile kwietnia kwiecień kwi",
+    "may mai mayo maggio mag maio mei maja maj",
+    "jun june juni juin junio giugno giu junho czerwca czerwiec cze",
+    "jul july juli juillet juil julio luglio lug julho lipca lipiec lip",
+    "aug august août aout agosto ago augustus augusti sierpnia sierpień sie",
+    "sep sept september septembre septiembre setiembre settembre set setembro września wrzesień wrz",
+    "oct october okt oktober octobre octubre ottobre ott outubro out października październik paź",
+    "nov november novembre noviembre novembro listopada listopad lis",
+    "dec december dez dezember décembre decembre déc diciembre dic dicembre dezembro grudnia grudzień gru",
 )
 MONTHS = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
-"""Month names in English, German, French and Spanish, in lower case."""
+"""Month names in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish and Polish, in lower case."""
 
 _WEEKDAYS = (
     "mon|monday|tue|tues|tuesday|wed|wednesday|thu|thur|thurs|thursday|fri|friday|sat|saturday|sun|sunday"
@@ -117,7 +117,7 @@ def shape_of(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.strip().lower()
+    return text.strip().lower().translate(NO_BREAKS)
 
 
 def _shape(plain: str) -> str:
@@ -145,7 +145,9 @@ def patterns() -> list[re.Pattern[str]]:
         r"(?P<Y>0000)-?w(?P<V>00)-?(?P<u>0)",
     )
     weekday = rf"(?:(?:{_any_of(_WEEKDAYS.split('|'))})\.?,? )?"
-    texts = [rf"{weekday}(?:{day})(?:(?:[t:]|,? (?:at )?) ?{_TIME}{_ZONE})?" for day in days]
+    texts = [
+        rf"{weekday}(?:{day})(?:(?:[t:]|,? (?:(?:at|um|à|a las|godz\.) )?) ?{_TIME}{_ZONE})?" for day in days
+    ]
     texts += [
         rf"(?P<Y>0000):(?P<m>00):(?P<d>00) {_TIME}{_ZONE}",  # in the data of photographs
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
@@ -170,13 +172,13 @@ def _any_of(names: Iterable[str]) -> str:
 
 _WEEKDAY = rf"(?:{_any_of(_WEEKDAYS.split('|'))})\.?"
 _MONTH = rf"(?P<b>{_any_of(MONTHS)})\.?"
-_HALF = r" ?(?P<p>[ap])\.?m\.?"
-_TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
+_HALF = r" ?(?P<p>[ap])\.? ?m\.?"
+_TIME = rf"(?P<H>00?)(?:[:h](?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00?)(?::?(?P<zm>00))?"
 _REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # written by Java after the offset, which suffices
 _NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
 _ZONE = (
-    rf"(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
+    rf"(?: uhr| h)?(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
     rf" {_NAMED.replace('<R>', '<W>')})?(?: \([a-z ]+\))?"
 )
 

@@ -109,7 +109,7 @@ _CLOCK = _in_any_case(
 )
 _PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$|\d+ ?h ?\d$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
 """Texts that may have several units, but no square or cubic feet, nor the half of a year, as 2005 H1."""
-_PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and)? ?")
+_PART = _in_any_case(r"(\d+(?:\.\d+)?) ?(''|['\"]|[a-z]*)\.?(?: ?,| and| und| et| y)? ?")
 _ANGLE = _in_any_case(
     r"(?:([NSEW]) ?)?([+-]?\d{1,3}(?:\.\d+)?) ?(?:°|deg\.?) ?"
     r"(?:(\d+(?:\.\d+)?) ?' ?)?(?:(\d+(?:\.\d+)?) ?(?:\"|'') ?)?([NSEW])?"
@@ -276,7 +276,7 @@ def _atom(text: str) -> Atom | None:
         return None
     number, fraction = found["number"], found["fraction"]
     minus, before, after = found["minus"], found["before"] or "", found["after"] or ""
-    if fraction is None and minus == "+" and " " in number:
+    if fraction is None and minus == "+" and " " in number and number.replace(" ", "").isdecimal():
         return None  # a telephone number
     if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
         return None  # RS12 is a name

@@ -15,7 +15,9 @@ from lamina.table.messages import as_option, closest, counted, listed, row, show
 from lamina.table.schema import Target
 from lamina.table.tables import Table
 from lamina.table.types import Candidate
+from lamina.table.types.base import but_holds
 from lamina.table.types.category import warn_of_spellings
+from lamina.table.types.mixed import few_words
 from lamina.table.types.written_number import form_of_column
 from lamina.table.values import mean_of
 from lamina.table.written_numbers import Form, described, number_in_form
@@ -81,6 +83,12 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
         inferred, reason = "classification", f"{column.storage} values"
     if task is not None:
         inferred, reason = task, "chosen"
+    elif inferred == "classification" and column.storage == "text" and (words := few_words(column)):
+        said = but_holds(column, "holds numbers", words)
+        remedy = (
+            f"leave such rows out, or use {as_option('task', 'classification')} if all values are classes"
+        )
+        raise DataError(f"the target {said}; {remedy}")
     elif inferred == "regression" and form is None and _may_be_classes(column):
         warn(
             f"the target {column.name!r} has {column.distinct():,} distinct values, all whole numbers but written with "

@@ -40,10 +40,14 @@ THOUSANDS = r"^[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3})?)$"
 _NUMBER = re.compile(NUMBER_PATTERN)
 CLOCK = re.compile(
     r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<digits>[0-5]\d)(?:\.(?P<fraction>\d+))?)?"
-    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?|(?P<hour2>[01]?\d)\s*(?P<half2>[AaPp])\.?[Mm]\.?",
+    r"(?:\s*(?P<half>[AaPp])\.? ?[Mm]\.?)?|(?P<hour2>[01]?\d)\s*(?P<half2>[AaPp])\.? ?[Mm]\.?",
     re.ASCII,
 )
 """Matches times of day."""
+
+
+NO_BREAKS = str.maketrans(dict.fromkeys("\u00a0\u202f", " "))
+"""Spaces that don't break lines, which programs write before "PM", as plain ones."""
 
 
 def number_in(text: str) -> float | None:
@@ -78,7 +82,7 @@ def time_in(text: str) -> float | None:
     >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "4 pm", "24:00", "1.5")]
     [60.0, 49510.0, 49510.5, 57600.0, None, None]
     """
-    found = CLOCK.fullmatch(text.strip())
+    found = CLOCK.fullmatch(text.strip().translate(NO_BREAKS))
     if found is None:
         return None
     hour, half = int(found["hour"] or found["hour2"]), (found["half"] or found["half2"] or "").lower()

@@ -135,7 +135,7 @@ _DIMENSIONS = {
 }  # fmt: skip
 """Base units that are multiples of others: the other unit, and the size in it."""
 
-_KNOWN = frozenset("%‰°CFKhdyx'\"")
+_KNOWN = frozenset("%‰°CFKhdyx'\"年歳岁日天分秒")
 """Other single-character units directly after a number."""
 
 _FAHRENHEIT = ("°C", 5 / 9)
@@ -201,7 +201,8 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
     Unrelated units give None.
     """
     unit = f"°{unit}" if form.measure in ("°E", "°N") and unit.upper() in {*"NSEW"} else unit
-    mine, theirs = _size(form.measure), _size(unit)
+    mine = _size(form.measure)
+    theirs = _size("min" if unit == "m" and mine and mine[0] == "s" else unit)  # 45m beside 1h 30m
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
         both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
         mine, theirs = ((base, own * size) for (base, size), own in both)
@@ -214,7 +215,8 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
 @lru_cache(4096)
 def _size(unit: str) -> tuple[str, float] | None:
     """The base of a unit, and the unit's size in it; None for unknown units."""
-    if (found := SIZES.get(unit.lower().rstrip(". "))) is not None:
+    name = unit if unit in ("S", "W") else unit.lower().rstrip(". ")  # debit, watts; no seconds, weeks
+    if (found := SIZES.get(name)) is not None:
         return found
     metric = UNITS.get(unit)
     return metric and (metric[0], 10.0 ** metric[1])
@@ -449,6 +451,8 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         del units["m"]
     if [*units] == ["%"] and not currencies and _are_shares(form, atoms):
         return replace(form, shares=True)
+    if units["m"] and any((_size(unit) or "")[:1] == ("s",) for unit in units):
+        units["min"] += units.pop("m")  # 45m beside 1h 30m
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))

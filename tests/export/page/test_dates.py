@@ -23,6 +23,8 @@ WRITTEN = [
     "%A, %d %b %Y %H:%M:%S +0530", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M EST", "%a %b %d %H:%M:%S UTC %Y", "%b-%y",
     "%G-W%V-%u", "%G-W%V", "Q%m/%Y", "%Y%m%d", "%d%m%Y", "%Y-%j %H%M", "%d/%b/%Y:%H:%M:%S -0230", "%Y年%m月%d日",
     "%Y%m%dT%H%M%S.%f", "%m/%Y", "%y/%m/%d", "%d.%m.%Y %H:%M CEST", "%Y/%m/%d %I:%M:%S %p GMT-3", "%Y:%m:%d %H:%M:%S",
+    "%d lipca %Y", "%d de março de %Y", "%Y/%m/%d %I:%M:%S p. m. CET", "%m/%d/%y, %I:%M\u202f%p", "%d.%m.%Y um %H:%M",
+    "%d.%m.%Y %H:%M Uhr",
 ]  # fmt: skip
 
 MOMENTS = st.builds(lambda at, form: at.strftime(form).zfill(4), st.datetimes(), st.sampled_from(WRITTEN))

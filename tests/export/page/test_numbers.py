@@ -30,6 +30,8 @@ COLUMNS = [
     ["1'234.50", "12", "CHF 3", "7.–"],
     ["2 years", "1 year", "3 to 5 years", "10+ years"],
     ["12 cu in", "400 cu in"],
+    ["1h 30m", "45m", "1w 2d 3h 4m", "1 Std. 30 Min.", "2 Stunden und 5 Minuten"],
+    ["+3 344,07", "-1 002,50", "+12,00", "+49 30 1234"],
     ["1h 46min", "58 min", "2 h", "1 d 2h 3m 4.5s"],
     ["PT1H34M", "P1DT5S", "PT0.5S", "P2D", "PT"],
     ["5 days ago", "2 weeks ago", "1 month", "3 yrs", "1 wk"],

@@ -1,6 +1,7 @@
 """The page for a table, in a real browser."""
 
 import datetime
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -486,3 +487,16 @@ def test_years_have_no_separator(opened, tmp_path):
     shown = page.inner_text("#examples") + page.inner_text("#curves")
     assert "1950" in shown
     assert "1,950" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+def test_objects_in_json_have_a_field_for_each_key(opened, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {"sprint": [json.dumps({"id": int(i), "state": "ab"[i % 2]}) for i in rng.permutation(90)]}
+    )
+    model = lamina.MLPRegressor(**TINY).fit(frame, rng.normal(size=90))
+    agrees(opened, tmp_path / "page.html", model, frame)
+    page = opened(tmp_path / "page.html")
+    assert page.locator("form label").all_text_contents() == ["sprint: id", "sprint: state"]

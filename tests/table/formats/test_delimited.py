@@ -143,7 +143,7 @@ def test_files_that_cannot_be_read(read_text, content, options, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n3\n", "line 3: 1 fields instead of 2 .commas between them.: '3'"),
+        ("a,b\n1,2\n3\n", "line 3: 1 field instead of 2 .commas between them.: '3'"),
         ("a,b\n1,2,3\n", "line 2: 3 fields instead of 2"),
         ('a,b\n"x\ny",2\n\n1,2,\n', "line 5: 3 fields"),
         ("a;b\n1;2\n3;4;5\n", "line 3: 3 fields instead of 2 .semicolons"),
@@ -232,7 +232,7 @@ def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
 def test_lines_are_counted_across_blocks(read_text, monkeypatch):
     monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = ['1,"x\ny"'] * 50
-    with pytest.raises(DataError, match=r"line 102: 1 fields"):
+    with pytest.raises(DataError, match=r"line 102: 1 field "):
         read_text("\n".join(["a,b", *rows, "7"]))
     with pytest.warns(DataWarning, match=r"line 52 has the byte 0xe9"):
         read_text("\n".join(["a,b", *["1,2"] * 50, "1,é"]).encode("cp1252"))
@@ -393,6 +393,9 @@ _ROWS = "".join(f"2024-05-{day},{day / 4},{day},s{day}\n" for day in range(10, 2
             3,
         ),
         ("date,float,int,str\n", 1),
+        (",degC,hPa,\n", 1),
+        ("-,degC,hPa,-\n", 1),
+        (",degC,hPa,s10\n", 0),  # a place that occurs below
         ("unknown,unknown,unknown,s1\n", 0),  # a row in which all is missing
         ("unknown,1.5,unknown,s1\n", 0),
         (",m,,s1\n", 0),
@@ -407,6 +410,33 @@ def test_units_and_questions_below_the_names_are_left_out(read_text, recwarn, be
     if lines:
         assert f"{lines} line" in said[0]
         assert frame.dtypes == [pl.String, pl.Float64, pl.Int64, pl.String]
+
+
+def test_a_line_of_merged_cells_above_the_names_is_left_out(read_text, recwarn):
+    frame = read_text(
+        "\ufeff,Bought,,Sold,\nday,t,p,t,p\n"
+        + "".join(f"2024-05-{i},{i},1,{i / 4},7\n" for i in range(10, 20))
+    )
+    assert frame.columns == ["day", "t", "p", "t_2", "p_2"] and len(frame) == 10
+    assert "1 line above the column names left out, 'Bought,,Sold'" in str(recwarn[0].message)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ("\nConfidential\nCopyright 2024\n", "2 lines below the rows left out, 'Confidential' …"),
+        ("\n\nConfidential", "1 line below the rows left out, 'Confidential' …"),
+    ],
+)
+def test_notes_below_the_rows_are_left_out(read_text, recwarn, notes, said):
+    assert read_text("day,t,p,site\n" + _ROWS + notes).height == 10
+    assert [said in str(one.message) for one in recwarn] == [True]
+
+
+@pytest.mark.parametrize("notes", ["Confidential\n", "\nConfidential\n2024-05-20,1,2,s20\n", "\nNo,comma\n"])
+def test_what_may_be_a_broken_row_is_an_error(read_text, notes):
+    with pytest.raises(DataError, match=r"line 1\d: \d fields? instead of 4"):
+        read_text("day,t,p,site\n" + _ROWS + notes)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +469,7 @@ def test_names_and_sentences_are_not_divided(read_text, text):
 
 
 def test_an_error_below_units_names_its_line(read_text):
-    with pytest.warns(DataWarning, match="1 line below"), pytest.raises(DataError, match="line 13: 1 fields"):
+    with pytest.warns(DataWarning, match="1 line below"), pytest.raises(DataError, match="line 13: 1 field "):
         read_text("day,t,p,site\nd,degC,hPa,name\n" + _ROWS + "1\n")
 
 
@@ -535,7 +565,7 @@ def test_numbers_that_stand_for_missing_values(read_text):
 
 
 def test_a_line_with_more_fields_beside_one_with_fewer(read_text):
-    with pytest.raises(DataError, match="line 3: 1 fields instead of 2"):
+    with pytest.raises(DataError, match="line 3: 1 field instead of 2"):
         read_text("a,b\n1,2\n3\n4,5,6\n")
     with pytest.raises(DataError, match="line 2: 3 fields instead of 2"):
         read_text("a,b\n4.5,5,6\n3\n1.5,2\n")

@@ -84,7 +84,7 @@ function dateReader({ patterns, months, zones } = {}) {
 
   /** The days since 1970 that a text is in a column's form; NaN of others. */
   return (text, form) => {
-    const plain = text.trim().toLowerCase(), shape = plain.replace(/[1-9]/g, "0");
+    const plain = text.trim().toLowerCase().replace(/[\u00a0\u202f]/g, " "), shape = plain.replace(/[1-9]/g, "0");
     for (const source of shape.length > 80 ? [] : [...form.own, ...patterns]) {
       const match = shapeOf(source).exec(shape);
       const days = match && daysOf(plain, match.groups, match.indices, form);

@@ -32,7 +32,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     const found = compiled.atom.exec(text);
     if (!found) return null;
     const { number, fraction, minus, minus2, minus3, before = "", after = "", gap, exponent = "" } = found.groups;
-    if (fraction === undefined && minus === "+" && number.includes(" ")) return null;
+    if (fraction === undefined && minus === "+" && /^\d[\d ]* \d+$/.test(number)) return null;
     const isName = before.length === 2 && before === before.toUpperCase() && before !== before.toLowerCase();
     if (isName && /\d/.test(text[found.indices.groups.before[1]] ?? "")) return null;
     const sign = before ? currencyOf(before) : "", [power, currency, unit] = suffixOf(after.trim(), sign);
@@ -144,7 +144,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
     const known = Object.hasOwn(form.units, unit) ? form.units[unit] : singular(unit) === singular(form.measure) ? 0 : null;
     const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : isCredit(unit) && !form.words.dr ? powers.get("cr")
       : powers.get(`${form.currency} ${unit.toLowerCase().replace(/\.+$/, "")}`) ?? known;
-    const word = unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
+    const word = /^[SW]$/.test(unit) ? unit : unit.toLowerCase().replace(/[. ]+$/, ""), found = Object.hasOwn(form.words, word) ? form.words[word]
       : Object.hasOwn(form.signs, unit) ? form.signs[unit] : [null];
     const [ratio, added] = power !== null ? [1, 0] : found;
     if (ratio === null || atom.currency && atom.currency !== form.currency) return null;

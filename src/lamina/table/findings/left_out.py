@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from lamina.support.lazily import pl
-from lamina.table.columns import Column, value_name
+from lamina.table import Task
+from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.results import Finding
-from lamina.table.messages import counted, listed, row, shown, warn
+from lamina.table.messages import as_option, counted, listed, row, rows_from, shown, warn
 from lamina.table.tables import Table, as_table
+from lamina.table.types.base import but_holds
+from lamina.table.types.mixed import few_words
+from lamina.table.values import number_in
 from lamina.table.written_numbers import form_of, number_in_form
 
 _WORDS = {
@@ -22,10 +26,13 @@ _ALIKE = 1e-3
 """Maximum difference between a total and the sum, as a share of the sum, since numbers may be rounded."""
 
 
-def rows_to_learn(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, np.ndarray]:
+def rows_to_learn(
+    frame: pl.DataFrame, target: str, task: Task | None = None
+) -> tuple[pl.DataFrame, np.ndarray]:
     """A table without its rows of totals and without a target, and the numbers of the rows that are left (int64).
 
-    A warning says which rows are left out. A table without any target is unchanged, as is one without the column.
+    A warning says which rows are left out, also those with one of a few words in a target of numbers. A table without
+    any target is unchanged, as is one without the column.
 
     >>> import warnings
     >>> import polars as pl
@@ -38,12 +45,32 @@ def rows_to_learn(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, np.nd
     if (total := total_left_out(frame)) is not None:
         numbers = np.delete(numbers, total)
     if target in frame.columns:
+        frame = without_words(frame, target, task)
         present = has_value(frame[target])
         absent = numbers[~present[numbers]]
         if len(absent) and len(absent) < len(numbers):
             warn(target_missing(target, len(absent), len(frame), int(absent[0])))
             numbers = numbers[present[numbers]]
     return (frame if len(numbers) == len(frame) else frame[numbers]), numbers
+
+
+def without_words(frame: pl.DataFrame, target: str, task: Task | None, start: int = 0) -> pl.DataFrame:
+    """The table without the few words in a target of numbers, which a warning names; plain numbers become float64.
+
+    A part of a table begins at row `start`.
+    """
+    if frame[target].dtype != pl.String or task == "classification":
+        return frame
+    column = as_column(frame[target], target)
+    if not (words := few_words(column)):
+        return frame
+    with rows_from(start):
+        said = but_holds(column, "holds numbers", words, gaps=True)
+    warn(f"{said} ({as_option('task', 'classification')} would make all values classes)")
+    values = [None if value in words else value for value in frame[target]]
+    numbers = [None if value is None else number_in(value) for value in values]
+    is_plain = numbers.count(None) == values.count(None)
+    return frame.with_columns(pl.Series(target, numbers if is_plain else values))
 
 
 def total_left_out(frame: pl.DataFrame) -> int | None:

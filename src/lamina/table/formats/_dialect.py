@@ -89,7 +89,9 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     )
     if delimiter == options.quote:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
-    if options.header and (title := _title_lines(text, delimiter, options.quote)):
+    title = _title_lines(text, delimiter, options.quote) if options.header else ""
+    title += _groups_line(text[len(title) :], delimiter, options.quote) if options.header else ""
+    if title:
         first = title.strip().splitlines()[0].strip(delimiter)
         lines = counted(title.count("\n"), "line")
         warn(f"{source.name}: {lines} above the column names left out, {shown(first)} …")
@@ -335,6 +337,17 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
     return ""
 
 
+def _groups_line(text: str, delimiter: str, quote: str | None) -> str:
+    """The line above the column names with names of groups of columns, with mostly empty cells, as merged ones are."""
+    reader = records_of(io.StringIO(text, newline="\n"), delimiter, quote)
+    with suppress(csv.Error, StopIteration):
+        groups = next(reader)
+        line = "".join(_lines(text, reader.line_num))
+        if 2 * sum(map(bool, groups)) <= len(groups) and _lines_of_descriptions(text, reader, len(groups)):
+            return line
+    return ""
+
+
 def _is_title(fields: list[str], width: int) -> bool:
     """Whether a record has a text in its first field at most, or is a pair above a table of `width` columns."""
     is_pair = len(fields) == 2 and width > 3
@@ -344,21 +357,25 @@ def _is_title(fields: list[str], width: int) -> bool:
 def _described(rows: list[list[str]], count: int) -> bool:
     """Whether the first `count` of some rows describe the columns, by their units or types, instead of having values.
 
-    They do if all columns that otherwise have numbers or dates only, and at least two, have different texts there.
+    They do if columns that otherwise have numbers or dates only, at least two, have different texts there, the others
+    of them none, and if no text there is a value below.
     """
-    if any(number_in(field) is not None for row in rows[:count] for field in row):
-        return False
     columns = [[field.strip() for field in column] for column in zip(*rows, strict=True)]
+    texts = [{*column[:count]} - MISSING for column in columns]
+    if any(
+        (found & {*column[count:]}) or any(number_in(text) is not None for text in found)
+        for found, column in zip(texts, columns, strict=True)
+    ):
+        return False
     typed = [
         column[:count]
         for column in columns
         if len(present := [field for field in column[count:] if field not in MISSING]) >= _FEWEST_VALUES
         and all(may_be_number(field) or is_date(field) for field in present)
     ]
-    return len(typed) >= 2 and all(
-        len({*texts}) > 1
-        and not any(text in MISSING or may_be_number(text) or is_date(text) for text in texts)
-        for texts in zip(*typed, strict=True)
+    lines = [{*line} - MISSING for line in zip(*typed, strict=True)]
+    return bool(lines) and all(
+        len(line) > 1 and not any(may_be_number(text) or is_date(text) for text in line) for line in lines
     )
 
 

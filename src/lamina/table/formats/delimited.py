@@ -19,7 +19,7 @@ from lamina.support.lazily import pl
 from lamina.table.columns import as_text
 from lamina.table.formats import _dialect, textual
 from lamina.table.formats._dialect import Dialect, find_dialect, records_of, utf8_chunks, whole_lines
-from lamina.table.messages import as_option, warn
+from lamina.table.messages import as_option, counted, shown, warn
 from lamina.table.places import LineNumbers
 from lamina.table.source import ReadOptions, Source
 from lamina.table.values import lazily, number_in
@@ -119,7 +119,7 @@ class DelimitedFile:
         self._others = set[str]()  # columns that were integers in a block's first rows only
         self._kept: list[tuple[pl.DataFrame, bool]] | None = None  # the blocks, and whether they are plain
         self.lines: LineNumbers | None = None
-        self._told = False
+        self._told = self._noted = self._ends_in_gap = False
         self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
@@ -288,9 +288,10 @@ class DelimitedFile:
         return end
 
     def _check_widths(self, block: bytes, line: int) -> np.ndarray:
-        """The start and end of each record of `block`, (records, 2).
+        """The start and end of each record of `block`, (records, 2), without notes below the rows.
 
-        Raises an error for a record with a wrong number of fields; `line` is the number of the block's first line.
+        Notes are lines without a delimiter after an empty one. Raises an error for another record with a wrong number
+        of fields; `line` is the number of the block's first line.
         """
         content = np.frombuffer(block, np.uint8)
         line_feeds = content == ord("\n")
@@ -311,7 +312,16 @@ class DelimitedFile:
         wrong = np.flatnonzero((fields != len(self.dialect.names)) & ~blank)
         if len(wrong):
             start, end = int(starts[wrong[0]]), int(ends[wrong[0]])
-            self._report_width(block[start:end], line + block.count(b"\n", 0, start), int(fields[wrong[0]]))
+            follow_gap = blank[wrong[0] - 1] if wrong[0] else self._ends_in_gap
+            are_last = (fields[wrong] == 1).all() and (~blank[wrong[0] :]).sum() == len(wrong)
+            if not (follow_gap and are_last and len(self.dialect.names) > 2):
+                first = line + block.count(b"\n", 0, start)
+                self._report_width(block[start:end], first, int(fields[wrong[0]]))
+            blank[wrong] = True
+            if not self._noted:
+                self._noted, note = True, block[start:end].decode(errors="replace").strip()
+                warn(f"{self.name}: {counted(len(wrong), 'line')} below the rows left out, {shown(note)} …")
+        self._ends_in_gap = bool(blank[-1])
         return np.stack([starts, ends], axis=1)[~blank]
 
     def _without_names(self, block: bytes, bounds: np.ndarray, line: int) -> np.ndarray:
@@ -328,11 +338,11 @@ class DelimitedFile:
     def _report_width(self, record: bytes, line: int, fields: int) -> None:
         names, separator = self.dialect.names, self.dialect.delimiter
         content = record.decode(errors="replace").strip()
-        shown = content if len(content) <= 80 else content[:77] + "..."
+        content = content if len(content) <= 80 else content[:77] + "..."
         raise DataError(
-            f"{self.name}, line {line}: {fields} fields instead of {len(names)} "
-            f"({_SEPARATORS.get(separator, repr(separator))} between them): {shown!r}. Correct the line; a field that "
-            f"contains the delimiter needs quotes around it, and a quote inside a field is written twice"
+            f"{self.name}, line {line}: {counted(fields, 'field')} instead of {len(names)} "
+            f"({_SEPARATORS.get(separator, repr(separator))} between them): {content!r}. Correct the line; a field "
+            f"that contains the delimiter needs quotes around it, and a quote inside a field is written twice"
         )
 
     def _report_open_quote(self, block: bytes, inside: np.ndarray, line: int) -> None:

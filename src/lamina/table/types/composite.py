@@ -100,7 +100,9 @@ class Composite(OfJson):
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
         names = [name for kind, name in _JSON_NAMES.items() if kind in self.json_types]
-        return {"type": names, "description": missing_said(column)}
+        example = self.example(column)
+        like = f"Such as {example}. " if example not in (None, "") else ""
+        return {"type": names, "description": like + missing_said(column)}
 
 
 _JSON_NAMES = {dict: "object", list: "array", str: "string", type(None): "null"}

@@ -77,16 +77,14 @@ class Mixed(Composite, Form):
         return WrittenNumber(**{field.name: getattr(self, field.name) for field in fields(Form)})
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        form = form_of_column(candidate)
-        if form is None and not _may_have_words(candidate):
+        found = _numbers_and_words(candidate)
+        if found is None:
             return None
-        kind = Mixed() if form is None else Mixed(**asdict(form))
-        column, counts, number = candidate.column, candidate.texts, kind.number
-        numbers = {text: rows for text, rows in counts if number.read(text) is not None}
-        words = {text: rows for text, rows in counts if text not in numbers}
+        kind, numbers, words = found
+        column = candidate.column
         if not words or not numbers:
-            return form and number.learn(column, candidate.named)
-        if candidate.choice is None and not _are_words(words, numbers, form):
+            return kind.number.learn(column, candidate.named) if kind.like else None
+        if candidate.choice is None and not _are_words(words, numbers, kind):
             return None
         kind = _with_words(kind, words, sum(numbers.values()))
         if kind.rare and not kind.other:
@@ -150,6 +148,32 @@ class Mixed(Composite, Form):
         return {"type": ["number", "string", "null"], "description": f"{said}. {missing_said(column)}"}
 
 
+def few_words(column: Column) -> list[str]:
+    """The names of the few values that are words in a column of many different numbers, in a tenth of the rows at most.
+
+    >>> from lamina.table.columns import as_column
+    >>> few_words(as_column([*map(str, range(50)), "broken"])), few_words(as_column(["1", "2", "broken"]))
+    (['broken'], [])
+    """
+    found = _numbers_and_words(Candidate(column, None, named=True))
+    kind, numbers, words = found or (Mixed(), {}, {})
+    are_few = sum(words.values()) <= (1 - MOSTLY) * (sum(words.values()) + sum(numbers.values()))
+    is_such = len(numbers) > _FEWEST_NUMBERS and are_few and _are_words(words, numbers, kind)
+    names = (value_name(value) for value, _ in column.value_counts())
+    return [name for name in names if name.strip() in words] if is_such else []
+
+
+def _numbers_and_words(candidate: Candidate) -> tuple[Mixed, dict[str, int], dict[str, int]] | None:
+    """The type of numbers with words, and the numbers and the words with their rows; None for other columns."""
+    form = form_of_column(candidate)
+    if form is None and not _may_have_words(candidate):
+        return None
+    kind = Mixed() if form is None else Mixed(**asdict(form))
+    counts, number = candidate.texts, kind.number
+    numbers = {text: rows for text, rows in counts if number.read(text) is not None}
+    return kind, numbers, {text: rows for text, rows in counts if text not in numbers}
+
+
 def _may_have_words(candidate: Candidate) -> bool:
     """Whether a text column may consist of plain numbers with words among them."""
     if not candidate.is_text:
@@ -158,7 +182,7 @@ def _may_have_words(candidate: Candidate) -> bool:
     return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2
 
 
-def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
+def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form) -> bool:
     """Whether the texts are numbers with a few words, and few numbers in other forms (5'7" beside 67), among them.
 
     They are not if there are few numbers, as among categories, or if words have digits, as identifiers do.
@@ -172,16 +196,16 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
     are_many = sum(with_digits.values()) > max(1, _OTHER_FORMS * rows)
     if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
-    enough = form is not None or len(numbers) > _FEWEST_NUMBERS
+    enough = bool(form.like) or len(numbers) > _FEWEST_NUMBERS
     most = min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
     return enough and len(words) - len(with_digits) <= most
 
 
-def _are_measured(numbers: Mapping[str, int], form: Form | None) -> bool:
+def _are_measured(numbers: Mapping[str, int], form: Form) -> bool:
     """Whether numbers are measurements: they have a unit, fractions, or several lengths, and most rows differ."""
     fractions = sum("." in text or "," in text for text in numbers)
     lengths = Counter(map(len, numbers)).most_common(1)[0][1]
-    has_unit = form is not None and bool(form.measure or form.currency)
+    has_unit = bool(form.measure or form.currency)
     is_such = has_unit or 2 * fractions > len(numbers) or lengths < MOSTLY * len(numbers)
     return is_such and 2 * len(numbers) > sum(numbers.values())
 

@@ -30,7 +30,6 @@ class Record(Fields):
     wanted = "an object"
     plural = "objects with fields"
     keeps_whole = False
-    page_script = ""
 
     def read(self, text: str) -> Mapping[str, Field] | None:
         text = text.strip()

@@ -11,9 +11,10 @@ from lamina.table.messages import as_kind, counted, listed
 from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSchema, ColumnType
 
 _NAMES_ROWS = re.compile(
-    r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
+    r"(?i:(.*[\W_])?id|#|(s|sr|lfd)?[. ]*n[or]\.?|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)"
+    r"|[A-Za-z]*[a-z]I[dD]|"
 )
-"""Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, or an empty name."""
+"""Names of columns that may count rows: id, customer_id, PassengerId, S.No., #, index, rownames, Unnamed: 0 or ""."""
 
 MOST_VALUES = 1 << 16
 """Maximum number of distinct values counted per column of a streamed table; each takes some 300 bytes."""
