@@ -1260,7 +1260,6 @@ SETTLED: dict[str, str] = {
     "A == [N\"]*": "False, as Python does; in MXNet an error",
     "nd.exp(A, unknown=3)": "an unknown argument is an error; MXNet ignores it",
     "np.sum(A)": "NumPy's functions give NumPy's results",
-    "str(mx.context.Context.default_ctx)": "use mx.current_context()",
     "mx.util.np_shape(True).__class__.__name__": "a class of another name",
     "nd.image.r*": "lamina has no resizing and no hues",
 }  # fmt: skip
