@@ -9,7 +9,7 @@ import numpy as np
 from lamina.errors import MXNetError
 from lamina.support.unsupported import UnsupportedModule, names_of_others
 
-__all__ = ["MXNetError", "integer_types", "mx_real_t", "numeric_types", "py_str", "string_types"]
+__all__ = ["MXNetError", "integer_types", "mx_real_t", "numeric_types", "string_types"]
 
 string_types = (str,)
 numeric_types = (float, int, np.generic)
@@ -23,14 +23,9 @@ _LIB = NDArrayHandle = SymbolHandle = c_array = c_str = check_call = mx_float = 
 """Names of MXNet's C library, which many optimizers and iterators import without need; use is an error."""
 
 
-def _as_list(obj: Any) -> Any:
+def _as_list(obj: Any) -> Any:  # pyright: ignore[reportUnusedFunction] - programs import it
     """A list or tuple as it is, and any other object in a list."""
     return obj if isinstance(obj, list | tuple) else [obj]
-
-
-def py_str(x: bytes) -> str:
-    """The text in bytes of UTF-8."""
-    return x.decode("utf-8")
 
 
 __getattr__ = names_of_others("lamina.base")

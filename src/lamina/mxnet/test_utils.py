@@ -31,9 +31,9 @@ __all__ = [
     "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
     "check_numeric_gradient", "check_symbolic_backward", "check_symbolic_forward", "collapse_sum_like",
     "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr", "download",
-    "environment", "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
-    "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample", "random_uniform_arrays",
-    "retry", "same", "set_default_context", "setenv", "simple_forward",
+    "environment", "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce",
+    "rand_ndarray", "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample",
+    "random_uniform_arrays", "retry", "same", "set_default_context", "setenv", "simple_forward",
 ]  # fmt: skip
 
 
