@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lamina import nd
 from lamina.errors import DataError, DTypeError, MissingFileError, ShapeError
 from lamina.files.mxnet_params import load_params, save_params
 
@@ -179,6 +180,8 @@ def test_missing_file(tmp_path: Path) -> None:
     # MXNet raises its own error, which programs catch to begin without a file.
     with pytest.raises(MissingFileError, match=r"no file .*missing\.params"):
         load_params(tmp_path / "missing.params")
+    with pytest.raises(MissingFileError, match=r"no file .*missing\.params"):
+        nd.load(tmp_path / "missing.params")
 
 
 V1_AND_LEGACY = (
