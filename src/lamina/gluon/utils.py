@@ -139,7 +139,9 @@ def download(
         folder, new = os.path.dirname(os.path.abspath(target)), f"{os.path.basename(target)}.new"
         known = {new: f"sha1:{sha1_hash}" if sha1_hash else None}
         source = pooch.create(folder, "", registry=known, urls={new: url}, retry_if_failed=retries)
-        os.replace(source.fetch(new, downloader=pooch.HTTPDownloader(verify=verify_ssl)), target)
+        # Any: pooch annotates the argument more narrowly than it documents it.
+        downloader: Any = pooch.HTTPDownloader(verify=verify_ssl)
+        os.replace(source.fetch(new, downloader=downloader), target)
     return target
 
 
