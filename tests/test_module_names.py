@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lamina
+from lamina.errors import OutsideError
 from lamina.support.module_names import FINDER, MXNET, real_name
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,64 @@ def test_names_of_mxnet_are_one_module(name):
     module = import_module(f"lamina.{name}")
     assert module is getattr(lamina, name) is sys.modules[f"lamina.{MXNET[name]}"]
     assert module.__name__ == module.__spec__.name == f"lamina.{MXNET[name]}"
+
+
+INSIDE = """
+from mxnet.gluon.block import Block, HybridBlock, SymbolBlock
+from mxnet.gluon.contrib.data.sampler import IntervalSampler
+from mxnet.gluon.contrib.nn.basic_layers import Concurrent, HybridConcurrent, Identity
+from mxnet.gluon.data.dataloader import DataLoader, default_batchify_fn, default_mp_batchify_fn
+from mxnet.gluon.data.vision.transforms import Compose, ToTensor
+import mxnet.gluon.data.vision.transforms as T
+from mxnet.gluon.parameter import DeferredInitializationError, Parameter, ParameterDict
+from mxnet.gluon.utils import check_sha1, download
+from mxnet.io.io import DataBatch, DataDesc
+from mxnet.kvstore.base import KVStoreBase
+from mxnet.module.base_module import BaseModule
+from mxnet.module.module import Module
+from mxnet.ndarray.utils import load, save, zeros
+from mxnet.numpy.multiarray import ndarray
+from mxnet.symbol.symbol import Symbol
+from mxnet.base import _as_list
+from mxnet.base import _LIB, check_call, c_array, mx_uint, mx_float, c_str
+from mxnet.executor_manager import DataParallelExecutorGroup
+from mxnet.notebook.callback import PandasLogger
+import mxnet.libinfo
+from mxnet.metric import ndarray as nd
+"""
+"""Imports in public programs; MXNet 1.9.1 has all of them."""
+
+
+def test_imports_from_modules_inside_of_modules():
+    same = (
+        "Module is mxnet.mod.Module and Symbol is mxnet.sym.Symbol and SymbolBlock is mxnet.gluon.SymbolBlock"
+    )
+    more = "ndarray is mxnet.np.ndarray and zeros is nd.zeros and nd is mxnet.nd and T.Compose is Compose"
+    lists = "_as_list('ab') == ['ab'] and _as_list((1,)) == (1,)"
+    program = f"import lamina.mxnet; lamina.mxnet.install(){INSIDE}print({same} and {more} and {lists})"
+    assert run(program) == ["True"]
+
+
+@pytest.mark.parametrize(
+    "use", ["_LIB.MXGetVersion", "check_call(0)", "c_array(mx_uint, [1])", "mx_float(1)"]
+)
+def test_names_of_the_c_library_are_errors_at_use(use):
+    with pytest.raises(OutsideError, match="it belongs to MXNet's C library"):
+        eval(
+            use,
+            {
+                name: getattr(lamina.base, name)
+                for name in ("_LIB", "check_call", "c_array", "mx_uint", "mx_float")
+            },
+        )
+
+
+def test_modules_that_are_no_packages_have_no_other_modules():
+    done = subprocess.run(
+        [sys.executable, "-c", "import lamina.mxnet; lamina.mxnet.install(); import mxnet.io.nosuch"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "ModuleNotFoundError" in done.stderr
 
 
 def test_two_threads_between_the_steps_of_an_import():

@@ -15,6 +15,7 @@ __all__ = [
     "LaminaError",
     "MXNetError",
     "MatrixError",
+    "MissingFileError",
     "MissingPackageError",
     "NonFiniteLossError",
     "NonFiniteWarning",
@@ -47,6 +48,10 @@ class DataUnavailableError(LaminaError, OSError):
 
     The message names a folder for its files.
     """
+
+
+class MissingFileError(LaminaError, FileNotFoundError):
+    """An error for a file that does not exist; the message has its name."""
 
 
 class MissingPackageError(LaminaError, ImportError):

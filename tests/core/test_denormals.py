@@ -1,5 +1,7 @@
 """Denormals are zero where training happens, and nowhere else."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +28,17 @@ def leaf_and_loss():
     with autograd.record():
         y = x * x
     return x, y
+
+
+def test_limits_of_numpys_types_give_no_warning_inside_record():
+    """NumPy 2.3 computes them when they are first asked for, as programs do for a small divisor."""
+    program = (
+        "import numpy as np; from lamina import autograd\nwith autograd.record(): print(np.finfo(float).eps)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{np.finfo(float).eps}\n", done.stderr
 
 
 @needs_register

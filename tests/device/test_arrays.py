@@ -66,6 +66,16 @@ def test_the_current_context_and_what_is_made_there() -> None:
     assert made[2].tolist() == [0, 1, 2, 3]
 
 
+def test_mxnets_default_context() -> None:
+    """The deprecated property of MXNet's class, which programs use as ``ctx=mx.Context.default_ctx``."""
+    assert mx.Context.default_ctx is mx.cpu()
+    with mx.gpu(1):
+        assert mx.Context.default_ctx is mx.gpu(1)
+        mx.Context.default_ctx = mx.cpu(2)
+        assert nd.zeros(2).context is mx.cpu(2)
+    assert mx.current_context() is mx.cpu()
+
+
 def test_random_numbers_are_those_of_the_cpu() -> None:
     def drawn(ctx: Any) -> list[np.ndarray]:
         mx.random.seed(5)

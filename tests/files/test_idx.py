@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from idx_files import write_idx
 
-from lamina.errors import DataError
+from lamina.errors import DataError, MissingFileError
 from lamina.files.idx import read_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "support" / "datasets" / "bundled"
@@ -103,7 +103,7 @@ def test_bad_files_are_named_and_explained(tmp_path: Path, content: bytes, messa
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"missing\.idx"):
+    with pytest.raises(MissingFileError, match=r"no file .*missing\.idx"):
         read_idx(tmp_path / "missing.idx")
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lamina.errors import DataError, DTypeError, ShapeError
+from lamina import nd
+from lamina.errors import DataError, DTypeError, MissingFileError, ShapeError
 from lamina.files.mxnet_params import load_params, save_params
 
 u32, i32, u64, i64 = (struct.Struct("<" + letter).pack for letter in "IiQq")
@@ -176,8 +177,11 @@ def test_hostile_files_are_named_and_explained(tmp_path: Path, content: bytes, m
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"missing\.params"):
+    # MXNet raises its own error, which programs catch to begin without a file.
+    with pytest.raises(MissingFileError, match=r"no file .*missing\.params"):
         load_params(tmp_path / "missing.params")
+    with pytest.raises(MissingFileError, match=r"no file .*missing\.params"):
+        nd.load(tmp_path / "missing.params")
 
 
 V1_AND_LEGACY = (

@@ -1,12 +1,20 @@
 """Splitting batches and limiting gradients."""
 
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
 import numpy as np
 import pytest
 
 import lamina as mx
 from lamina import nd
-from lamina.errors import OutsideError, ShapeError
-from lamina.gluon.utils import check_sha1, clip_global_norm, split_and_load, split_data
+from lamina.errors import ShapeError
+from lamina.gluon.utils import check_sha1, clip_global_norm, download, split_and_load, split_data
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -70,10 +78,63 @@ def test_clipping_compiles() -> None:
     np.testing.assert_allclose(x.asnumpy(), [0.6, 0.8], rtol=1e-6)
 
 
-def test_small_helpers(tmp_path) -> None:
+def test_small_helpers(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     assert check_sha1(path, "a9993e364706816aba3e25717850c26c9cd0d89d")
     assert not check_sha1(path, "0" * 40)
-    with pytest.raises(OutsideError, match="does not download"):
-        mx.gluon.utils.download  # noqa: B018 - the mistake under test
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A server of a file whose text is the number of requests; the first request fails."""
+
+    count = 0
+
+    def do_GET(self) -> None:
+        type(self).count += 1
+        self.send_response(200 if self.count > 1 else 503)
+        self.end_headers()
+        self.wfile.write(str(self.count).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    _Answers.count = 0
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/data.csv"
+        server.shutdown()
+
+
+def test_download(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where MXNet writes the file, when it downloads again, and that a failure is tried again, follow MXNet 1.9.1."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    with pytest.raises(OSError, match="503"):
+        download(address, retries=0)
+    assert not list(tmp_path.iterdir())
+    assert download(address) == "data.csv" == download(address)
+    assert Path("data.csv").read_text() == "2"
+    Path("folder").mkdir()
+    assert download(address, "folder") == os.path.join("folder", "data.csv")
+    assert download(address, "new/other.csv") == "new/other.csv"
+    assert Path("new/other.csv").read_text() == "4"
+    assert download(address, overwrite=True) == "data.csv" and Path("data.csv").read_text() == "5"
+    wanted = hashlib.sha1(b"6").hexdigest()
+    assert (
+        download(address, "data.csv", sha1_hash=wanted) == "data.csv" == download(address, sha1_hash=wanted)
+    )
+    assert Path("data.csv").read_text() == "6"
+    with pytest.raises(ValueError, match="hash"):
+        download(address, sha1_hash="0" * 40, retries=0)
+    assert Path("data.csv").read_text() == "6"
+
+
+def test_download_of_test_utils(address: str, tmp_path: Path) -> None:
+    _Answers.count = 1
+    path = mx.test_utils.download(address, dirname=str(tmp_path / "some"))
+    assert path == str(tmp_path / "some" / "data.csv") and Path(path).read_text() == "2"
+    assert mx.test_utils.download(address, fname="x.csv", dirname=str(tmp_path)) == str(tmp_path / "x.csv")

@@ -127,3 +127,12 @@ def test_the_number_of_classes_may_be_of_any_type() -> None:
     assert metric.TopKAccuracy(2.0).name == "top_k_accuracy_2"
     with pytest.raises(ValueError, match=r"top_k must be a whole number of classes, not 2\.5"):
         metric.TopKAccuracy(2.5)
+
+
+def test_sums_of_a_function_are_float64() -> None:
+    """With NumPy 1, with which MXNet 1.9.1 runs, a float and a float32 make a float64; with NumPy 2 a float32."""
+    mean = metric.CustomMetric(lambda label, pred: pred.mean(), "mean")
+    for _ in range(5000):
+        mean.update([np.zeros(2, np.float32)], [np.full(2, 0.1, np.float32)])
+    assert isinstance(mean.sum_metric, float)
+    assert mean.get()[1] == np.float32(0.1)

@@ -60,3 +60,15 @@ def test_what_is_no_array(wrong: object) -> None:
 
 def test_an_axis_may_be_a_numpy_integer() -> None:
     assert nd.ones((2, 3)).sum(axis=np.int64(1)).shape == (2,)
+
+
+@pytest.mark.parametrize("name", ["exp", "broadcast_mul", "elemwise_add"])
+def test_unknown_arguments_of_functions_of_arrays_are_ignored_as_in_mxnet(name: str) -> None:
+    """MXNet 1.9.1 ignores them; GluonTS calls ``F.broadcast_mul(x, y, axis=-1)``."""
+    x = nd.array([[1.0, 2.0]])
+    function, arrays = getattr(nd, name), (x,) if name == "exp" else (x, x)
+    with pytest.warns(UserWarning, match=r"axis is ignored, as in MXNet"):
+        given = function(*arrays, axis=-1)
+    np.testing.assert_array_equal(given.asnumpy(), function(*arrays).asnumpy())
+    with pytest.raises(TypeError, match="sum has no argument 'foo'"):
+        nd.sum(x, foo=1)

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 import lamina as mx
-from lamina import nd
-from lamina.errors import ContextError, ParameterError, ShapeError
+from lamina import autograd, nd
+from lamina.errors import ContextError, ParameterError
 
 N = 20_000
 CONTINUOUS: dict[str, tuple[Any, Any]] = {
@@ -102,8 +102,21 @@ def test_multinomial_of_rows_with_log_probabilities() -> None:
     np.testing.assert_allclose(log_probability[1].asnumpy(), np.log(0.5), rtol=1e-6)
     assert nd.random.multinomial(p).shape == (2,)
     assert nd.random.multinomial(p[0]).shape == (1,)
-    with pytest.raises(ShapeError, match=r"got \(1, 1, 3\)"):
-        nd.random.multinomial(nd.ones((1, 1, 3)))
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [(None, (2, 4)), (3, (2, 4, 3)), ((3, 2), (2, 4, 3, 2))])
+def test_multinomial_of_many_rows(shape: Any, drawn: tuple[int, ...]) -> None:
+    """The shapes and the gradient are those of MXNet 1.9.1."""
+    p = nd.array(np.random.default_rng(0).dirichlet([1, 1, 1], (2, 4)))
+    p.attach_grad()
+    with autograd.record():
+        classes, log_p = nd.random.multinomial(p, shape, get_prob=True)
+    log_p.backward()
+    assert classes.shape == log_p.shape == drawn and classes.dtype == np.int32
+    index = classes.asnumpy().reshape(2, 4, -1)
+    chosen = np.take_along_axis(p.asnumpy(), index, -1)
+    np.testing.assert_allclose(log_p.asnumpy().reshape(index.shape), np.log(chosen), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(p.grad.asnumpy().sum(-1), (1 / chosen).sum(-1), rtol=1e-5)
 
 
 def test_shuffle_permutes_rows() -> None:

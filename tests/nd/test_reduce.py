@@ -47,6 +47,15 @@ def test_fluent_and_aliases() -> None:
     assert nd.min_axis is nd.min
 
 
+@pytest.mark.parametrize("axes", [0, -1, [0, 1], (1,)])
+def test_moments_over_one_axis_or_several(axes: Any) -> None:
+    """The axes may be a number, as in MXNet 1.9.1."""
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    axis = tuple(axes) if isinstance(axes, list) else axes
+    for result, expected in zip(nd.moments(nd.array(x), axes=axes), (x.mean(axis), x.var(axis)), strict=True):
+        np.testing.assert_allclose(result.asnumpy(), np.reshape(expected, result.shape), rtol=1e-6)
+
+
 def test_nan_counts_as_nothing_in_nansum_and_nanprod() -> None:
     x = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 2.0]])
     given = nd.array(x)

@@ -301,7 +301,7 @@ def _fitted_at_the_end() -> None:
 
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "input": (ValueError, "has no input 'dota'. Did you mean 'data'", lambda: mx.mod.Module(network(), ["dota"])),
-    "unbound": (ParameterError, "call bind first", lambda: mx.mod.Module(network()).forward(batches().next())),
+    "unbound": (AssertionError, "call bind first", lambda: mx.mod.Module(network()).forward(batches().next())),
     "epochs": (TypeError, "num_epoch, the number of epochs, is missing", lambda: trained(num_epoch=None)),
     "shapes": (
         ValueError, r"data_shapes describes \['x'\], but the module's data_names are \['data'\]",

@@ -41,8 +41,8 @@ Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None
 """The saved state for `restore_denormals`; None if there is nothing to undo."""
 
 
-# Computed before any flushing: NumPy up to 2.2 finds the limits by computing, and warns where denormals vanish.
-_SMALLEST_NORMAL = np.finfo(np.float32).tiny
+# Computed before any flushing: NumPy up to 2.3 computes the limits at the first use, and warns where denormals vanish.
+_SMALLEST_NORMAL, *_ = [np.finfo(dtype).tiny for dtype in (np.float32, np.float64, np.float16, np.longdouble)]
 
 
 class _Register:

@@ -16,7 +16,20 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Context:
+class _ContextType(type):
+    """The type of `Context`, for MXNet's deprecated property of the class."""
+
+    @property
+    def default_ctx(cls) -> Context:
+        """The `current_context`; assignment makes another one current."""
+        return current_context()
+
+    @default_ctx.setter
+    def default_ctx(cls, value: Context) -> None:
+        set_current(value)
+
+
+class Context(metaclass=_ContextType):
     """A device, by its type (``"cpu"`` or ``"gpu"``) and number.
 
     ``is_host`` is true if NumPy can access the device's memory. MXNet's types for page-locked memory (``"cpu_pinned"``)

@@ -30,6 +30,7 @@ from lamina.support.files.atomic import atomic_write
 from lamina.support.files.named import read_arrays, write_arrays
 from lamina.support.foreign_names import telling
 from lamina.support.messages import warn
+from lamina.support.unsupported import names_of_others
 
 if TYPE_CHECKING:
     from lamina.mxnet.symbol import Symbol
@@ -559,3 +560,6 @@ def _warn_of_hidden_blocks(block: Block) -> None:
                 f"{type(block).__name__}.{name} holds blocks that are not registered, so their parameters "
                 "are not collected. Register them with register_child(), or put them into nn.Sequential."
             )
+
+
+__getattr__ = names_of_others("lamina.gluon.block", {"SymbolBlock": "lamina.mxnet.symbol.block"})

@@ -18,6 +18,7 @@ from lamina.nd import NDArray, array
 from lamina.nd.creation import as_shape, zeros, zeros_like
 from lamina.nd.facade import is_presenting, plain, presented
 from lamina.support.messages import warn
+from lamina.support.unsupported import names_of_others
 
 if TYPE_CHECKING:
     from lamina.mxnet.symbol import Symbol
@@ -482,3 +483,6 @@ class Constant(Parameter):
 
     def _initial(self, how: _Deferred) -> np.ndarray:
         return self.value.asnumpy()
+
+
+__getattr__ = names_of_others("lamina.gluon.parameter", {"ParameterDict": "lamina.gluon.parameter_dict"})

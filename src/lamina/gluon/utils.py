@@ -21,7 +21,9 @@ from lamina.nd.facade import mapped, plain, presented, shown
 from lamina.support.messages import warn
 from lamina.support.unsupported import names_of_others
 
-__all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "split_and_load", "split_data"]
+__all__ = [
+    "HookHandle", "check_sha1", "clip_global_norm", "download", "shape_is_known", "split_and_load", "split_data",
+]  # fmt: skip
 
 
 def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[NDArray]:
@@ -104,6 +106,43 @@ def check_sha1(filename: str | os.PathLike[str], sha1_hash: str) -> bool:
     """Whether a file has the SHA-1 digest `sha1_hash`, in hexadecimal."""
     with open(filename, "rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest() == sha1_hash
+
+
+def download(
+    url: str,
+    path: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    sha1_hash: str | None = None,
+    retries: int = 5,
+    verify_ssl: bool = True,
+) -> str:
+    """Download a file, unless it is there already, and return its path.
+
+    Args:
+        url: its address.
+        path: the file to write, or a folder for a file of the name in `url`; by default the current folder.
+        overwrite: whether to download a file that is there.
+        sha1_hash: its SHA-1 digest; a file that has another one is downloaded again.
+        retries: how often a download that failed is tried again.
+        verify_ssl: whether to check the server's certificate.
+
+    Raises:
+        requests.RequestException: the download failed; it is an `OSError`.
+        ValueError: the downloaded file has another digest.
+    """
+    import pooch
+
+    name = url.rpartition("/")[2]
+    target = os.path.expanduser(name if path is None else path)
+    target = os.path.join(target, name) if os.path.isdir(target) else target
+    if overwrite or not os.path.exists(target) or (sha1_hash and not check_sha1(target, sha1_hash)):
+        folder, new = os.path.dirname(os.path.abspath(target)), f"{os.path.basename(target)}.new"
+        known = {new: f"sha1:{sha1_hash}" if sha1_hash else None}
+        source = pooch.create(folder, "", registry=known, urls={new: url}, retry_if_failed=retries)
+        # Any: pooch annotates the argument more narrowly than it documents it.
+        downloader: Any = pooch.HTTPDownloader(verify=verify_ssl)
+        os.replace(source.fetch(new, downloader=downloader), target)
+    return target
 
 
 def shape_is_known(shape: Sequence[int] | None) -> bool:

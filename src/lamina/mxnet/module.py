@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.device.context import Context, current_context
-from lamina.errors import LaminaError, ParameterError
+from lamina.errors import LaminaError, ParameterError, UnfitParameterError
 from lamina.gluon.initializer import Fill, InitDesc, Uniform
 from lamina.mxnet import kvstore as stores
 from lamina.mxnet.base_module import BaseModule
@@ -198,7 +198,7 @@ class Module(BaseModule):
     def _exec_group(self) -> ExecutorGroup:
         """The executors on all devices."""
         if self._group is None:
-            raise ParameterError("the module has no arrays yet; call bind first")
+            raise UnfitParameterError("the module has no arrays yet; call bind first")
         return self._group
 
     @property
@@ -294,7 +294,7 @@ class Module(BaseModule):
             force_init: whether an existing optimizer is replaced.
         """
         if not (self.binded and self.params_initialized):
-            raise ParameterError("init_optimizer: call bind and init_params first")
+            raise UnfitParameterError("init_optimizer: call bind and init_params first")
         if self.optimizer_initialized and not force_init:
             self.logger.warning("optimizer already initialized, ignoring...")
             return
@@ -346,7 +346,7 @@ class Module(BaseModule):
     def update(self) -> None:
         """Change the parameters by the gradients of the last `backward`."""
         if self._updater is None:
-            raise ParameterError("update: there is no optimizer; call init_optimizer first")
+            raise UnfitParameterError("update: there is no optimizer; call init_optimizer first")
         group = self._exec_group
         for i, name in enumerate(self._param_names):
             gradient = group.gradient(name)
@@ -366,7 +366,7 @@ class Module(BaseModule):
         """
         group = self._exec_group
         if not self.params_initialized:
-            raise ParameterError("forward: the parameters have no values; call init_params first")
+            raise UnfitParameterError("forward: the parameters have no values; call init_params first")
         inputs = _named(data_batch, "data", self.data_shapes)
         if self.label_shapes:
             inputs |= _named(data_batch, "label", self.label_shapes)

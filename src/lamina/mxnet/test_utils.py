@@ -13,6 +13,7 @@ import numpy as np
 
 from lamina.device import context
 from lamina.device.context import Context, current_context
+from lamina.gluon import utils
 from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.checking import (
     check_numeric_gradient,
@@ -29,11 +30,20 @@ from lamina.support.unsupported import names_of_others
 __all__ = [
     "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
     "check_numeric_gradient", "check_symbolic_backward", "check_symbolic_forward", "collapse_sum_like",
-    "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr", "environment",
-    "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
-    "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample", "random_uniform_arrays",
-    "retry", "same", "set_default_context", "setenv", "simple_forward",
+    "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr", "download",
+    "environment", "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce",
+    "rand_ndarray", "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample",
+    "random_uniform_arrays", "retry", "same", "set_default_context", "setenv", "simple_forward",
 ]  # fmt: skip
+
+
+def download(
+    url: str, fname: str | None = None, dirname: str | None = None, overwrite: bool = False, retries: int = 5
+) -> str:
+    """Download a file as `gluon.utils.download` does, into the folder `dirname`, which is made if it is missing."""
+    path = os.path.join(dirname or "", fname or url.rpartition("/")[2])
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    return utils.download(url, path, overwrite, retries=retries)
 
 
 class _MNIST(Mapping[str, np.ndarray]):

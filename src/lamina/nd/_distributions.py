@@ -307,20 +307,20 @@ _LONGEST_WAIT = 64.0
 def multinomial(
     data: NDArray, shape: Size = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
-    """Random classes, drawn with the probabilities `data` of shape (k,) or (m, k).
+    """Random classes, drawn with the probabilities `data` of shape (k,) or (m, …, k).
 
-    The result has shape `shape` or (m, *shape). With `get_prob` the result is [classes, their log-probabilities],
+    The result has shape `shape` or (m, …, *shape). With `get_prob` the result is [classes, their log-probabilities],
     differentiable with respect to `data`. (Each class has an exponential waiting time, whose rate is its probability;
     the class with the shortest time is drawn.)
 
-    Raises `ShapeError` if `data` does not have one or two axes.
+    Raises `ShapeError` if `data` has no axis.
 
     >>> from lamina import nd
     >>> nd.random.multinomial(nd.array([0, 1, 0]), shape=2).asnumpy()
     array([1, 1], dtype=int32)
     """
-    if data.ndim not in (1, 2):
-        raise ShapeError(f"multinomial: needs probabilities (k,) or (m, k), got {data.shape}")
+    if not data.ndim:
+        raise ShapeError("multinomial: needs probabilities of shape (…, k), got ()")
     batch, classes = data.shape[:-1], data.shape[-1]
     extra = () if shape is None else as_shape(shape)
     count = math.prod(extra)

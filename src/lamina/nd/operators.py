@@ -17,7 +17,7 @@ from lamina.errors import DTypeError, ParameterError, ShapeError
 from lamina.nd.conversion import array
 from lamina.support.argument_checks import no_argument
 from lamina.support.foreign_names import OPERATORS_ARGUMENTS
-from lamina.support.messages import unknown
+from lamina.support.messages import unknown, warn
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -52,7 +52,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             raise _no_array(function.__name__, args, error) from error
         except TypeError as error:
             # Checked only after a failure, since a check before would slow down each call.
-            read = _with_axes_read(function, args, kwargs)
+            read = _with_axes_read(function, args, kwargs) or _without_ignored(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error
             result = function(*read.args, **read.kwargs)
@@ -91,6 +91,22 @@ def _with_axes_read(
     for name, text in texts.items():
         given.arguments[name] = _axes_in(text)
     return given
+
+
+def _without_ignored(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> BoundArguments | None:
+    """Bind a call's arguments without unknown ones, which MXNet ignores for functions of arrays, and warn of them.
+
+    None for other functions, and if all arguments are known.
+    """
+    given = signature(function)
+    known = {name: value for name, value in kwargs.items() if name in given.parameters}
+    if len(known) == len(kwargs) or not given.parameters.keys() <= {"data", "lhs", "rhs"}:
+        return None
+    ignored = ", ".join(kwargs.keys() - known)
+    warn(f"{function.__name__} takes arrays alone; {ignored} is ignored, as in MXNet")
+    return given.bind(*args, **known)
 
 
 def _axes_in(text: str) -> int | tuple[int, ...] | None:

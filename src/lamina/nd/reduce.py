@@ -193,17 +193,15 @@ def histogram(
     return [array(counts, ctx=a.context, dtype=np.int64), array(edges, ctx=a.context, dtype=kind)]
 
 
-def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = False) -> list[NDArray]:
+def moments(data: NDArray, axes: Axis = None, keepdims: bool = False) -> list[NDArray]:
     """The list [mean, variance], computed over `axes`.
 
     >>> from lamina import nd
     >>> [x.asscalar().item() for x in nd.moments(nd.array([1, 3]), axes=(0,))]
     [2.0, 1.0]
     """
-    chosen = tuple(axes) if axes is not None else None
-    center = mean(data, axis=chosen, keepdims=True)
-    off = data - center
-    return [mean(data, axis=chosen, keepdims=keepdims), mean(off * off, axis=chosen, keepdims=keepdims)]
+    off = data - mean(data, axis=axes, keepdims=True)
+    return [mean(data, axis=axes, keepdims=keepdims), mean(off * off, axis=axes, keepdims=keepdims)]
 
 
 # --- scaled training ----------------------------------------------------------------------------------------------

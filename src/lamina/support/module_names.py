@@ -14,8 +14,8 @@ _TABLES = tables_in("module_names.txt")
 MXNET = _TABLES["mxnet"]
 """MXNet's module names, with the corresponding modules of lamina, both without the package's name."""
 
-_NAMES = MXNET | _TABLES["earlier"]
-"""All aliases: `MXNET`, and earlier names that programs and pickles may contain."""
+_NAMES = MXNET | _TABLES["inside"] | _TABLES["earlier"]
+"""All aliases: `MXNET`, MXNet's modules inside these, and earlier names that programs and pickles may contain."""
 
 
 def real_name(name: str) -> str | None:
@@ -73,6 +73,9 @@ class ModuleNames:
 
             package, _, missing = name.rpartition(".")
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
+        vars(module).setdefault(
+            "__path__", []
+        )  # in MXNet it may be a package, whose modules `find_spec` finds
         # The first spec is kept, since other threads may be between the two steps.
         self._specs.setdefault(module.__name__, module.__spec__)
         return module

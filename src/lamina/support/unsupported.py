@@ -26,9 +26,10 @@ class UnsupportedModule(ModuleType):
     """An unsupported module of MXNet. Programs may import it, as many do without need; use raises `OutsideError`."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
         raise no_attribute(self.__name__, name)
+
+    def __call__(self, *_args: object, **_kwargs: object) -> Any:
+        raise no_attribute(*self.__name__.rsplit(".", 1))
 
 
 def no_attribute(module: str, name: str) -> Exception:
@@ -42,6 +43,8 @@ def no_attribute(module: str, name: str) -> Exception:
     Traceback (most recent call last):
     lamina.errors.OutsideError: mx.nd.Convolution: lamina has no convolutions, pooling or other image operators...
     """
+    if name.startswith("__"):  # Python and its libraries ask for these, as for the `__path__` of a package
+        return AttributeError(name)
     path = f"mx{module.removeprefix('lamina')}.{name}"
     why = _reason(path)
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"

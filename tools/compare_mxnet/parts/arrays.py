@@ -1258,9 +1258,7 @@ SETTLED: dict[str, str] = {
     "nd.LeakyReLU(A, act_type=\"rrelu\")": "the result alone; MXNet adds the slopes",
     'nd.take(A, nd.array([[]0, -1]), mode="raise")': "an index from -size on counts from the end, as in NumPy; an error in MXNet",
     "A == [N\"]*": "False, as Python does; in MXNet an error",
-    "nd.exp(A, unknown=3)": "an unknown argument is an error; MXNet ignores it",
     "np.sum(A)": "NumPy's functions give NumPy's results",
-    "str(mx.context.Context.default_ctx)": "use mx.current_context()",
     "mx.util.np_shape(True).__class__.__name__": "a class of another name",
     "nd.image.r*": "lamina has no resizing and no hues",
 }  # fmt: skip

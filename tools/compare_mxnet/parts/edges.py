@@ -437,6 +437,5 @@ SETTLED: dict[str, str] = {
     "grads(lambda x: nd.LeakyReLU(x, act_type='selu'*": "the derivative of the formula; MXNet multiplies by the scale once more",
     **dict.fromkeys(("nd.array(3*", "nd.array(nd.array(3))", "nd.array(np.*(3))", "nd.array(True*"), _ALONE),
     "nd.array([[][[]3]]).asscalar()": "the number; MXNet gives an array",
-    "nd.*(A, A, axis=1)": "an unknown argument is an error; MXNet ignores it, and its own CosineEmbeddingLoss gives one",
     "star(*": "a module's own names; MXNet's star brings what it imported as well (NDArray and array are in nd)",
 }

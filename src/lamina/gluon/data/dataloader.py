@@ -23,7 +23,7 @@ from lamina.support.argument_checks import answering, check_numbers, is_number
 from lamina.support.foreign_names import LOADERS_ARGUMENTS
 from lamina.support.messages import in_a_line
 
-__all__ = ["DataLoader", "default_batchify_fn"]
+__all__ = ["DataLoader", "default_batchify_fn", "default_mp_batchify_fn"]
 
 
 @answering(LOADERS_ARGUMENTS)
@@ -225,6 +225,10 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
     except ValueError:
         raise _do_not_stack([np.shape(sample) for sample in data]) from None
     return presented(array(numbers, dtype=numbers.dtype))
+
+
+default_mp_batchify_fn = default_batchify_fn
+"""MXNet's name for the function that worker processes call."""
 
 
 def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:

@@ -12,4 +12,4 @@ __all__ = [  # mypy reads a list of literals alone
 ]  # fmt: skip
 
 
-__getattr__ = names_of_others("lamina.metric")
+__getattr__ = names_of_others("lamina.metric", {"ndarray": "lamina"})

@@ -428,7 +428,9 @@ class CustomMetric(EvalMetric):
 
     def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
         value = self._feval(label, pred)
-        self._note(*(value if isinstance(value, tuple) else (value, 1)))
+        total, count = value if isinstance(value, tuple) else (value, 1)
+        # Scalars of float32 would make the sum one of float32, which loses digits over many batches.
+        self._note(total.item() if isinstance(total, numpy.generic) else total, count)
 
     def get_config(self) -> dict[str, Any]:
         """Raise an error, since a function can't be written as text."""

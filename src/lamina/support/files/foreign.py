@@ -7,6 +7,8 @@ import zipfile
 from io import BufferedReader
 from typing import IO
 
+from lamina.errors import MissingFileError
+
 _SAFETENSORS = (
     'in PyTorch, safetensors.torch.save_file(net.state_dict(), "net.safetensors") writes what lamina.load_state_dict '
     "reads"
@@ -23,7 +25,7 @@ def opened(path: str | os.PathLike[str], kind: str) -> BufferedReader:
     try:
         return open(name, "rb")
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {name}") from error
+        raise MissingFileError(f"there is no file {name}") from error
 
 
 def what_else(file: IO[bytes]) -> str | None:

@@ -18,6 +18,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.files.foreign import opened
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 
 _NAMES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -50,7 +51,7 @@ def read_idx(
         The array, writable, in native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingFileError: if there is no such file.
         DataError: if the file is not IDX, is truncated, has bytes after its data, or has another SHA-256.
 
     >>> import io
@@ -58,7 +59,7 @@ def read_idx(
     array([ 5, -1], dtype=int16)
     """
     if isinstance(source, (str, os.PathLike)):
-        with open(source, "rb") as file:
+        with opened(source, "an IDX file") as file:
             return _read_array(file, name or os.fspath(source), sha256)
     return _read_array(source, name or str(getattr(source, "name", "the IDX stream")), sha256)
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.support.files.atomic import atomic_write
-from lamina.support.files.foreign import what_else
+from lamina.support.files.foreign import opened, what_else
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -56,7 +56,7 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
         The writable arrays in native byte order. A file without any array gives an empty list.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingFileError: if there is no such file.
         DataError: if the file is not of this format, is truncated or corrupt, or has an array that is sparse or has no
             shape. The memory that is used is proportional to the length of the file.
 
@@ -66,7 +66,7 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
     >>> load_params(path)
     {'dense0_bias': array([0., 0., 0.], dtype=float32)}
     """
-    with open(path, "rb") as file:
+    with opened(path, "an MXNet array file") as file:
         return _read_arrays(_Reader(file, os.fspath(path), os.fstat(file.fileno()).st_size))
 
 

@@ -195,7 +195,7 @@ def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
 
 def is_tensor_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins with a header length and JSON, like a safetensors file."""
-    with open(path, "rb") as file:
+    with opened(path, "a safetensors file") as file:
         return file.read(9)[8:] == b"{"
 
 
