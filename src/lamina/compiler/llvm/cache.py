@@ -26,7 +26,7 @@ _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
 _INDEX = "kernels.index"
 _DIGITS = 16
-"""The length of digests in the index: whoever loads an entry compares the whole digest."""
+"""The length of digests in the index; code that loads an entry compares the whole digest."""
 _ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
 """The age from which temporary files are assumed to belong to processes that have ended."""
