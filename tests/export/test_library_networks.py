@@ -7,6 +7,7 @@ import platform
 import numpy as np
 import pytest
 from c_library import exported_function, needs_linker
+from guarded_memory import guarded
 
 import lamina
 from lamina import nd
@@ -28,9 +29,10 @@ def compiled(net, rows):
 
 def predicted(net, path, rows, **options):
     """What the library gives for rows, and what the network does where it is compiled."""
-    results = np.full((len(rows), net(nd.array(rows[:1])).size), np.nan, np.float32)
+    results = guarded(np.full((len(rows), net(nd.array(rows[:1])).size), np.nan, np.float32))
     function = exported_function(net, path, 1, **options)
-    assert function(np.ascontiguousarray(rows).ctypes.data, len(rows), results.ctypes.data) == 0
+    given = guarded(rows)
+    assert function(given.ctypes.data, len(rows), results.ctypes.data) == 0
     expected = compiled(net, nd.array(rows)).asnumpy()
     return results, expected.reshape(len(rows), -1)
 

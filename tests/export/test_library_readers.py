@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from c_library import TableLibrary, needs_linker
+from guarded_memory import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,12 @@ class Readers:
 
     def read(self, name, texts):
         """The numbers of texts (None: missing), and which of them can't be read."""
-        places = (ctypes.c_char_p * len(texts))(*(None if text is None else text.encode() for text in texts))
+        held = [
+            text if text is None else guarded(np.frombuffer(f"{text}\0".encode(), np.uint8)) for text in texts
+        ]
+        places = (ctypes.c_void_p * len(texts))(
+            *(text if text is None else text.ctypes.data for text in held)
+        )
         numbers, unread = np.full(len(texts), -7.0), np.full(len(texts), 7)
         scratch = np.full(SCRATCH_BYTES + 64, 77, np.uint8)
         function = self.library[f"all_{name}"]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from any_texts import sentences, texts_of_any_kind
 from c_library import TableLibrary, needs_linker
+from guarded_memory import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,10 @@ class Reader:
     def read(self, texts):
         """The numbers of texts (or bytes; None: missing), beside memory that stays as it was."""
         texts = [text.replace("\0", " ").encode() if isinstance(text, str) else text for text in texts]
-        places = (ctypes.c_char_p * len(texts))(*texts)
+        held = [text if text is None else guarded(np.frombuffer(text + b"\0", np.uint8)) for text in texts]
+        places = (ctypes.c_void_p * len(texts))(
+            *(text if text is None else text.ctypes.data for text in held)
+        )
         numbers = np.full((len(texts), self.encoder.weights.shape[1]), -7.0)
         size = scratch_bytes(len(self.encoder.hashes))
         scratch = np.full(size + 64, 77, np.uint8)

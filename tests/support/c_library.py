@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from guarded_memory import guarded
 
 from lamina.export import describe
 from lamina.export.library import export_library
@@ -59,15 +60,16 @@ class TableLibrary:
     def _field(self, field, values: Sequence[object]) -> np.ndarray:
         if not field.is_text:
             return np.array([np.nan if x is None else float(x) for x in values])
-        texts = {x: ctypes.create_string_buffer(str(x).encode()) for x in values if x is not None}
+        texts = {x: guarded(np.frombuffer(f"{x}\0".encode(), np.uint8)) for x in values if x is not None}
         self.kept = [*getattr(self, "kept", []), texts]
-        addresses = [0 if x is None else ctypes.addressof(texts[x]) for x in values]
+        addresses = [0 if x is None else texts[x].ctypes.data for x in values]
         return np.array(addresses, np.uint64).view(np.float64)
 
     def call(self, rows: np.ndarray, width: int | None = None) -> tuple[int, np.ndarray, np.ndarray]:
         """What it returns, probabilities (or numbers), and classes; `width`: of several labels."""
-        values = np.full((len(rows), self.outputs), np.nan)
-        classes = np.full(len(rows) if width is None else (len(rows), width), -7, np.int64)
+        values = guarded(np.full((len(rows), self.outputs), np.nan))
+        classes = guarded(np.full(len(rows) if width is None else (len(rows), width), -7, np.int64))
+        rows = guarded(rows)
         places = [values.ctypes.data, *([classes.ctypes.data] if self.has_classes else [])]
         return self.function(rows.ctypes.data, len(rows), *places), values, classes
 
