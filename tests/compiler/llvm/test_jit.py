@@ -160,6 +160,14 @@ def test_an_entry_of_a_directory_that_can_only_be_read_is_found(monkeypatch, tmp
     assert store.get("key") == b"code"
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")
+def test_a_folder_in_place_of_the_index_leaves_no_open_file(tmp_path):
+    (tmp_path / "kernels.index").mkdir()
+    before = len([*Path("/proc/self/fd").iterdir()])
+    assert CodeCache(tmp_path).entry_with("0" * 64) is None
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
 def test_foreign_files_whose_names_are_not_unicode_do_no_harm(tmp_path):
     try:
         (tmp_path / os.fsdecode(b"\xff.object")).write_bytes(b"x")

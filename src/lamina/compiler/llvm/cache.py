@@ -155,9 +155,8 @@ class CodeCache:
             return None
         try:
             # Links are not followed, and the file that is checked is the file that is read.
-            handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
-            with os.fdopen(handle, "rb") as file:
-                status = os.fstat(handle)
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_FOLLOW)) as file:
+                status = os.fstat(file.fileno())
                 if status.st_size > self._limit_bytes or not _is_own(status, stat.S_ISREG, path):
                     return None
                 return file.read(status.st_size)  # allocates this size at once, whatever the file holds
