@@ -157,8 +157,14 @@ def test_told_texts_of_one_value():
 def test_damaged_arrays_are_refused():
     frame = pl.DataFrame({"c": NAMES})
     schema = infer(frame)["c"]
+    many, features = 70_000, schema.arrays["weights"].shape[1]
     for arrays in (
         {},
+        {
+            "hashes": np.arange(many, dtype=np.uint32) << np.uint32(14),
+            "idf": np.ones(many, np.float32),
+            "weights": np.ones((many, features), np.float16),
+        },
         {**schema.arrays, "idf": schema.arrays["idf"][1:]},
         {**schema.arrays, "more": np.ones(1)},
         {**schema.arrays, "idf": np.zeros_like(schema.arrays["idf"])},

@@ -47,7 +47,7 @@ _MOST_TOKENS = 1 << 14
 
 _TABLE_BITS = 18
 _SHIFT = np.uint32(32 - _TABLE_BITS)
-"""Shift of a token's hash to the bits that index a table of 1 MB, which fits a processor's cache."""
+"""Shift of a token's hash to the bits that index a table of 512 KB, which fits a processor's cache."""
 
 _FEWEST_ROWS = 2
 """Minimum number of rows with a token; rarer tokens identify single rows, and are ignored."""
@@ -307,11 +307,12 @@ class TextEncoder:
     def is_sound(self) -> bool:
         """Whether the arrays are valid; arrays from a damaged file may not be.
 
-        No tokens may collide in the lookup table, and every `idf` must be positive.
+        No tokens may collide in the lookup table, which has 16 bits for each, and every `idf` must be positive.
         """
         taken = np.zeros(1 << _TABLE_BITS, bool)
         taken[self.hashes >> _SHIFT] = True
-        return np.count_nonzero(taken) == len(self.hashes) and bool((self.idf > 0).all())
+        differ = np.count_nonzero(taken) == len(self.hashes) <= _MOST_TOKENS
+        return differ and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The features of each text, float64, (texts, features); zeros if a text has no known token."""

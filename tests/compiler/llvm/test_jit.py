@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -138,6 +139,43 @@ def test_the_index_has_the_latest_entry_of_a_kernel(tmp_path):
     later = CodeCache(tmp_path)
     assert [later.entry_with(digest) for digest in (a, b, c)] == ["key1", "key2", None]
     assert CodeCache(tmp_path, limit_bytes=0).entry_with(a) is None
+
+
+def test_an_index_that_is_too_large_to_be_read_begins_anew(tmp_path):
+    """As with a cache that is too small for any entry."""
+    for number in range(50):
+        CodeCache(tmp_path, limit_bytes=1000).add_to_index(f"key{number}", [f"{number:016}"])
+        assert (tmp_path / "kernels.index").stat().st_size < 1100
+    assert CodeCache(tmp_path).entry_with(f"{49:016}") == "key49"
+
+
+def test_an_entry_of_a_directory_that_can_only_be_read_is_found(monkeypatch, tmp_path):
+    store = CodeCache(tmp_path)
+    store.put("key", b"code")
+
+    def fails(path):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", fails)
+    assert store.get("key") == b"code"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")
+def test_a_folder_in_place_of_the_index_leaves_no_open_file(tmp_path):
+    (tmp_path / "kernels.index").mkdir()
+    before = len([*Path("/proc/self/fd").iterdir()])
+    assert CodeCache(tmp_path).entry_with("0" * 64) is None
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_foreign_files_whose_names_are_not_unicode_do_no_harm(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"\xff.object")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("the file system has Unicode names only")
+    store = CodeCache(tmp_path)
+    store.put("key", b"code")
+    assert store.get("key") == b"code"
 
 
 def test_the_index_shrinks_with_the_entries(tmp_path):

@@ -97,12 +97,13 @@ class CodeCache:
             return None
         head = len(_MAGIC) + _DIGEST_BYTES
         code = stored[head:]
-        with contextlib.suppress(OSError):
-            if stored[:head] == _MAGIC + _digest(key, code):
+        is_whole = stored[:head] == _MAGIC + _digest(key, code)
+        with contextlib.suppress(OSError):  # of a directory that can only be read
+            if is_whole:
                 os.utime(path)  # the least recently used go first
-                return code
-            path.unlink()
-        return None
+            else:
+                path.unlink()
+        return code if is_whole else None
 
     def put(self, key: str, code: bytes) -> None:
         """Store code under a key."""
@@ -132,14 +133,20 @@ class CodeCache:
         return self._read(self._directory / _INDEX) or b""
 
     def add_to_index(self, key: str, digests: Iterable[str]) -> None:
-        """Add a line to the index: the entry under a key contains the kernels with these digests."""
+        """Add a line to the index: the entry under a key contains the kernels with these digests.
+
+        An index that has become too large to be read begins anew.
+        """
         path = self._directory / _INDEX
         line = " ".join([key, *(digest[:_DIGITS] for digest in digests)]) + "\n"
         with contextlib.suppress(OSError):
             if self._limit_bytes and self._is_trusted():
                 handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, mode=0o600)
                 with os.fdopen(handle, "wb", buffering=0) as file:  # one call: other processes add lines, too
-                    if _is_own(os.fstat(handle), stat.S_ISREG, path):
+                    status = os.fstat(handle)
+                    if _is_own(status, stat.S_ISREG, path):
+                        if status.st_size > self._limit_bytes:
+                            file.truncate(0)
                         file.write(line.encode())
 
     def _read(self, path: Path) -> bytes | None:
@@ -148,9 +155,8 @@ class CodeCache:
             return None
         try:
             # Links are not followed, and the file that is checked is the file that is read.
-            handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
-            with os.fdopen(handle, "rb") as file:
-                status = os.fstat(handle)
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_FOLLOW)) as file:
+                status = os.fstat(file.fileno())
                 if status.st_size > self._limit_bytes or not _is_own(status, stat.S_ISREG, path):
                     return None
                 return file.read(status.st_size)  # allocates this size at once, whatever the file holds
@@ -206,7 +212,7 @@ class CodeCache:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
                 size -= nbytes
-        self._shrink_index({Path(path).stem.encode() for _, _, path in entries})
+        self._shrink_index({os.fsencode(Path(path).stem) for _, _, path in entries})
         return max(0, self._limit_bytes - size) // 2
 
     def _shrink_index(self, keys: Collection[bytes]) -> None:
