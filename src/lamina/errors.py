@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "AnomalyError",
     "AutogradError",
@@ -51,7 +53,11 @@ class DataUnavailableError(LaminaError, OSError):
 
 
 class MissingFileError(LaminaError, FileNotFoundError):
-    """An error for a file that does not exist; the message has its name."""
+    """An error for a file that does not exist; the message has its name, and `errno` is `errno.ENOENT`."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.ENOENT
 
 
 class MissingPackageError(LaminaError, ImportError):

@@ -314,6 +314,10 @@ def test_words_in_a_target_of_numbers_count_as_missing(tmp_path, cli):
     assert f"'y' is missing in 2 of 80 rows, first in line 9 of {file}; left out" in err
     code, out, err = cli("evaluate", tmp_path / "run", file)
     assert code == 0 and "Metrics on 78 rows" in out and f"'---' in line 9 of {file}" in err
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(["x,y", *rows[28:33]]))
+    code, out, err = cli("evaluate", tmp_path / "run", few)
+    assert code == 0 and "Metrics on 4 rows" in out and f"'---' in line 4 of {few}" in err
     code, _, err = cli("train", file, "-t", "y", "--stream", "-o", tmp_path / "stream")
     assert code == 2 and f"holds numbers, but '---' in line 9 of {file}; leave such rows out" in err
 

@@ -1,9 +1,11 @@
 """IDX: every element type, round trips, the real MNIST, and files that lie."""
 
 import contextlib
+import errno
 import gzip
 import io
 import os
+import pickle
 import struct
 import tracemalloc
 import zlib
@@ -103,8 +105,10 @@ def test_bad_files_are_named_and_explained(tmp_path: Path, content: bytes, messa
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"no file .*missing\.idx"):
+    with pytest.raises(MissingFileError, match=r"no file .*missing\.idx") as caught:
         read_idx(tmp_path / "missing.idx")
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT and "idx" in str(error)
 
 
 def test_damaged_gzip() -> None:

@@ -70,5 +70,11 @@ def test_unknown_arguments_of_functions_of_arrays_are_ignored_as_in_mxnet(name: 
     with pytest.warns(UserWarning, match=r"axis is ignored, as in MXNet"):
         given = function(*arrays, axis=-1)
     np.testing.assert_array_equal(given.asnumpy(), function(*arrays).asnumpy())
+    with pytest.warns(UserWarning, match=r"axis, ctx are ignored"):
+        function(*arrays, axis=-1, ctx=None)
+    with pytest.raises(TypeError, match=r"has no argument 'ot'\. Did you mean 'out'"):
+        function(*arrays, ot=x)
+    with pytest.raises(TypeError, match=r"has no argument '(dat|rsh)'\. Did you mean '(data|rhs)'"):
+        function(*arrays[1:], **{"dat" if name == "exp" else "rsh": x})
     with pytest.raises(TypeError, match="sum has no argument 'foo'"):
         nd.sum(x, foo=1)

@@ -11,6 +11,7 @@ from lamina.errors import DataError
 from lamina.table.columns import as_column
 from lamina.table.messages import DataWarning
 from lamina.table.target import infer_target, target_values
+from lamina.table.types.mixed import few_words
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,14 @@ def test_a_few_words_among_the_numbers_of_a_target_are_no_classes():
     with pytest.raises(DataError, match=r"'y' holds numbers, but '---' in row 100 .*leave such rows out"):
         infer_target(as_column(values, "y"))
     assert len(infer_target(as_column(values, "y"), "classification").classes) == 101
+    assert few_words(as_column([*values, "", "-"])) == ["---", "", "-"]  # quoted, these are no gaps in a file
+
+
+def test_words_are_few_among_few_numbers_where_the_target_is_known_to_be_numbers():
+    for values, words in (
+        (["1.5", "---", "2"], ["---"]), (["1.5", "v2", "2"], []), (["1.5", "---", "off"], []), (["---"], []),
+    ):  # fmt: skip
+        assert few_words(as_column(values)) == [] and few_words(as_column(values), known=True) == words
 
 
 def test_a_chosen_task():

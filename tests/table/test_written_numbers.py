@@ -271,6 +271,7 @@ def test_temperatures_are_converted_with_their_zeros(pairs):
         (["14y 2m", "3 years", "7 months"], [170, 36, 7]),
         (["2h05", "58 min", "3 h"], [125, 58, 180]),
         (["1h 30m", "45m", "1w 2d 3h 4m"], [90, 45, 13144]),  # as Jira writes them
+        (["2d", "1d", "3h", "45m"], [48, 24, 3, 0.75]),  # m is minutes beside hours, whatever is most common
         (["1 Std. 30 Min.", "2 Stunden und 5 Minuten", "3 Tage"], [90, 125, 4320]),
         (["5 m", "0.2 km"], [0.005, 0.2]),
         (["70歳", "18歳", "33歳"], [70, 18, 33]),
@@ -293,7 +294,7 @@ def test_several_units_ordinals_and_signs_in_words(texts, numbers):
     [
         ["12E", "12W", "3E"], ["2d6", "3d8", "1d20"], ["5'13\"", "6'15\"", "4'12\""], ["2009-11", "2009-12", "2010-03"],
         ["12A 3B", "7A 2B", "9A 1B"], ["42nd St", "5th Ave", "3rd Rd"], ["9:30", "10:00", "9h30"],
-        ["506,19 S", "12,50 H", "1.300,00 S"],
+        ["506,19 S", "12,50 H", "1.300,00 S"], ["3m", "6m", "1y", "2y"], ["6 m", "3 w", "4 y"],  # m may be months
     ],
     ids=lambda texts: texts[0],
 )  # fmt: skip

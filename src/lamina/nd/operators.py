@@ -17,7 +17,7 @@ from lamina.errors import DTypeError, ParameterError, ShapeError
 from lamina.nd.conversion import array
 from lamina.support.argument_checks import no_argument
 from lamina.support.foreign_names import OPERATORS_ARGUMENTS
-from lamina.support.messages import unknown, warn
+from lamina.support.messages import closest, unknown, warn
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -98,15 +98,22 @@ def _without_ignored(
 ) -> BoundArguments | None:
     """Bind a call's arguments without unknown ones, which MXNet ignores for functions of arrays, and warn of them.
 
-    None for other functions, and if all arguments are known.
+    None for other functions, if all arguments are known, and for a known name that is misspelled or missing.
     """
     given = signature(function)
     known = {name: value for name, value in kwargs.items() if name in given.parameters}
-    if len(known) == len(kwargs) or not given.parameters.keys() <= {"data", "lhs", "rhs"}:
+    others = [name for name in kwargs if name not in known]
+    if not others or not given.parameters.keys() <= {"data", "lhs", "rhs"}:
         return None
-    ignored = ", ".join(kwargs.keys() - known)
-    warn(f"{function.__name__} takes arrays alone; {ignored} is ignored, as in MXNet")
-    return given.bind(*args, **known)
+    try:
+        bound = given.bind(*args, **known)
+    except TypeError:
+        return None
+    if any(closest(name, [*given.parameters, "out"]) for name in others):
+        return None
+    verb = "is" if len(others) == 1 else "are"
+    warn(f"{function.__name__} takes arrays alone; {', '.join(others)} {verb} ignored, as in MXNet")
+    return bound
 
 
 def _axes_in(text: str) -> int | tuple[int, ...] | None:

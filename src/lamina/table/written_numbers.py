@@ -202,7 +202,7 @@ def _conversion(unit: str, form: Form) -> tuple[float, float] | None:
     """
     unit = f"°{unit}" if form.measure in ("°E", "°N") and unit.upper() in {*"NSEW"} else unit
     mine = _size(form.measure)
-    theirs = _size("min" if unit == "m" and mine and mine[0] == "s" else unit)  # 45m beside 1h 30m
+    theirs = _size("min" if unit == "m" and _is_short(form.measure) else unit)
     if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
         both = ((_DIMENSIONS.get(base, (base, 1.0)), own) for base, own in (mine, theirs))
         mine, theirs = ((base, own * size) for (base, size), own in both)
@@ -220,6 +220,12 @@ def _size(unit: str) -> tuple[str, float] | None:
         return found
     metric = UNITS.get(unit)
     return metric and (metric[0], 10.0 ** metric[1])
+
+
+def _is_short(unit: str) -> bool:
+    """Whether a unit is an hour or less, beside which m means minutes; beside years, weeks or days it may be months."""
+    size = _size(unit)
+    return size is not None and size[0] == "s" and size[1] <= SIZES["h"][1]
 
 
 def _value(atom: Atom, form: Form) -> float | None:
@@ -451,11 +457,12 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         del units["m"]
     if [*units] == ["%"] and not currencies and _are_shares(form, atoms):
         return replace(form, shares=True)
-    if units["m"] and any((_size(unit) or "")[:1] == ("s",) for unit in units):
-        units["min"] += units.pop("m")  # 45m beside 1h 30m
+    short = [unit for unit in units if _is_short(unit)] if units["m"] else []
+    if short:
+        units["min"] += units.pop("m")
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
-    unit = min(units, key=lambda unit: (-units[unit], unit))
+    unit = min([*short, "min"] if short else units, key=lambda unit: (-units[unit], unit))
     letters = {one.lstrip("°") for one in units}
     if letters in _HEMISPHERES and any("." in atom.digits for atom, _ in atoms):
         unit = f"°{max(letters & {'N', 'E'})}"  # 57.05N

@@ -31,6 +31,7 @@ COLUMNS = [
     ["2 years", "1 year", "3 to 5 years", "10+ years"],
     ["12 cu in", "400 cu in"],
     ["1h 30m", "45m", "1w 2d 3h 4m", "1 Std. 30 Min.", "2 Stunden und 5 Minuten"],
+    ["2d", "1d", "3h", "45m"],
     ["+3 344,07", "-1 002,50", "+12,00", "+49 30 1234"],
     ["1h 46min", "58 min", "2 h", "1 d 2h 3m 4.5s"],
     ["PT1H34M", "P1DT5S", "PT0.5S", "P2D", "PT"],

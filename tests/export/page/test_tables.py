@@ -404,6 +404,7 @@ def test_dates_and_times_are_shown_and_read_as_such(opened, accessible, tmp_path
     for text, seconds in (
         ("13:45:10.5", 49510.5),
         ("12:01 am", 60),
+        ("12:01 a.\u00a0m.", 60),  # as browsers write it in Spanish
         ("0:01", 60),
         ("60", 60),
         ("noon", None),

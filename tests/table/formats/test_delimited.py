@@ -434,7 +434,10 @@ def test_notes_below_the_rows_are_left_out(read_text, recwarn, notes, said):
 
 
 @pytest.mark.parametrize("notes", ["Confidential\n", "\nConfidential\n2024-05-20,1,2,s20\n", "\nNo,comma\n"])
-def test_what_may_be_a_broken_row_is_an_error(read_text, notes):
+@pytest.mark.parametrize("size", [1 << 20, *range(40, 260)])  # blocks that end anywhere
+@pytest.mark.filterwarnings("ignore:.*1 line below the rows left out")
+def test_what_may_be_a_broken_row_is_an_error(read_text, monkeypatch, notes, size):
+    monkeypatch.setattr(dialect, "CHUNK", size)
     with pytest.raises(DataError, match=r"line 1\d: \d fields? instead of 4"):
         read_text("day,t,p,site\n" + _ROWS + notes)
 

@@ -18,7 +18,7 @@ function shownNumber(x, digits = 4) {
 
 // --- dates and times of day, which are numbers to the network ---------------------------------------------------
 
-const CLOCK = /^([01]?\d|2[0-3])(?=:|\s*[ap])(?::([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?(?:\s*([ap])\.? ?m\.?)?$/i;
+const CLOCK = /^([01]?\d|2[0-3])(?=:|\s*[ap])(?::([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?(?:\s*([ap])\.?[ \u00a0\u202f]?m\.?)?$/i;
 
 /** The date of days since 1970, with the time of what is not whole days. */
 function shownDate(days) {

@@ -62,7 +62,7 @@ def without_words(frame: pl.DataFrame, target: str, task: Task | None, start: in
     if frame[target].dtype != pl.String or task == "classification":
         return frame
     column = as_column(frame[target], target)
-    if not (words := few_words(column)):
+    if not (words := few_words(column, known=task == "regression")):
         return frame
     with rows_from(start):
         said = but_holds(column, "holds numbers", words, gaps=True)

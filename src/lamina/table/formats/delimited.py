@@ -120,6 +120,8 @@ class DelimitedFile:
         self._kept: list[tuple[pl.DataFrame, bool]] | None = None  # the blocks, and whether they are plain
         self.lines: LineNumbers | None = None
         self._told = self._noted = self._ends_in_gap = False
+        # The first note below the rows, its line, and its fields.
+        self._note: tuple[bytes, int, int] | None = None
         self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
@@ -219,10 +221,13 @@ class DelimitedFile:
         """
         line = self.dialect.first_line
         whole, lines = True, LineNumbers()
+        self._ends_in_gap, self._note = False, None
         for block in self._blocks():
-            records = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+            records, note = block.replace(b"\r\n", b"\n") if b"\r" in block else block, self._note
             count = self._plain_lines(records)
             if count:
+                self._require_last(note)
+                self._ends_in_gap = False
                 lines.add(np.arange(line, line + count))
                 yield records, line, True
                 line += count
@@ -234,6 +239,7 @@ class DelimitedFile:
                 lines.add(_lines_of(block, bounds, line))
                 records = _without_blank_lines(block, bounds)
             if records:
+                self._require_last(note)
                 yield records, line, False
             whole = whole and len(records) == len(block)
             line += block.count(b"\n")
@@ -314,10 +320,10 @@ class DelimitedFile:
             start, end = int(starts[wrong[0]]), int(ends[wrong[0]])
             follow_gap = blank[wrong[0] - 1] if wrong[0] else self._ends_in_gap
             are_last = (fields[wrong] == 1).all() and (~blank[wrong[0] :]).sum() == len(wrong)
+            first = block[start:end], line + block.count(b"\n", 0, start), int(fields[wrong[0]])
             if not (follow_gap and are_last and len(self.dialect.names) > 2):
-                first = line + block.count(b"\n", 0, start)
-                self._report_width(block[start:end], first, int(fields[wrong[0]]))
-            blank[wrong] = True
+                self._report_width(*first)
+            blank[wrong], self._note = True, self._note or first
             if not self._noted:
                 self._noted, note = True, block[start:end].decode(errors="replace").strip()
                 warn(f"{self.name}: {counted(len(wrong), 'line')} below the rows left out, {shown(note)} …")
@@ -334,6 +340,11 @@ class DelimitedFile:
             first = line + block.count(b"\n", 0, int(bounds[repeats[0], 0]))
             warn(f"{self.name}, line {first}: the column names again; such lines are left out")
         return np.delete(bounds, repeats, axis=0) if repeats else bounds
+
+    def _require_last(self, note: tuple[bytes, int, int] | None) -> None:
+        """Raise an error if a line that seemed to be a note below the rows, in a block before, has rows below it."""
+        if note is not None:
+            self._report_width(*note)
 
     def _report_width(self, record: bytes, line: int, fields: int) -> None:
         names, separator = self.dialect.names, self.dialect.delimiter

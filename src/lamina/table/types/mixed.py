@@ -28,6 +28,9 @@ _MOSTLY_NUMBERS = 0.5
 _FEWEST_NUMBERS = 20
 """Minimum number of distinct plain numbers among words; fewer are codes."""
 
+_FEW_WORDS = 3
+"""Number of distinct words that are few in any column."""
+
 _WORDS_A_NUMBER = 0.2
 """Maximum number of distinct words per distinct number in a mixed column; with more words, it is categorical."""
 
@@ -148,8 +151,10 @@ class Mixed(Composite, Form):
         return {"type": ["number", "string", "null"], "description": f"{said}. {missing_said(column)}"}
 
 
-def few_words(column: Column) -> list[str]:
+def few_words(column: Column, *, known: bool = False) -> list[str]:
     """The names of the few values that are words in a column of many different numbers, in a tenth of the rows at most.
+
+    In a column `known` to hold numbers, numbers may be few, as in a part of a table, and up to three words are few.
 
     >>> from lamina.table.columns import as_column
     >>> few_words(as_column([*map(str, range(50)), "broken"])), few_words(as_column(["1", "2", "broken"]))
@@ -159,8 +164,11 @@ def few_words(column: Column) -> list[str]:
     kind, numbers, words = found or (Mixed(), {}, {})
     are_few = sum(words.values()) <= (1 - MOSTLY) * (sum(words.values()) + sum(numbers.values()))
     is_such = len(numbers) > _FEWEST_NUMBERS and are_few and _are_words(words, numbers, kind)
+    if known and len(words) <= _FEW_WORDS and sum(words.values()) <= sum(numbers.values()):
+        is_such = is_such or not any(map(str.isdigit, "".join(words)))
     names = (value_name(value) for value, _ in column.value_counts())
-    return [name for name in names if name.strip() in words] if is_such else []
+    odd = words.keys() | MISSING  # in a column of texts, "" in quotes is a value
+    return [name for name in names if name.strip() in odd] if is_such else []
 
 
 def _numbers_and_words(candidate: Candidate) -> tuple[Mixed, dict[str, int], dict[str, int]] | None:
@@ -197,7 +205,7 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form)
     if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
     enough = bool(form.like) or len(numbers) > _FEWEST_NUMBERS
-    most = min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
+    most = min(max(_FEW_WORDS, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
     return enough and len(words) - len(with_digits) <= most
 
 
