@@ -263,9 +263,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     """
     names = list(published_sets()["fashion_mnist"].sha256)  # MNIST's file names
     folder = None if root is None else Path(root).expanduser()
-    if folder is None or not any(
-        (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
-    ):
+    if folder is None or not any(find_files([folder], [name]) for name in names):
         return mnist()
     found = find_files([folder], names)
     if found is None:
