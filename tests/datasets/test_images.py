@@ -7,6 +7,7 @@ import pytest
 
 from lamina.datasets import ImageDataset, mnist
 from lamina.errors import DataError
+from lamina.support.datasets import _images
 
 
 @pytest.mark.slow
@@ -65,3 +66,11 @@ def test_an_image_data_set_checks_its_arrays() -> None:
     for field, value, message in bad:
         with pytest.raises(DataError, match=message):
             ImageDataset("marks", **{**good, field: value}, classes=("a", "b"))
+
+
+def test_a_damaged_file_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_images._SHA256, "t10k-labels-idx1-ubyte.gz", "0" * 64)
+    with pytest.raises(
+        DataError, match=r"own t10k-labels-idx1-ubyte\.gz is not the published file: expected SHA"
+    ):
+        mnist.__wrapped__()

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClas
 
 import lamina
 from lamina.errors import DataError
-from lamina.interchange.distillation.teachers import OnnxModel, Teacher, Told
+from lamina.interchange.distillation.teachers import OnnxModel, Teacher, Told, _as_type
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 Y = np.where(X[:, 0] > 0, "up", "down")
@@ -182,3 +182,8 @@ def test_files_of_onnx_that_cannot_teach(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(DataError, match="ONNX Runtime can't read the model"):
         OnnxModel(tmp_path / "broken.onnx", X)
+
+
+def test_missing_strings_of_any_library_are_empty():
+    cells = np.array([["a", None, np.float32("nan"), pd.NA, pd.NaT, 3]], object)
+    assert _as_type(cells, "tensor(string)", "a file").tolist() == [["a", "", "", "", "", "3"]]

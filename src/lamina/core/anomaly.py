@@ -88,18 +88,14 @@ class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as 
     def __enter__(self) -> None:
         self._saved.append((state.queue, state.runs_as_written))
         if state.trace is None:
-            _begin()
+            flush_pending()
+            state.queue, state.runs_as_written = Watch(), True
 
     def __exit__(self, *_exception: object) -> None:
         state.queue, state.runs_as_written = self._saved.pop()
 
 
-def _begin() -> None:
-    flush_pending()
-    state.queue, state.runs_as_written = Watch(), True
-
-
-_before: list[tuple[Queue | None, bool]] = []
+_until_turned_off = detect_anomaly()
 
 
 def set_detect_anomaly(mode: bool) -> None:
@@ -109,11 +105,11 @@ def set_detect_anomaly(mode: bool) -> None:
     >>> lamina.set_detect_anomaly(True)
     >>> lamina.set_detect_anomaly(False)
     """
-    if mode and not isinstance(state.queue, Watch):
-        _before.append((state.queue, state.runs_as_written))
-        _begin()
-    elif not mode and isinstance(state.queue, Watch):
-        state.queue, state.runs_as_written = _before.pop()
+    is_on = isinstance(state.queue, Watch)
+    if mode and not is_on:
+        _until_turned_off.__enter__()
+    elif is_on and not mode:
+        _until_turned_off.__exit__()
 
 
 def _require_finite(

@@ -32,7 +32,6 @@ class Trace(Protocol):
 
     def assign(self, array: Array, value: Array) -> None:
         """Set the graph value of `array` to the current value of `value`."""
-        ...
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
         """A placeholder for the result of `function`, which the compiled step calls before each execution."""
@@ -40,19 +39,15 @@ class Trace(Protocol):
 
     def after_run(self, function: Callable[[], None]) -> None:
         """Register a function to call after each execution of the compiled step."""
-        ...
 
     def uses_gradient(self, array: Array) -> None:
         """Record that the trace depends on the gradient attached to `array`."""
-        ...
 
     def note_labels(self, label: object, classes: int, who: str) -> None:
         """Record that an argument contains class numbers, to be checked whenever the compiled step runs."""
-        ...
 
     def source(self, array: Array, owner: Any, name: str, position: int) -> None:
         """Record that `array` is at this position of the owner's list `name`, to notice its replacement later."""
-        ...
 
 
 class Queue(Protocol):
@@ -69,7 +64,6 @@ class Queue(Protocol):
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""
-        ...
 
     def write(self, array: Array, value: Array) -> bool:
         """Defer the copying of `value`'s contents into `array`; returns False if the caller must copy them now."""

@@ -287,23 +287,12 @@ def _what_changed(node: TapeNode, inputs: Operands) -> str:
     )
 
 
-def recording() -> Any:
-    """A context in which operations are recorded; training mode is unchanged."""
-    return _Recording(True)
-
-
-def recording_suspended() -> Any:
+class recording_suspended:  # noqa: N801 - used as `with recording_suspended():`
     """A context in which nothing is recorded."""
-    return _Recording(False)
-
-
-class _Recording:
-    def __init__(self, recording: bool) -> None:
-        self._recording = recording
 
     def __enter__(self) -> None:
         self._saved = state.recording
-        state.recording = self._recording
+        state.recording = False
 
     def __exit__(self, *_exception: object) -> None:
         state.recording = self._saved

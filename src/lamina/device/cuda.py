@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
 class CudaDevice(PooledDevice):
     """An NVIDIA GPU; implements `lamina.device.interface.Device`, with all work in one stream, in call order."""
 
-    kind: Literal["cuda"] = "cuda"
+    kind = "cuda"
     dialect: Dialect = "nvptx"
 
     def __init__(self, ordinal: int, number: int) -> None:
@@ -225,9 +225,7 @@ class CudaDevice(PooledDevice):
             raise
 
     def _do(self, name: str, *arguments: Any) -> None:
-        code = self._call.code(name, *arguments)
-        if code:
-            self._check(code, name)
+        self._check(self._call.code(name, *arguments), name)
 
     def _wait(self) -> None:
         self._do("cuStreamSynchronize", self._stream)

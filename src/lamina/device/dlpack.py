@@ -60,8 +60,7 @@ class _Versioned(ctypes.Structure):
 
 
 _READ_ONLY = 1
-_Deleter = ctypes.CFUNCTYPE(None, c_void_p)
-_Destructor = ctypes.CFUNCTYPE(None, c_void_p)
+_Callback = ctypes.CFUNCTYPE(None, c_void_p)
 _api = ctypes.pythonapi
 _new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", _api))
 _is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, c_char_p)(("PyCapsule_IsValid", _api))
@@ -80,12 +79,12 @@ _given: dict[int, tuple[Any, ...]] = {}
 """By the address of a DLPack structure, objects kept alive while another library uses the structure."""
 
 
-@_Deleter
+@_Callback
 def _give_up(address: int) -> None:
     _given.pop(address, None)
 
 
-@_Destructor
+@_Callback
 def _never_taken(capsule: int) -> None:
     if _is_valid_at(capsule, _NAME):
         _given.pop(_pointer_at(capsule, _NAME), None)
@@ -184,7 +183,7 @@ def imported(capsule: Any) -> tuple[DeviceArray, bool]:
 
     def give_back() -> None:
         if deleter:
-            _Deleter(deleter)(place)
+            _Callback(deleter)(place)
 
     buffer = ForeignBuffer(there, address, tensor.byte_offset + nbytes, kept, give_back)
     value = DeviceArray(Region(buffer, tensor.byte_offset), shape, dtype)

@@ -46,10 +46,8 @@ class Limits:
 class Buffer(Protocol):
     """A block of device memory, freed (or kept by the device's allocator) when no object refers to it any more."""
 
-    @property
-    def device(self) -> Device: ...
-    @property
-    def nbytes(self) -> int: ...
+    device: Device
+    nbytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +144,7 @@ class DeviceArray:
 class Kernel(Protocol):
     """A function of a module that can be launched on the device."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
 
 class Module(Protocol):
@@ -178,25 +175,14 @@ class Recording(Protocol):
 class Device(Protocol):
     """A device. Any thread may call its methods, one at a time; they raise errors of `lamina.errors`."""
 
-    @property
-    def kind(self) -> str:
-        """The name of the device's kind, as in ``LAMINA_DEVICE``."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The device's product name."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """The number of the device's context: `mx.gpu(number)`."""
-        ...
-
-    @property
-    def dialect(self) -> Dialect: ...
-    @property
-    def limits(self) -> Limits: ...
+    kind: str
+    """The name of the device's kind, as in ``LAMINA_DEVICE``."""
+    name: str
+    """The device's product name."""
+    number: int
+    """The number of the device's context: `mx.gpu(number)`."""
+    dialect: Dialect
+    limits: Limits
 
     # memory
 
@@ -234,7 +220,6 @@ class Device(Protocol):
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
         """Record launches for many replays; None if replaying would not be faster on this device."""
-        ...
 
     def synchronize(self) -> None:
         """Wait until the device has done all work. Earlier errors are raised here at the latest."""

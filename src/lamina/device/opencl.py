@@ -10,7 +10,7 @@ import ctypes
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def _said_once(error: Exception) -> str:
 class OpenCLDevice(PooledDevice):
     """An OpenCL device; implements `lamina.device.interface.Device`. All work is in one in-order queue."""
 
-    kind: Literal["opencl"] = "opencl"
+    kind = "opencl"
     dialect: Dialect = "spirv"
 
     def __init__(self, found: Found, number: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.primitive import bind
-from lamina.interchange._graph import Node, element_type
+from lamina.interchange._graph import ElementType, Node, element_type
 from lamina.interchange._values import Labels, Value, data, is_known, known_number, operand
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
@@ -108,16 +108,13 @@ def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArra
 def _cast(node: Node, x: Value) -> Any:
     to = node.integer("to", 0)
     if isinstance(x, Labels):
-        if to != _STRING:
+        if to != ElementType.STRING:
             raise node.error("casts strings to numbers, which lamina does not support")
         return x
-    if to == _STRING and is_known(x) and x.dtype == object:
+    if to == ElementType.STRING and is_known(x) and x.dtype == object:
         return x
     array, dtype = data(node, x), element_type(to)
     return array if np.dtype(array.dtype) == dtype else nd.cast(array, dtype)
-
-
-_STRING = 8  # TensorProto.STRING
 
 
 def _cast_like(node: Node, x: Value, like: Value) -> NDArray:

@@ -89,10 +89,5 @@ class ModuleNames:
         raise ImportError(f"{name} is another name of the module {real_name(name)}, not a program", name=name)
 
 
-def _install() -> ModuleNames:
-    finder = ModuleNames()
-    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - it has a finder's methods
-    return finder
-
-
-FINDER = _install()
+FINDER = ModuleNames()
+sys.meta_path.insert(0, FINDER)  # pyright: ignore[reportArgumentType] - it has a finder's methods

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from typing import Any
 
@@ -14,6 +13,7 @@ from lamina.errors import DataError
 from lamina.estimators.inputs import is_frame, length, require_target, values_of
 from lamina.support.extras import require
 from lamina.support.messages import excerpt
+from lamina.table.columns import is_missing
 
 _ROUNDING = 1e-3
 """Tolerance for a row's sum of probabilities, which may be float32 or rounded to few digits."""
@@ -276,7 +276,7 @@ class OnnxModel:
 def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
     """Convert cells to an ONNX input's type; missing numbers become NaN, missing strings ""."""
     if kind == "tensor(string)":
-        return np.array([["" if _is_missing(x) else str(x) for x in row] for row in values], object)
+        return np.array([["" if is_missing(x) else str(x) for x in row] for row in values], object)
     known = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(int64)": "i8", "tensor(bool)": "?"}
     try:
         return values.astype(known[kind])
@@ -284,7 +284,3 @@ def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
         raise DataError(
             f"{path} takes {kind}, to which lamina can't convert the table's values: {error}"
         ) from error
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

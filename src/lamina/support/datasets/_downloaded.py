@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, DataUnavailableError
-from lamina.support.datasets._images import ImageDataset, mnist
+from lamina.support.datasets._images import ImageDataset, mnist, require_sum
 from lamina.support.files.idx import read_idx
 
 # --- Finds a data set's files in the user's folders, or downloads them from the first mirror that has them -----------
@@ -87,7 +87,8 @@ def obtain(
     if found is not None:
         for name, path in found.items():
             if path.name == name:
-                _check_sum(path, published.sha256[name])
+                with path.open("rb") as file:
+                    require_sum(file, str(path), published.sha256[name])
         return found
     if root is not None:
         looked = "; ".join(map(str, folders))
@@ -121,13 +122,6 @@ def find_files(folders: Iterable[Path], names: Iterable[str]) -> dict[str, Path]
         if len(found) == len(names):
             return found
     return None
-
-
-def _check_sum(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise DataError(f"{path} is not the published file: expected SHA-256 {sha256}, found {found}")
 
 
 def _cache_folder(published: Published) -> Path:
@@ -269,9 +263,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     """
     names = list(published_sets()["fashion_mnist"].sha256)  # MNIST's file names
     folder = None if root is None else Path(root).expanduser()
-    if folder is None or not any(
-        (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
-    ):
+    if folder is None or not any(find_files([folder], [name]) for name in names):
         return mnist()
     found = find_files([folder], names)
     if found is None:

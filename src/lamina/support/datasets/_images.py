@@ -1,8 +1,10 @@
 """Image data sets, with four checked, read-only arrays and the class names."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -63,11 +65,11 @@ def _check(what: str, images: np.ndarray, labels: np.ndarray, classes: int) -> N
         raise DataError(f"{what}: expected labels from 0 to {classes - 1}, found {labels.max()}")
 
 
-_SHA256_UNPACKED = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+_SHA256 = {
+    "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
+    "train-labels-idx1-ubyte.gz": "1787548bbe0bff1ec2ecdc0ef292b02df999e2d1a6002d27500982c652b17203",
+    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
+    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
 }
 
 
@@ -75,7 +77,7 @@ _SHA256_UNPACKED = {
 def mnist() -> ImageDataset:
     """MNIST, with 60,000 + 10,000 handwritten digits (LeCun, Cortes and Burges, 1998; CC BY-SA 3.0).
 
-    The four files are part of the package. The first call unpacks them and checks their SHA-256; every call returns
+    The four files are part of the package. The first call checks their SHA-256 and unpacks them; every call returns
     the same arrays.
 
     Raises:
@@ -86,9 +88,18 @@ def mnist() -> ImageDataset:
     >>> mnist().train_labels[:8]
     array([5, 0, 4, 1, 9, 2, 1, 3], dtype=uint8)
     """
-    return ImageDataset("MNIST", *map(_packaged, _SHA256_UNPACKED), classes=tuple("0123456789"))
+    return ImageDataset("MNIST", *map(_packaged, _SHA256), classes=tuple("0123456789"))
 
 
 def _packaged(name: str) -> np.ndarray:
-    with files("lamina.support.datasets").joinpath("bundled", name + ".gz").open("rb") as file:
-        return read_idx(file, name=f"lamina's own {name}.gz", sha256=_SHA256_UNPACKED[name])
+    with files("lamina.support.datasets").joinpath("bundled", name).open("rb") as file:
+        require_sum(file, f"lamina's own {name}", _SHA256[name])
+        file.seek(0)
+        return read_idx(file, name=f"lamina's own {name}")
+
+
+def require_sum(file: IO[bytes], name: str, sha256: str) -> None:
+    """Read an open file called `name` to its end; raise `DataError` unless it has this SHA-256, in hexadecimal."""
+    found = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+    if found != sha256:
+        raise DataError(f"{name} is not the published file: expected SHA-256 {sha256}, found {found}")

@@ -5,14 +5,13 @@ big-endian uint32, and the elements in C order (LeCun, Cortes and Burges, "The M
 not trust headers: it never allocates more memory than the file's real content.
 """
 
-import hashlib
+import gzip
+import io
 import math
 import os
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
-from itertools import chain
 from typing import IO, Any, cast
 
 import numpy as np
@@ -37,22 +36,19 @@ def may_be_idx(path: str | os.PathLike[str]) -> bool:
         return file.read(2) in (b"\0\0", _GZIP_MAGIC)
 
 
-def read_idx(
-    source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
-) -> np.ndarray:
+def read_idx(source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None) -> np.ndarray:
     """Read an IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
 
     Args:
         source: a path, or a file open for reading bytes.
         name: the file's name in error messages; by default its path.
-        sha256: the expected SHA-256 of the unpacked file, in hexadecimal; by default unchecked.
 
     Returns:
         The array, writable, in native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises:
         MissingFileError: if there is no such file.
-        DataError: if the file is not IDX, is truncated, has bytes after its data, or has another SHA-256.
+        DataError: if the file is not IDX, is truncated or damaged, or has bytes after its data.
 
     >>> import io
     >>> read_idx(io.BytesIO(bytes([0, 0, 0x0B, 1, 0, 0, 0, 2, 0, 5, 255, 255])))
@@ -60,12 +56,12 @@ def read_idx(
     """
     if isinstance(source, (str, os.PathLike)):
         with opened(source, "an IDX file") as file:
-            return _read_array(file, name or os.fspath(source), sha256)
-    return _read_array(source, name or str(getattr(source, "name", "the IDX stream")), sha256)
+            return _read_array(file, name or os.fspath(source))
+    return _read_array(source, name or str(getattr(source, "name", "the IDX stream")))
 
 
-def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
-    stream = _Stream(_unpacked(file, name), hashed=sha256 is not None)
+def _read_array(file: IO[bytes], name: str) -> np.ndarray:
+    stream = _Stream(file, name)
     dtype, shape = _read_header(stream, name)
     expected = math.prod(shape) * dtype.itemsize
     data = stream.read(expected)
@@ -76,8 +72,6 @@ def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
         raise DataError(f"{name} is truncated: {promise}, found {len(data)}")
     if stream.read(1):
         raise DataError(f"{name} has bytes after its data: {promise}, found more")
-    if sha256 is not None and stream.digest() != sha256:
-        raise DataError(f"{name} is damaged: expected SHA-256 {sha256} unpacked, found {stream.digest()}")
     try:
         array = np.ndarray(shape, dtype, buffer=cast(Any, data))
     except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
@@ -106,63 +100,49 @@ def _read_header(stream: "_Stream", name: str) -> tuple[np.dtype, tuple[int, ...
 
 
 class _Stream:
-    """A stream of bytes from an iterator of chunks, which reads a chunk only when needed."""
+    """The bytes of a file, unpacked if it begins like a gzip file (RFC 1952, of one or more members).
 
-    def __init__(self, pieces: Iterator[bytes], *, hashed: bool) -> None:
-        self._pieces = pieces
-        self._rest = memoryview(b"")
-        self._hash = hashlib.sha256() if hashed else None
+    They are at most `unpacked_limit` of the packed bytes.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._name, self._packed = name, _Counted(file)
+        packed = io.BufferedReader(self._packed, _READ_SIZE)
+        is_gzip = packed.peek(2).startswith(_GZIP_MAGIC)
+        self._file: Any = gzip.GzipFile(fileobj=packed) if is_gzip else packed
+        self._unpacked = 0
 
     def read(self, count: int) -> bytearray:
+        """The next `count` bytes, or the rest of the file if it is shorter."""
         data = bytearray()
-        while len(data) < count:
-            if not self._rest:
-                piece = next(self._pieces, None)
-                if piece is None:
-                    break
-                self._rest = memoryview(piece)
-                if self._hash is not None:
-                    self._hash.update(piece)
-            taken = self._rest[: count - len(data)]
-            data += taken
-            self._rest = self._rest[len(taken) :]
+        while len(data) < count and (piece := self._piece(min(count - len(data), _PIECE))):
+            data += piece
         return data
 
-    def digest(self) -> str:
-        """The SHA-256 of all chunks read up to now, in hexadecimal."""
-        assert self._hash is not None
-        return self._hash.hexdigest()
+    def _piece(self, most: int) -> bytes:
+        try:
+            piece = self._file.read(most)
+        except EOFError as error:
+            raise DataError(f"{self._name} is truncated: its gzip data ends too early") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{self._name}: its gzip data is damaged: {error}") from error
+        self._unpacked += len(piece)
+        if self._unpacked > unpacked_limit(self._packed.count):
+            raise DataError(f"{self._name}: {FAR_MORE}")
+        return piece
 
 
-def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """The content of `file` in chunks of bounded size, unpacked if it begins like a gzip file."""
-    first = file.read(_READ_SIZE)
-    packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
-    return _gunzipped(packed, name) if first.startswith(_GZIP_MAGIC) else packed
+class _Counted(io.RawIOBase):
+    """A file that counts the bytes read from it."""
 
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.count = file, 0
 
-def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Decompress consecutive gzip members (RFC 1952) and check their checksums."""
-    block = next(packed, b"")
-    read, unpacked = len(block), 0
-    while block:
-        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        while not member.eof:
-            try:
-                piece = member.decompress(block, _PIECE)
-            except zlib.error as error:
-                raise DataError(f"{name}: its gzip data is damaged: {error}") from error
-            if not block and not piece and not member.eof:
-                raise DataError(f"{name} is truncated: its gzip data ends too early")
-            unpacked += len(piece)
-            if unpacked > unpacked_limit(read):
-                raise DataError(f"{name}: {FAR_MORE}")
-            yield piece
-            block = member.unconsumed_tail
-            if not block and not member.eof:
-                block = next(packed, b"")
-                read += len(block)
-        block = member.unused_data
-        if not block:
-            block = next(packed, b"")
-            read += len(block)
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        return len(data)
