@@ -47,7 +47,7 @@ WRONG = {  # a line of the user's, and the beginning of what is said last
     "autograd.backward([nd.ones(3)])": "lamina.errors.AutogradError: backward",
     "gluon.Trainer(dense.collect_params(), 'adma')": "ValueError: unknown optimizer 'adma'",
     "gluon.Trainer(dense.collect_params(), 'sgd').step(0)": "lamina.errors.ParameterError: step",
-    "nd.load('missing.params')": "FileNotFoundError",
+    "nd.load('missing.params')": "lamina.errors.MissingFileError: there is no file missing.params",
     "list(gluon.data.DataLoader([{'a': 1}, {'b': 1}], 2))": "lamina.errors.DataError: DataLoader: sample 1",
     "threading.Thread(target=nd.dot, args=(nd.ones(2), nd.ones(3))).start()": "lamina.errors.ShapeError: dot",
 }

@@ -52,7 +52,9 @@ class DataUnavailableError(LaminaError, OSError):
     """
 
 
-class MissingFileError(LaminaError, FileNotFoundError):
+class MissingFileError(
+    FileNotFoundError, LaminaError
+):  # in this order, tools that copy exceptions can make one
     """An error for a file that does not exist; the message has its name, and `errno` is `errno.ENOENT`."""
 
     def __init__(self, *args: object) -> None:

@@ -23,6 +23,8 @@ needs_linker = pytest.mark.skipif(
     reason="NOT TESTED: exported libraries, without a linker (cc, ld or ld.lld)",
 )
 
+_FEW = 100
+
 
 def exported_function(model, path: Path, arguments: int, **options):
     """NAME_predict(rows, count, …) of a model's library; all other arguments are addresses."""
@@ -60,7 +62,9 @@ class TableLibrary:
     def _field(self, field, values: Sequence[object]) -> np.ndarray:
         if not field.is_text:
             return np.array([np.nan if x is None else float(x) for x in values])
-        texts = {x: guarded(np.frombuffer(f"{x}\0".encode(), np.uint8)) for x in values if x is not None}
+        # A process may have some ten thousand guarded pages.
+        place = guarded if len(values) <= _FEW else np.copy
+        texts = {x: place(np.frombuffer(f"{x}\0".encode(), np.uint8)) for x in values if x is not None}
         self.kept = [*getattr(self, "kept", []), texts]
         addresses = [0 if x is None else texts[x].ctypes.data for x in values]
         return np.array(addresses, np.uint64).view(np.float64)
