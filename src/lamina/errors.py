@@ -52,9 +52,8 @@ class DataUnavailableError(LaminaError, OSError):
     """
 
 
-class MissingFileError(
-    FileNotFoundError, LaminaError
-):  # in this order, tools that copy exceptions can make one
+# FileNotFoundError first, so that tools that copy exceptions can make one.
+class MissingFileError(FileNotFoundError, LaminaError):
     """An error for a file that does not exist; the message has its name, and `errno` is `errno.ENOENT`."""
 
     def __init__(self, *args: object) -> None:

@@ -106,7 +106,8 @@ def test_missing_file(tmp_path: Path) -> None:
         read_idx(tmp_path / "missing.idx")
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
         assert isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT and "idx" in str(error)
-    assert isinstance(MissingFileError.__new__(MissingFileError), MissingFileError)  # as workers of Dask make one
+    # As workers of Dask make one.
+    assert isinstance(MissingFileError.__new__(MissingFileError), MissingFileError)
 
 
 def test_damaged_gzip() -> None:
