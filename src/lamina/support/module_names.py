@@ -73,9 +73,8 @@ class ModuleNames:
 
             package, _, missing = name.rpartition(".")
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
-        vars(module).setdefault(
-            "__path__", []
-        )  # in MXNet it may be a package, whose modules `find_spec` finds
+        # In MXNet it may be a package, whose modules `find_spec` finds.
+        vars(module).setdefault("__path__", [])
         # The first spec is kept, since other threads may be between the two steps.
         self._specs.setdefault(module.__name__, module.__spec__)
         return module

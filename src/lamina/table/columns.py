@@ -540,7 +540,7 @@ class ArrayColumn(Column):
 
 @lru_cache
 def _name_of(dtype: np.dtype) -> str:
-    """The name of a dtype, which NumPy takes as long to write as a column of a few cells to be made."""
+    """The name of a dtype, kept because NumPy composes it slowly at each call."""
     return str(dtype)
 
 
