@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # the threads of all contestants
 
 import argparse
 import json
@@ -43,7 +43,7 @@ from sklearn.model_selection import train_test_split
 
 import lamina
 
-_THREADS = 1
+_THREADS = int(os.environ["OMP_NUM_THREADS"])
 _PEERS = ("skrub", "catboost")
 _PRESETS = ("fast", "medium")
 
