@@ -35,14 +35,8 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
             if watch is not None:
                 watch(one_pass.__name__, graph)
         fused = fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
-        return plan(
-            graph,
-            recompute(graph, fused),
-            target.partition,
-            target.alignment,
-            target.apart_bytes,
-            in_strands=target.in_strands,
-        )
+        kernels = recompute(graph, fused)
+        return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
 
 
 def build(

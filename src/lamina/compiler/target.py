@@ -184,8 +184,6 @@ class Target(ABC):
     """Whether a matrix is first stored transposed if its transpose is read several times or concatenated."""
     apart_bytes: int = 0
     """The total bytes up to which temporaries don't share memory, since sharing makes kernels wait for each other."""
-    in_strands: bool = False
-    """Whether the kernels of each strand are consecutive, which allows a separate thread per strand."""
 
     @property
     @abstractmethod
@@ -223,6 +221,15 @@ class Target(ABC):
 
         Each call replaces the arrays in the slots `arguments`, and modifies the arrays in the slots `written`.
         """
+
+    def run_steps(
+        self, calls: Sequence[tuple[BoundStep, Sequence[Array], Sequence[float]]], steps: int
+    ) -> list[list[Any]]:
+        """Run a number of steps of bound programs that write to different arrays, given with arguments and numbers.
+
+        Returns each program's results, stacked along a new first axis.
+        """
+        return [step.run(arrays, numbers, steps, (steps,)) for step, arrays, numbers in calls]
 
     # memory
 

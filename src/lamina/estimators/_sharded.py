@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina import autograd, nd
-from lamina.compiler import compile
+from lamina.compiler import compile, run_batches_side_by_side
 from lamina.core.finite import unwatch
 from lamina.core.memory import aligned_empty
 from lamina.core.state import call_each_step
@@ -19,10 +19,10 @@ from lamina.distributed.communicator import Communicator, OrderedSum, world
 from lamina.errors import DataError
 from lamina.estimators._losses import Loss
 from lamina.estimators._solvers import SOLVERS
-from lamina.estimators.data import Batches
-from lamina.estimators.network import Ensemble, Weight
+from lamina.estimators.data import Batches, share_of
+from lamina.estimators.network import Ensemble, Weight, part_of
 from lamina.estimators.settings import Settings
-from lamina.estimators.training import STREAMS_BITS, EnsembleTraining, Piece
+from lamina.estimators.training import STREAMS_BITS, EnsembleTraining, Member, Piece
 from lamina.nd.ndarray import NDArray
 
 _STREAMS = 1 << 8  # random streams of a member's shard in one step, more than there are layers
@@ -62,9 +62,16 @@ class ShardedTraining(EnsembleTraining):
         count = SOLVERS[settings.solver].arrays
         self._flat = FlatState(self.network, count, settings.shards, team or world())
         self._team = self._judges = self._flat.communicator
-        self._moments = self._flat.moments
-        self._step = compile(self._shards_gradients, keep_gradients=True, precision=settings.precision)
-        self._step_on_own = compile(lambda: self._update(self._flat.pieces))
+        self._schedule = self._members[0].schedule
+        for i, member in enumerate(self._members):
+            member.schedule, member.moments = self._schedule, part_of(self._flat.moments, f"{i}.")
+        self._gradients = [
+            compile(
+                partial(self._shards_gradients, member), keep_gradients=True, precision=settings.precision
+            )
+            for member in self._members
+        ]
+        self._step_on_own = compile(lambda: self._schedule.update(self._flat.pieces))
 
     @property
     def waited(self) -> float | None:
@@ -98,7 +105,8 @@ class ShardedTraining(EnsembleTraining):
         losses: list[np.ndarray] = []
         with autograd.train_mode():
             for line in indices:
-                self._advance(batch)
+                self._rows = batch
+                self._schedule.advance(batch)
                 of_shards = [partial(self._shard, shard, line[columns], arrays) for shard, columns in shards]
                 losses.append(self._flat.step(of_shards, self._step_on_own))
                 if is_watched:
@@ -112,7 +120,9 @@ class ShardedTraining(EnsembleTraining):
         if not len(rows):
             return 0.0, 0.0
         self._begin_streams(shard)
-        losses = self._step.run_batches(rows[None], *arrays)
+        members = len(self._members)
+        own = [share_of(rows[None], i, members) for i in range(members)]
+        losses = run_batches_side_by_side(self._gradients, own, tuple(arrays))
         return [x.asnumpy().item() for x in losses], self._share
 
     def _begin_streams(self, shard: int) -> None:
@@ -121,13 +131,13 @@ class ShardedTraining(EnsembleTraining):
         Dropout then doesn't depend on the process.
         """
         number = (self._steps_done * self._flat.shards + shard) * _STREAMS
-        for member, source in enumerate(self._sources):
-            seed, _ = source.position()
-            source.go_to(seed, (member << STREAMS_BITS) + number)
+        for i, member in enumerate(self._members):
+            seed, _ = member.source.position()
+            member.source.go_to(seed, (i << STREAMS_BITS) + number)
 
-    def _shards_gradients(self, numeric: NDArray, *others: NDArray) -> list[NDArray]:
+    def _shards_gradients(self, member: Member, *batch: NDArray) -> NDArray:
         """Compute a shard's gradients, weighted by the shard's share of the batch; to be compiled."""
-        return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
+        return member.backward(*batch, share=call_each_step(lambda: self._share))
 
 
 def _require_same_data(team: Communicator, batches: Batches) -> None:

@@ -97,15 +97,10 @@ def targets_of(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])
 
 
-def share_of(x: Any, i: int, members: int) -> Any:
-    """The rows of member `i` in a batch.
-
-    A batch has the rows of all members, concatenated, with the same number of rows for each.
-    """
-    if x is None or members == 1:
-        return x
-    rows = x.shape[0] // members
-    return nd.slice_axis(x, axis=0, begin=i * rows, end=(i + 1) * rows)
+def share_of(rows: np.ndarray, i: int, members: int) -> np.ndarray:
+    """Member `i`'s row indices (steps, batch), in those of all members, (steps, members · batch)."""
+    size = rows.shape[1] // members
+    return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
 
 
 _ROWS = 10.0

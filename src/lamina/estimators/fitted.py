@@ -17,7 +17,7 @@ from lamina.distributed.communicator import Communicator
 from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
-from lamina.estimators.data import Data, Parts, share_of
+from lamina.estimators.data import Data, Parts
 from lamina.estimators.meaning import probabilities
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.network import Ensemble
@@ -28,7 +28,7 @@ from lamina.table.encode import Coded, Encoded, TableEncoder
 # --- outputs for many rows --------------------------------------------------------------------------------------------
 _PREDICT_ROWS = 256
 _KEPT_BYTES = 1 << 20  # maximum size of several blocks that are kept
-_Forward = Callable[..., NDArray | list[NDArray]]
+_Forward = Callable[..., NDArray]
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
@@ -36,7 +36,7 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
 
     `team`: the processes that share the work; see `own_outputs`.
     """
-    return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
+    return _in_blocks(network, _forward_of(network), Blocks(network, data), team)
 
 
 def _forward_of(network: Ensemble) -> _Forward:
@@ -67,7 +67,7 @@ def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> 
 def _inputs(network: Ensemble, table: Coded, begin: int, rows: int) -> list[NDArray]:
     context = network.context
     arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
-    return [nd.array(_joined([x[begin : begin + rows]], rows), context, x.dtype) for x in arrays]
+    return [nd.array(_filled(x[begin : begin + rows], rows), context, x.dtype) for x in arrays]
 
 
 def _coded_forward(
@@ -86,22 +86,30 @@ def _coded_forward(
     return known[1]
 
 
-def own_outputs(network: Ensemble, parts: Parts | Blocks, team: Communicator | None = None) -> np.ndarray:
+def own_outputs(
+    network: Ensemble, parts: Parts | Sequence[Blocks], team: Communicator | None = None
+) -> np.ndarray:
     """The outputs of member i for the rows of `parts[i]`, concatenated over the members.
 
     A single part gets the mean of all members' outputs, as in `outputs_of`. The processes of `team` share the work, and
     each process gets all outputs.
     """
-    blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
-    if len(blocks.parts) == 1:
-        return _in_blocks(network, _forward_of(network), blocks, team)[0]
-    members = network.members
+    blocks = blocks_of(network, parts)
+    if len(blocks) == 1:
+        return _in_blocks(network, _forward_of(network), blocks[0], team)
+    members = enumerate(blocks)
+    return np.concatenate([_in_blocks(network, _own_forward(network, i), own, team) for i, own in members])
 
-    def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
-        shares = [[share_of(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
-        return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
 
-    return np.concatenate(_in_blocks(network, _compiled(network, own), blocks, team))
+def _own_forward(network: Ensemble, i: int) -> _Forward:
+    """Member `i`'s compiled outputs; equal networks have a common program."""
+    member = network.members[i]
+
+    def own(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        return member.forward(numeric, codes)
+
+    own.__name__ = f"own{i}"
+    return _compiled(network, own)
 
 
 def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
@@ -118,35 +126,41 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
         return nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
 
     width = sum(widths[-2] for widths in network.widths)
-    return _in_blocks(network, _compiled(network, hidden), Blocks(network, [data]), None, width)[0]
+    return _in_blocks(network, _compiled(network, hidden), Blocks(network, data), None, width)
+
+
+def blocks_of(network: Ensemble, parts: Parts | Sequence[Blocks]) -> list[Blocks]:
+    """The inputs of `own_outputs` for these parts, in blocks of the same number of rows."""
+    made = [part for part in parts if isinstance(part, Blocks)]
+    data = [part for part in parts if isinstance(part, Data)]
+    of_each = {id(part): Blocks(network, part, max(map(len, data))) for part in data}
+    return made or [of_each[id(part)] for part in data]
 
 
 class Blocks:
-    """The inputs of a network for the rows of several parts (e.g. each member's rows), in blocks of rows.
+    """The inputs of a network for the rows of a part (e.g. a member's rows), in blocks of rows.
 
-    A block has the same range of rows from each part. The inputs are kept unless they are large, since every epoch is
-    evaluated on the same rows.
+    The inputs are kept unless they are large, since every epoch is evaluated on the same rows. Blocks are as for
+    `longest` rows, by default those of the part.
     """
 
-    def __init__(self, network: Ensemble, parts: Parts) -> None:
-        self._network, self.parts = network, parts
-        longest = max(map(len, parts))
-        self.rows = _rows_at_once(longest)
-        self.count = -(-longest // self.rows)
+    def __init__(self, network: Ensemble, part: Data, longest: int = 0) -> None:
+        self._network, self.part = network, part
+        self.rows = _rows_at_once(longest or len(part))
+        self.count = -(-len(part) // self.rows)
         width = network.architecture.inputs + len(network.architecture.cardinalities)
-        self._keeps = self.count == 1 or 4 * width * self.count * self.rows * len(parts) <= _KEPT_BYTES
+        self._keeps = self.count == 1 or 4 * width * self.count * self.rows <= _KEPT_BYTES
         self._kept: dict[tuple[Context, int], list[NDArray]] = {}
 
     def inputs(self, block: int) -> list[NDArray]:
-        """The inputs of a compiled function for block number `block`, which has rows of each part, concatenated."""
-        context, rows = self._network.context, self.rows
+        """The inputs of a compiled function for block number `block`."""
+        context, rows, part = self._network.context, self.rows, self.part
         if (known := self._kept.get((context, block))) is not None:
             return known
-        pairs = [(part, part.chosen(block * rows, (block + 1) * rows)) for part in self.parts]
-        inputs = [nd.array(_joined([part.numeric[at] for part, at in pairs], rows), ctx=context)]
-        if self._network.architecture.cardinalities:
-            codes = [part.codes[at] for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(_joined(codes, rows), ctx=context, dtype=np.int32))
+        at = part.chosen(block * rows, (block + 1) * rows)
+        inputs = [nd.array(_filled(part.numeric[at], rows), ctx=context)]
+        if part.codes is not None and self._network.architecture.cardinalities:
+            inputs.append(nd.array(_filled(part.codes[at], rows), ctx=context, dtype=np.int32))
         if self._keeps:
             self._kept[context, block] = inputs
         return inputs
@@ -154,38 +168,31 @@ class Blocks:
 
 def _in_blocks(
     network: Ensemble, forward: _Forward, blocks: Blocks, team: Communicator | None, width: int | None = None
-) -> list[np.ndarray]:
-    """The results of `forward` for each part, (rows, width), computed block by block.
-
-    `forward` returns a single array, or a list with an array for each part. `width` defaults to the number of outputs.
-    """
-    rows, parts = blocks.rows, blocks.parts
-    results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
+) -> np.ndarray:
+    """The results of `forward`, (rows, width), computed block by block; `width` defaults to the number of outputs."""
+    rows = blocks.rows
+    result = np.empty((len(blocks.part), width or network.architecture.outputs), np.float32)
     for block in range(blocks.count) if team is None else team.share(blocks.count):
-        begin = block * rows
         with eager():
-            outputs = forward(*blocks.inputs(block))
-        for result, found in zip(results, outputs if isinstance(outputs, list) else [outputs], strict=True):
-            result[begin : begin + rows] = found.asnumpy()[: max(len(result) - begin, 0)]
+            found = forward(*blocks.inputs(block))
+        result[block * rows : (block + 1) * rows] = found.asnumpy()[: max(len(result) - block * rows, 0)]
     if team is not None:
-        for result in results:
-            ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
-            team.complete(result.reshape(-1), ends)
-    return results
+        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
+        team.complete(result.reshape(-1), ends)
+    return result
 
 
 def _rows_at_once(rows: int) -> int:
     return min(_PREDICT_ROWS, 1 << max(rows - 1, 0).bit_length())
 
 
-def _joined(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """`parts`, one after another, each padded with zeros to `rows` rows: only a few batch sizes need compiling."""
-    if len(parts) == 1 and len(parts[0]) == rows:
-        return parts[0]
-    joined = np.zeros((len(parts), rows, parts[0].shape[1]), parts[0].dtype)
-    for part, whole in zip(parts, joined, strict=True):
-        whole[: len(part)] = part
-    return joined.reshape(len(parts) * rows, joined.shape[2])
+def _filled(part: np.ndarray, rows: int) -> np.ndarray:
+    """A part, padded with zeros to `rows` rows: only a few batch sizes need compiling."""
+    if len(part) == rows:
+        return part
+    whole = np.zeros((rows, part.shape[1]), part.dtype)
+    whole[: len(part)] = part
+    return whole
 
 
 TargetT = TypeVar("TargetT", bound=AnyTarget)

@@ -16,7 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina import autograd, nd
-from lamina.compiler import compile
+from lamina.compiler import compile, run_batches_side_by_side
 from lamina.compiler.deferral import eager
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator
@@ -25,7 +25,7 @@ from lamina.estimators._losses import Loss
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Batches, Data, Group, HeldBatches, Parts, share_of
-from lamina.estimators.fitted import Blocks, own_outputs
+from lamina.estimators.fitted import blocks_of, own_outputs
 from lamina.estimators.network import Ensemble, Network, Weight, part_of
 from lamina.estimators.settings import DECLARED, Settings
 from lamina.nd.ndarray import NDArray
@@ -56,6 +56,111 @@ class Piece:
         """A piece that covers a whole parameter, with the gradient array that `backward` writes."""
         assert weight.array.grad is not None
         return cls(weight, weight.array.grad, moments)
+
+
+class Schedule:
+    """A training's position in the schedules of learning rate and regularization, and its solver's update.
+
+    Attributes:
+        steps_done: the number of steps taken.
+        steps_total: the number of steps of the whole training.
+        regularization: the current factor on the regularization.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.steps_done, self.steps_total, self.regularization = 0, 1, 1.0
+
+    def advance(self, rows: int) -> float:
+        """Begin a step on `rows` rows: set its learning rate and factor on the regularization.
+
+        Returns the completed share of the training.
+        """
+        self._rows = rows
+        t = self.steps_done / self.steps_total
+        settings = self._settings
+        self.steps_done += 1
+        self._rate = settings.learning_rate_init * SCHEDULES[settings.learning_rate](t)
+        self.regularization = SCHEDULES[settings.regularization_schedule](t)
+        return t
+
+    def update(self, pieces: Sequence[Piece]) -> None:
+        """Apply a step of the solver to these pieces of the parameters."""
+        settings = self._settings
+        rate = call_each_step(lambda: self._rate)
+        decay = call_each_step(lambda: settings.weight_decay * self._rate * self.regularization)
+        solver = SOLVERS[settings.solver]
+        step = of_matrices = solver.step(settings, lambda: self.steps_done)
+        if solver.matrix_step is not None:
+            of_matrices = solver.matrix_step(settings)
+        # Python computes these rates before each step, once per factor, as many parameters share a factor.
+        factors = dict.fromkeys(piece.weight.parameter.rate for piece in pieces)
+        rates = {factor: rate * factor for factor in factors}
+        decays = {factor: decay * factor**2 for factor in factors}
+        for piece in pieces:
+            weight, gradient = piece.weight, piece.gradient
+            array, about = weight.array, weight.parameter
+            if settings.alpha and about.decay:
+                gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
+            own = of_matrices if about.is_matrix else step
+            new, values = own(array, gradient, piece.moments, rate=rates[about.rate])
+            if settings.weight_decay and about.decay:
+                # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
+                # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
+                share = decays[about.rate]
+                if weight.decays is not None:
+                    share = nd.minimum(share * weight.decays, 1)  # more than 1 would overshoot
+                new = new - share * array
+            if weight.bounds is not None:
+                new = nd.minimum(nd.maximum(new, weight.bounds[0]), weight.bounds[1])
+            write(array, piece.moments, (new, values))
+
+
+class Member:
+    """The training of one of an ensemble's networks.
+
+    Attributes:
+        network: the network.
+        schedule: the position in its schedules.
+        moments: the solver's arrays of each parameter.
+        source: the random streams of dropout.
+        step: the compiled function that takes a training step on a batch, and returns the mean loss.
+    """
+
+    def __init__(self, network: Network, loss: Loss, settings: Settings, source: Source) -> None:
+        self.network, self._loss, self.source = network, loss, source
+        self.schedule = Schedule(settings)
+        count = SOLVERS[settings.solver].arrays
+        self.moments = {
+            name: tuple(nd.zeros(w.array.shape, ctx=w.array.context) for _ in range(count))
+            for name, w in network.weights.items()
+        }
+        self.step = compile(self._step, precision=settings.precision)
+
+    def _step(self, *batch: NDArray) -> NDArray:
+        call_each_step(lambda: self.schedule.advance(batch[0].shape[0]))
+        mean = self.backward(*batch)
+        weights = self.network.weights.items()
+        self.schedule.update([Piece.whole(w, self.moments[name]) for name, w in weights])
+        return mean
+
+    def backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> NDArray:
+        """Compute the gradients of a batch or a part of it; return the mean loss.
+
+        `share`: the part's share of the batch; the loss is multiplied by it. None: a whole batch.
+        """
+        rest = list(others)
+        codes = rest.pop(0) if self.network.architecture.cardinalities else None
+        target = rest.pop(0)
+        weights = rest.pop(0) if rest else None
+        drop = call_each_step(lambda: self.schedule.regularization)
+        with autograd.record():
+            with drawing_from(self.source):
+                losses = self._loss(self.network.forward(numeric, codes, drop), target)
+            mean = nd.mean(losses if weights is None else losses * weights)
+            mean = mean if share is None else mean * share
+        autograd.backward([mean])
+        return mean
 
 
 class EnsembleTraining(Loop):
@@ -103,17 +208,32 @@ class EnsembleTraining(Loop):
         super().__init__(settings.epochs, [*joblib_members, *observers, *stopping], settings.tol)
         self.network, self.loss, self.settings = network, loss, settings
         self.data, self.validation, self.score = data, validation, score
-        self._judged = Blocks(network, validation) if validation else None
+        self._judged = blocks_of(network, validation) if validation else None
         self._rng = rng
-        self._sources = [Source(seed, i << STREAMS_BITS) for i in range(members)]
-        self._steps_done = 0
-        self.steps_total = 1
-        count = SOLVERS[settings.solver].arrays
-        self._moments = {
-            name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
-            for name, w in network.weights.items()
-        }
-        self._step = compile(self._whole_step, precision=settings.precision)
+        self._members = [
+            Member(one, loss, settings, Source(seed, i << STREAMS_BITS))
+            for i, one in enumerate(network.members)
+        ]
+
+    @property
+    def steps_total(self) -> int:
+        """The number of steps of the whole training."""
+        return self._members[0].schedule.steps_total
+
+    @steps_total.setter
+    def steps_total(self, steps: int) -> None:
+        for member in self._members:
+            member.schedule.steps_total = steps
+
+    @property
+    def _steps_done(self) -> int:
+        return self._members[0].schedule.steps_done
+
+    @property
+    def _moments(self) -> dict[str, tuple[NDArray, ...]]:
+        """The solver's arrays of all parameters, named like the ensemble's `weights`."""
+        members = enumerate(self._members)
+        return {f"{i}.{name}": arrays for i, one in members for name, arrays in one.moments.items()}
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -182,7 +302,7 @@ class EnsembleTraining(Loop):
         return arrays, {
             "steps": self._steps_done,
             "shuffling": self._rng.bit_generator.state,
-            "random": [source.position() for source in self._sources],
+            "random": [member.source.position() for member in self._members],
         }
 
     _own_state = own_state
@@ -193,14 +313,15 @@ class EnsembleTraining(Loop):
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
                 moment[:] = arrays[f"moment{i}.{name}"]
-        self._steps_done = position["steps"]
+        for member in self._members:
+            member.schedule.steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
         positions = position["random"]
         if not isinstance(positions[0], Sequence):  # from an older version, whose members shared streams
             seed, stream = positions
-            positions = [(seed, stream + (i << STREAMS_BITS)) for i in range(len(self._sources))]
-        for source, (seed, stream) in zip(self._sources, positions, strict=True):
-            source.go_to(seed, stream)
+            positions = [(seed, stream + (i << STREAMS_BITS)) for i in range(len(self._members))]
+        for member, (seed, stream) in zip(self._members, positions, strict=True):
+            member.source.go_to(seed, stream)
 
     _restore_own = go_to
 
@@ -234,86 +355,12 @@ class EnsembleTraining(Loop):
         if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
             of = max(self._per_epoch, done + len(indices))
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731
+        members = len(self._members)
+        own = [share_of(indices, i, members) for i in range(members)]
         with autograd.train_mode():
-            means = self._step.run_batches(indices, *arrays, progress=progress)
+            steps = [member.step for member in self._members]
+            means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress)
         return np.array([x.asnumpy().ravel() for x in means], np.float64).T.copy()
-
-    # --- the step ------------------------------------------------------------------------------------------------
-
-    def _whole_step(self, numeric: NDArray, *others: NDArray) -> list[NDArray]:
-        """Compute a batch's gradients, and update the parameters; return each member's mean loss; to be compiled."""
-        rows = numeric.shape[0] // len(self.network.members)
-        call_each_step(lambda: self._advance(rows))
-        means = self._backward(numeric, *others)
-        weights = self.network.weights
-        self._update([Piece.whole(w, self._moments[name]) for name, w in weights.items()])
-        return means
-
-    def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
-        """Compute the gradients of a batch or a part of it; return each member's mean loss.
-
-        `share`: the part's share of the batch; the losses are multiplied by it. None: a whole batch.
-        """
-        network, rest = self.network, list(others)
-        codes = rest.pop(0) if network.architecture.cardinalities else None
-        target = rest.pop(0)
-        weights = rest.pop(0) if rest else None
-        drop = call_each_step(lambda: self._regularization)
-        members = len(network.members)
-        with autograd.record():
-            means: list[NDArray] = []
-            for i, member in enumerate(network.members):
-                own = [share_of(x, i, members) for x in (numeric, codes, target, weights)]
-                with drawing_from(self._sources[i]):
-                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
-                mean = nd.mean(losses if own[3] is None else losses * own[3])
-                means.append(mean if share is None else mean * share)
-        autograd.backward(means)
-        return means
-
-    def _advance(self, rows: int) -> float:
-        """Begin a step on `rows` rows per member; return the completed fraction of the training.
-
-        This sets the step's learning rate and factor on the regularization.
-        """
-        self._rows = rows
-        t = self._steps_done / self.steps_total
-        settings = self.settings
-        self._steps_done += 1
-        self._rate = settings.learning_rate_init * SCHEDULES[settings.learning_rate](t)
-        self._regularization = SCHEDULES[settings.regularization_schedule](t)
-        return t
-
-    def _update(self, pieces: Sequence[Piece]) -> None:
-        """Apply a step of the solver to these pieces of the parameters."""
-        settings = self.settings
-        rate = call_each_step(lambda: self._rate)
-        decay = call_each_step(lambda: settings.weight_decay * self._rate * self._regularization)
-        solver = SOLVERS[settings.solver]
-        step = of_matrices = solver.step(settings, lambda: self._steps_done)
-        if solver.matrix_step is not None:
-            of_matrices = solver.matrix_step(settings)
-        # Python computes these rates before each step, once per factor, as many parameters share a factor.
-        factors = dict.fromkeys(piece.weight.parameter.rate for piece in pieces)
-        rates = {factor: rate * factor for factor in factors}
-        decays = {factor: decay * factor**2 for factor in factors}
-        for piece in pieces:
-            weight, gradient = piece.weight, piece.gradient
-            array, about = weight.array, weight.parameter
-            if settings.alpha and about.decay:
-                gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
-            own = of_matrices if about.is_matrix else step
-            new, values = own(array, gradient, piece.moments, rate=rates[about.rate])
-            if settings.weight_decay and about.decay:
-                # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
-                # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                share = decays[about.rate]
-                if weight.decays is not None:
-                    share = nd.minimum(share * weight.decays, 1)  # more than 1 would overshoot
-                new = new - share * array
-            if weight.bounds is not None:
-                new = nd.minimum(nd.maximum(new, weight.bounds[0]), weight.bounds[1])
-            write(array, piece.moments, (new, values))
 
 
 def _stopping(settings: Settings, *, is_validated: bool) -> list[EarlyStopping]:
@@ -380,7 +427,7 @@ class JoblibMembers(Observer):
                 _What(self._key, member.architecture, training.loss, training.settings),
                 (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
                 training.steps_total,
-                [_share(rows, i, len(members)) for rows in steps],
+                [share_of(rows, i, len(members)) for rows in steps],
                 part.numeric,
                 part.codes,
                 part.target,
@@ -446,11 +493,6 @@ def _member(what: _What) -> EnsembleTraining:
     except IndexError:
         ensemble = Ensemble([Network.blank(what.architecture)])
         return EnsembleTraining(ensemble, what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
-
-
-def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
-    size = rows.shape[1] // members
-    return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
 
 
 def _renumbered(arrays: Mapping[str, np.ndarray], old: int, new: int) -> dict[str, np.ndarray]:

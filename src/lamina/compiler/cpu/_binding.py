@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.cpu._holding import HOLDING, Holder
+from lamina.compiler.cpu._outline import SMALL
 from lamina.compiler.cpu.run import run as run_on_threads
-from lamina.compiler.cpu.run import running
+from lamina.compiler.cpu.run import running, side_by_side
 from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import BoundStep, Program
 from lamina.compiler.written_checks import Names, function_of
@@ -46,9 +47,8 @@ def threads_for(program: Program) -> int:
     return get_num_threads() if program.code.outline.gains_by_threads else 1
 
 
-def threads_of_kernel(program: Program) -> int:
-    """The number of threads that share the work of one kernel of a program."""
-    return threads_for(program) if program.code.outline.barriers else 1
+_Entered = tuple[list[np.ndarray], Sequence[np.ndarray], np.ndarray, bool]
+"""A call's results, buffers to be kept in memory, and packed numbers; and whether buffers and step agree before it."""
 
 
 class Binding(BoundStep):
@@ -88,7 +88,7 @@ class Binding(BoundStep):
         with HOLDING:
             _ALIVE.add(self)
 
-    def run(  # noqa: PLR0912 - written out, since a call takes as long as most of what it does
+    def run(
         self,
         arguments: Sequence[Array],
         numbers: Sequence[float],
@@ -106,40 +106,16 @@ class Binding(BoundStep):
                 own = state.turn.take(changes := [])
                 if turn is not None:
                     turn.take(own)
-                table, memory, holder = self._table, self._memory, self._holder
-                is_fresh = holder is not None and not holder.is_ahead
-                slots, moved = self._lasting if holder is None or is_fresh else self._not_held
-                if moved(self.arrays, self.bound, arguments):
-                    found = map(_data_of, map(self.arrays.__getitem__, slots))
-                    moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
-                    self._bind(list(moved_slots), steps)
-                entered = None  # what keeps the buffers in memory
-                if steps == 1 or not self._written:
-                    written = self._written_ends or self._written_ranges()
-                    entered = self._enter_plain(self.arrays, table, written)
-                entered = entered or [self._enter(slot, steps) for slot in self._entered]
-                packed = self._pack(numbers) if numbers else self._last_numbers
-                results: list[np.ndarray] = []
-                for entry, shape, dtype, allocate in self._result_types:
-                    result = allocate(lead + shape, dtype)
-                    table[entry] = address_of(result)
-                    results.append(result)
                 threads = get_num_threads() if self._gains_by_threads else 1
-                if threads > memory.threads:
-                    memory.make_temporary(threads)
-                if holder is not None:
-                    memory.copies_held(before=is_fresh, after=is_fresh)
-                memory.control[Layout.STEPS] = steps
-                changes.append(running(memory.step, memory.address, threads))
-                if holder is not None and is_fresh:  # buffers and step agree then: try to hold the arrays
-                    changes += holder.beginning()
+                entered = self._enter_call(arguments, numbers, steps, lead, threads)
+                results = entered[0]
+                changes.append(running(self._memory.step, self._memory.address, threads))
+                if entered[3]:
+                    changes += self._beginning()
                 if then is not None:
                     changes += then(results)
                 if list(starmap(call, own)):  # `make`
-                    del entered
-                    self._last_numbers = packed  # only now, since the step read the previous numbers
-                    if holder is not None and is_fresh:
-                        holder.check()
+                    self._complete(entered)
                     return results
                 if turn is not None and turn.is_closed:
                     return []
@@ -147,6 +123,50 @@ class Binding(BoundStep):
         finally:
             self._is_running = is_within
         raise Overlap("signal handlers interrupted each attempt to run it")
+
+    def _enter_call(  # written out, since a call takes as long as most of what it does
+        self,
+        arguments: Sequence[Array],
+        numbers: Sequence[float],
+        steps: int,
+        lead: tuple[int, ...],
+        threads: int,
+    ) -> _Entered:
+        """Enter a call's buffers into the pointer table."""
+        table, memory, holder = self._table, self._memory, self._holder
+        is_fresh = holder is not None and not holder.is_ahead
+        slots, moved = self._lasting if holder is None or is_fresh else self._not_held
+        if moved(self.arrays, self.bound, arguments):
+            found = map(_data_of, map(self.arrays.__getitem__, slots))
+            moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
+            self._bind(list(moved_slots), steps)
+        entered = None
+        if steps == 1 or not self._written:
+            written = self._written_ends or self._written_ranges()
+            entered = self._enter_plain(self.arrays, table, written)
+        entered = entered or [self._enter(slot, steps) for slot in self._entered]
+        packed = self._pack(numbers) if numbers else self._last_numbers
+        results: list[np.ndarray] = []
+        for entry, shape, dtype, allocate in self._result_types:
+            result = allocate(lead + shape, dtype)
+            table[entry] = address_of(result)
+            results.append(result)
+        if threads > memory.threads:
+            memory.make_temporary(threads)
+        if holder is not None:
+            memory.copies_held(before=is_fresh, after=is_fresh)
+        memory.control[Layout.STEPS] = steps
+        return results, entered, packed, is_fresh
+
+    def _beginning(self) -> list[Change]:
+        """The changes that try to hold the arrays, when buffers and step agree."""
+        return [] if self._holder is None else self._holder.beginning()
+
+    def _complete(self, entered: _Entered) -> None:
+        """Note that the steps of a call have run."""
+        self._last_numbers = entered[2]  # only now, since the step read the previous numbers
+        if entered[3] and self._holder is not None:
+            self._holder.check()
 
     def _start_over(self) -> None:
         """Make the next call bind all arrays again, as a nested call may have left its pointers in the table."""
@@ -274,7 +294,7 @@ class Binding(BoundStep):
         buffers = self.buffers()
         if not all(isinstance(buffers[slot], np.ndarray) for slot in self.used_slots):
             return None
-        program, threads = self.program, threads_of_kernel(self.program)
+        program, threads = self.program, threads_for(self.program)
         copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in buffers]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         # Other numbers may turn weights into NaN; then zeros must not be skipped.
@@ -318,9 +338,9 @@ class _StepMemory:
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Allocate scratch memory for each thread, and an arena for each strand that is executed at the same time."""
+        """Allocate an arena, and scratch memory for each thread."""
         outline = self._program.code.outline
-        arena = _pages(outline.arena_bytes * min(threads, outline.strands))
+        arena = _pages(outline.arena_bytes)
         scratch = _pages(outline.scratch_bytes * threads)
         # Only when both are allocated: until then the table points to the previous ones.
         self._arena, self._scratch = arena, scratch
@@ -333,6 +353,55 @@ class _StepMemory:
         pointers = [pointer or 0 for pointer in self.table]
         slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
+
+
+# --- Steps of several bindings side by side, each by a thread of its own ----------------------------------------------
+#
+# Networks of an ensemble share no memory that is written. A thread that executes a binding alone waits for no other
+# thread, and its cache keeps the network from one step to the next.
+
+
+def run_side_by_side(
+    calls: Sequence[tuple[Binding, Sequence[Array], Sequence[float]]], steps: int
+) -> list[list[np.ndarray]]:
+    """Execute the steps of bindings that write to different memory, given with their arguments and numbers.
+
+    Returns each binding's results, stacked along a new first axis. Each thread has the same number of bindings; all
+    threads work together on those that are left, if they gain by that. The caller holds the bindings' locks.
+    """
+    bindings = [binding for binding, _, _ in calls]
+    were_running = [binding._is_running for binding in bindings]
+    try:
+        for binding in bindings:
+            if binding._is_running:
+                binding._start_over()
+            binding._is_running = True
+        for _ in range(_MOST_ATTEMPTS):
+            own = state.turn.take(changes := [])
+            operations = sum(binding.program.code.outline.operations for binding in bindings)
+            threads = get_num_threads() if steps * operations >= SMALL else 1
+            alone = len(calls)
+            if bindings[-1]._gains_by_threads:
+                alone -= alone % threads
+            entered = [
+                binding._enter_call(arguments, numbers, steps, (steps,), 1 if i < alone else threads)
+                for i, (binding, arguments, numbers) in enumerate(calls)
+            ]
+            places = [x for one in bindings for x in (one._memory.step, one._memory.address)]
+            job = (ctypes.c_int64 * (2 + len(places)))(len(calls), alone, *places)
+            changes.append(running(side_by_side(), ctypes.addressof(job), threads))
+            for binding, (*_, is_fresh) in zip(bindings, entered, strict=True):
+                changes += binding._beginning() if is_fresh else []
+            if list(starmap(call, own)):  # `make`
+                for binding, one in zip(bindings, entered, strict=True):
+                    binding._complete(one)
+                return [results for results, *_ in entered]
+            for binding in bindings:
+                binding._start_over()
+    finally:
+        for binding, was in zip(bindings, were_running, strict=True):
+            binding._is_running = was
+    raise Overlap("signal handlers interrupted each attempt to run it")
 
 
 def _moved(slots: Sequence[int], arguments: Sequence[int]) -> Callable[..., bool]:

@@ -15,12 +15,10 @@ from lamina.compiler.passes.plan import Plan, bytes_touched
 if TYPE_CHECKING:
     from lamina.compiler.llvm.jit import CompiledModule
 
-_SMALL = 400_000
+SMALL = 400_000
 """Below this number of operations, one thread finishes sooner than it could wake others and wait for them."""
 _BARRIER = 1_500_000
 """The work that takes as long as a barrier with its transfers of cache lines."""
-_LARGE = 2_000_000
-"""The mean work of a kernel below which two threads are hardly faster than one."""
 _BYTE = 2
 """The operations of a product that take as long as reading or writing a byte."""
 
@@ -28,11 +26,6 @@ _BYTE = 2
 def work_of(plan: Plan) -> int:
     """The estimated time of a plan's kernels, expressed as operations that a matrix product executes in that time."""
     return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
-
-
-def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads work together on the strands that remain after each thread has had an equal number."""
-    return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)
 
 
 @dataclass(frozen=True)
@@ -44,11 +37,10 @@ class Outline:
         digests: for each kernel, in order, a digest of everything on which its code depends.
         elsewhere: for functions with code in another program, that program's key on disk and the function's name there.
         layout: the layout of the step's pointer table.
-        arena_bytes: size of the memory for temporaries; with several strands, each thread has its own.
+        arena_bytes: size of the memory for temporaries.
         held_bytes: size of the inputs that are kept transposed.
         scratch_bytes: size of each thread's scratch memory.
-        strands: the number of strands: sets of kernels that share no mutable memory (see `_step`).
-        barriers: the number of barriers in a step; 0 if each thread executes separate strands.
+        barriers: the number of barriers in a step.
         operations: the arithmetic operations in a step.
         work: the estimated time of a step (see `work_of`).
         used_slots: input slots that are read or written.
@@ -62,7 +54,6 @@ class Outline:
     arena_bytes: int
     held_bytes: int
     scratch_bytes: int
-    strands: int
     barriers: int
     operations: int
     work: int
@@ -78,7 +69,7 @@ class Outline:
     @property
     def gains_by_threads(self) -> bool:
         """Whether several threads execute a step faster than one."""
-        return self.operations >= _SMALL and self.work >= _BARRIER * self.barriers
+        return self.operations >= SMALL and self.work >= _BARRIER * self.barriers
 
     def packed(self) -> bytes:
         """Serialize the outline to bytes."""

@@ -81,6 +81,8 @@ def _write_pool(module: ThreadModule, *, has_cores: bool) -> None:
         b.flushing_denormals(),
     ):
         _write_run(b, has_cores=has_cores)
+    with module.function("lamina_side_by_side") as b:
+        _write_side_by_side(b)
     with module.function("lamina_worker", {"thread": INDEX, "first": INT32}) as b, b.flushing_denormals():
         _write_worker(b, has_cores=has_cores)
     with module.function("lamina_stop", {}) as b:
@@ -203,6 +205,22 @@ def _write_worker(b: ThreadBuilder, *, has_cores: bool) -> None:
             before = _add(b, Pointer("@unfinished"), -1, "acq_rel")
             with b.if_(b.equal(before, 1)):
                 _advance(b, "finished")
+
+
+def _write_side_by_side(b: ThreadBuilder) -> None:
+    """Write the body of ``lamina_side_by_side``, a job whose arguments are functions with arguments of their own.
+
+    The arguments begin with the number of functions, and the number of those that a single thread executes alone, by
+    turns. All threads execute the other functions together.
+    """
+    places, thread, threads = b.pointer_argument("arguments"), b.argument("thread"), b.argument("threads")
+    alone = b.load(places, INDEX, 1)
+    with b.loop(b.const(0), b.load(places, INDEX, 0)) as i:
+        is_alone = b.less(i, alone)
+        is_own = b.equal(b.sub(i, b.mul(b.divide_positive(i, threads), threads)), thread)
+        with b.if_(b.logical_or(b.logical_not(is_alone), is_own)):
+            function, arguments = b.load_pointer(places, i * 2 + 2), b.load_pointer(places, i * 2 + 3)
+            b.call(function, arguments, b.where(is_alone, 0, thread), b.where(is_alone, 1, threads))
 
 
 def _core(b: ThreadBuilder) -> Value:

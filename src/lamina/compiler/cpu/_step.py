@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._outline import Outline, share_strands, work_of
+from lamina.compiler.cpu._outline import Outline, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_taken_rows,
@@ -39,7 +37,7 @@ _TAKING = 10
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
     """The outline of a plan. `rows` has, by input slot, how many bytes each step advances the input's pointer."""
-    work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
+    scratch_bytes = _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     names = kernel_names(plan, texts)
     machine, primitives = target_machine(), digest_of_primitives()
@@ -56,10 +54,9 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
         arena_bytes=plan.arena_bytes,
         held_bytes=plan.held_bytes,
         scratch_bytes=scratch_bytes,
-        strands=len(plan.strands),
-        barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
+        barriers=len(plan.barriers) + 1,
         operations=_operations(plan),
-        work=work,
+        work=work_of(plan),
         used_slots=plan.graph.used_slots,
         used_numbers=sorted({n.op.slot for n in plan.graph.nodes() if isinstance(n.op, Scalar)}),
     )
@@ -143,70 +140,38 @@ _EMITTERS: dict[str, Callable[[ThreadScope], None]] = {
 }
 
 
-# --- The loop over steps, which calls the functions of each strand's kernels -----------------------------------------
-#
-# Strands are independent sets of a step's kernels. Each is executed by one thread. So no thread waits for another, and
-# the thread's caches keep the strand's data. Large strands that remain when each thread has had an equal number are
-# executed by all threads together.
+# --- The loop over steps, which calls the kernels' functions ---------------------------------------------------------
 
 
 _FEWEST_IN_A_TABLE = 8  # calls; for fewer, a table is no shorter than the calls themselves
 _WAIT = "wait"
-"""The one function that is not a kernel: a barrier for the threads of a team."""
+"""The one function that is not a kernel: a barrier for the threads."""
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
     """Emit the function ``step`` for a plan with this outline, whose kernels have these frames."""
-    names, layout = outline.kernels, outline.layout
-    strands = [
-        _Strand(plan, names[start:stop], frames[start:stop], groups)
-        for start, stop in itertools.pairwise([0, *plan.strands])
-        for groups in [groups_of(plan, range(start, stop), module.machine.l2_bytes)]
-    ]
-    together = outline.barriers > 0
-    bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: outline.scratch_bytes}
+    layout = outline.layout
+    slots = [slot for frame in frames for slot in frame.slots]
+    groups = groups_of(plan, module.machine.l2_bytes)
+    calls = _calls(plan, outline.kernels, frames)
     with module.function(_WAIT) as b:
         b.barrier(b.argument("threads"))
     with module.function("step") as b:
-        b.is_worth_trouble = len(strands) < 2  # an ensemble's is long, and is nothing beside its kernels
-        memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
+        memory = b.alloca(None, len(slots), LINE_BYTES)
         copy_held(b, plan, layout, enters=True)
-        for number, strand in enumerate(strands):
-            with _team(b, number, len(strands), together=together) as team:
-                _fill_frames(b, strand, memory, bytes_of_each, team)
-                _emit_strand(b, strand, memory, layout, team)
+        _fill_frames(b, slots, memory)
+        control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
+        with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
+            for chunks, some in itertools.groupby(groups, lambda group: group.chunks):
+                sequences = [calls[group.start : group.stop] for group in some]
+                if chunks == 1:
+                    _emit_calls(b, [one for sequence in sequences for two in sequence for one in two], memory)
+                else:
+                    for sequence in sequences:
+                        _emit_chunks(b, [one for two in sequence for one in two], memory, chunks)
+            _move_on(b, slots, memory, layout)
+            b.barrier(b.argument("threads"))
         copy_held(b, plan, layout, enters=False)
-
-
-@dataclass(frozen=True)
-class _Strand:
-    """The kernels of a strand, divided into groups, with their functions and frames."""
-
-    plan: Plan
-    names: Sequence[str]
-    frames: Sequence[Frame]
-    groups: Sequence[Group]
-
-    @property
-    def first(self) -> int:
-        """The index of the strand's first kernel in the plan."""
-        return self.groups[0].start if self.groups else 0
-
-    @cached_property
-    def slots(self) -> list[Slot]:
-        """The pointers of all frames, one frame after the other."""
-        return [slot for frame in self.frames for slot in frame.slots]
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        """The position of each frame's first pointer in `slots`."""
-        return list(itertools.accumulate((len(frame.slots) for frame in self.frames), initial=0))
-
-    def calls(self, group: Group) -> list[_Call]:
-        """The calls of a group's kernels, after a barrier if one is needed."""
-        waits = self.plan.kernels[group.start] in self.plan.barriers
-        own = range(group.start - self.first, group.stop - self.first)
-        return [*([_Call(_WAIT, 0)] if waits else []), *(_Call(self.names[i], self._starts[i]) for i in own)]
 
 
 @dataclass(frozen=True)
@@ -217,110 +182,59 @@ class _Call:
     start: int
 
 
-@dataclass(frozen=True)
-class _Team:
-    """The threads that execute a strand: all threads, or one.
-
-    Attributes:
-        thread: this thread's number in the team.
-        threads: the team's size.
-        place: the number of the arena that the team uses.
-    """
-
-    thread: Value
-    threads: Value
-    place: Value
+def _calls(plan: Plan, names: Sequence[str], frames: Sequence[Frame]) -> list[list[_Call]]:
+    """The calls for each kernel: of its function, after a barrier if one is needed."""
+    starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
+    return [
+        [*([_Call(_WAIT, 0)] if kernel in plan.barriers else []), _Call(name, start)]
+        for kernel, name, start in zip(plan.kernels, names, starts, strict=False)
+    ]
 
 
-@contextmanager
-def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
-    """Emit the enclosed code for the team that executes a strand.
-
-    The team is the strand's owner thread. With `together`, all threads execute the strands that remain after each
-    thread has had the same number.
-    """
+def _emit_calls(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer) -> None:
+    """Emit calls of functions with their frames; many calls become a loop over a constant table."""
     thread, threads = b.argument("thread"), b.argument("threads")
-    if strands == 1:
-        yield _Team(thread, threads, b.const(0))
-        return
-    owner = b.sub(number, b.mul(b.divide_positive(b.const(number), threads), threads))
-    if not together:
-        with b.if_(b.equal(owner, thread)):
-            yield _Team(b.const(0), b.const(1), thread)
-        return
-    owned = b.mul(b.divide_positive(b.const(strands), threads), threads)
-    is_own = b.less(number, owned)
-    with b.if_(b.logical_or(b.logical_not(is_own), b.equal(owner, thread))):
-        team = _Team(b.where(is_own, 0, thread), b.where(is_own, 1, threads), b.where(is_own, thread, 0))
-        b.barrier(team.threads)  # other threads may still use the first thread's temporary memory
-        yield team
-
-
-def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout, team: _Team) -> None:
-    """Emit all steps of a strand."""
-    control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
-    with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
-        for chunks, some in itertools.groupby(strand.groups, lambda group: group.chunks):
-            sequences = [strand.calls(group) for group in some]
-            if chunks == 1:
-                name = f"{strand.first}_{sequences[0][-1].start}"
-                _emit_calls(b, name, [call for sequence in sequences for call in sequence], memory, team)
-            else:
-                for sequence in sequences:
-                    _emit_chunks(b, sequence, memory, chunks, team)
-        _move_on(b, strand, memory, layout)
-        b.barrier(team.threads)
-
-
-def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Pointer, team: _Team) -> None:
-    """Emit calls of functions with their frames; many calls become a loop over a constant table, named after `name`."""
     if len(calls) < _FEWEST_IN_A_TABLE:
         for call in calls:
-            b.call(call.function, b.offset(memory, call.start, None), team.thread, team.threads)
+            b.call(call.function, b.offset(memory, call.start, None), thread, threads)
         return
-    functions = b.addresses(f"functions{name}", [call.function for call in calls])
-    starts = b.constants(f"starts{name}", [call.start for call in calls])
+    functions = b.addresses(f"functions{calls[-1].start}", [call.function for call in calls])
+    starts = b.constants(f"starts{calls[-1].start}", [call.start for call in calls])
     with b.loop(0, len(calls)) as i:
         frame = b.offset(memory, b.load(starts, INDEX, i), None)
-        b.call(b.load_pointer(functions, i), frame, team.thread, team.threads)
+        b.call(b.load_pointer(functions, i), frame, thread, threads)
 
 
-def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
+def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int) -> None:
     """Emit calls of the kernels' functions for each chunk of this thread's share, after the barrier of `calls`."""
+    thread, threads = b.argument("thread"), b.argument("threads")
     if calls[0].function == _WAIT:
-        b.barrier(team.threads)
+        b.barrier(threads)
         calls = calls[1:]
     with b.loop(0, chunks) as i:
         for call in calls:
             frame = b.offset(memory, call.start, None)
-            b.call(call.function, frame, team.thread * chunks + i, team.threads * chunks)
+            b.call(call.function, frame, thread * chunks + i, threads * chunks)
 
 
-def _fill_frames(
-    b: ThreadBuilder, strand: _Strand, memory: Pointer, bytes_of_each: Mapping[int, int], team: _Team
-) -> None:
-    """Emit a loop over a constant table that stores the pointers of a strand's frames.
+def _fill_frames(b: ThreadBuilder, slots: Sequence[Slot], memory: Pointer) -> None:
+    """Emit a loop over a constant table that stores the pointers of all frames.
 
-    Separate stores would be most of the step's code. `bytes_of_each` has, for each table entry, the bytes from one
-    team's memory to the next team's.
+    Separate stores would be most of the step's code.
     """
     table = b.pointer_argument("arguments")
-    numbers = [(slot.entry, slot.offset, bytes_of_each.get(slot.entry, 0)) for slot in strand.slots]
-    constants = b.constants(f"slots{strand.first}", [x for three in numbers for x in three])
-    with b.loop(0, len(numbers)) as i:
-        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 3))
-        own = b.load(constants, INDEX, i * 3 + 2) * team.place
-        pointer = b.offset(pointer, b.load(constants, INDEX, i * 3 + 1) + own, BYTE)
-        b.store_pointer(memory, pointer, i)
+    constants = b.constants("slots", [x for slot in slots for x in (slot.entry, slot.offset)])
+    with b.loop(0, len(slots)) as i:
+        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 2))
+        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), BYTE), i)
 
 
-def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout) -> None:
+def _move_on(b: ThreadBuilder, slots: Sequence[Slot], memory: Pointer, layout: Layout) -> None:
     """Emit the code that advances the frames' pointers to the next step's numbers, rows and results."""
-    slots = strand.slots
     moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
     if not moving:
         return
-    constants = b.constants(f"moving{strand.first}", [number for pair in moving for number in pair])
+    constants = b.constants("moving", [number for pair in moving for number in pair])
     with b.loop(0, len(moving)) as i:
         place = b.load(constants, INDEX, i * 2)
         pointer = b.load_pointer(memory, place)
@@ -353,12 +267,12 @@ class Group:
     chunks: int
 
 
-def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
-    """A strand's kernels in groups, mostly of one kernel; with several chunks only where that keeps data cached."""
+def groups_of(plan: Plan, cache_bytes: int) -> list[Group]:
+    """A plan's kernels in groups, mostly of one kernel; with several chunks only where that keeps data cached."""
     groups: list[Group] = []
-    start = strand.start
-    for stop in range(strand.start + 1, strand.stop + 1):
-        if stop == strand.stop or not _goes_on(plan, plan.kernels[start], plan.kernels[stop]):
+    start = 0
+    for stop in range(1, len(plan.kernels) + 1):
+        if stop == len(plan.kernels) or not _goes_on(plan, plan.kernels[start], plan.kernels[stop]):
             groups.append(Group(start, stop, _chunks(plan, plan.kernels[start:stop], cache_bytes)))
             start = stop
     return groups

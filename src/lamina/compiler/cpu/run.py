@@ -30,7 +30,7 @@ _IDLE_YIELDS = 400  # yields, of a third to half a microsecond each, before an i
 _BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
 _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
-_NAMES = "ticks spin barrier transpose acquire release run worker stop configure"
+_NAMES = "ticks spin barrier transpose acquire release run side_by_side worker stop configure"
 RUNTIME_FUNCTIONS = tuple(f"lamina_{name}" for name in _NAMES.split())
 """The pool's native functions, which `_runtime` writes."""
 
@@ -57,6 +57,7 @@ class Runtime:
             return ctypes.CFUNCTYPE(result, *arguments)(module.address(name))
 
         self.run_address = module.address("lamina_run")
+        self.side_by_side = module.address("lamina_side_by_side")
         self.called = {name: module.address(name) for name in ("lamina_barrier", "lamina_transpose")}
         self.run = native("lamina_run", None, pointer, pointer, i64)
         self.worker = native("lamina_worker", None, i64, i32)
@@ -167,6 +168,11 @@ def running(function: int, arguments: int | None, threads: int) -> Change:
     if threads > 1:
         ready(threads)
     return _runtime().run, function, arguments, threads
+
+
+def side_by_side() -> int:
+    """The address of the native function that executes steps of several bindings (see `_runtime`)."""
+    return _runtime().side_by_side
 
 
 def ready(threads: int) -> int:

@@ -5,15 +5,15 @@ The modules that plan and emit code are imported on first use: code from the dis
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lamina.compiler.cpu._binding import Binding, threads_of_kernel
+from lamina.compiler.cpu._binding import Binding, run_side_by_side, threads_for
 from lamina.compiler.cpu._hold_transposed import hold_transposed, lay_out_products
 from lamina.compiler.cpu._outline import Home, Outline, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
@@ -24,9 +24,10 @@ from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
-from lamina.compiler.passes.plan import Partition, Plan, own_rows
+from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.simplify import scale_products
-from lamina.compiler.target import Lowered, Program, Target
+from lamina.compiler.target import BoundStep, Lowered, Program, Target
+from lamina.core.array import Array
 from lamina.core.memory import LINE_BYTES
 
 
@@ -105,10 +106,9 @@ class _Others:
 class CPU(Target):
     """The CPU as a target."""
 
-    passes = (own_rows, scale_products, hold_transposed, lay_out_products)
+    passes = (scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
     stores_transposed = True
-    in_strands = True
 
     @property
     def description(self) -> str:
@@ -187,6 +187,15 @@ class CPU(Target):
             CodeCache(default_directory()).add_to_index(found.key, own.values())
         return CPUCode(module, known, module.address("step"))
 
+    def run_steps(
+        self, calls: Sequence[tuple[BoundStep, Sequence[Array], Sequence[float]]], steps: int
+    ) -> list[list[Any]]:
+        if len(calls) == 1:
+            return super().run_steps(calls, steps)
+        return run_side_by_side(
+            cast("Sequence[tuple[Binding, Sequence[Array], Sequence[float]]]", calls), steps
+        )
+
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
         """The array itself, since threads read NumPy's buffers."""
         return array
@@ -207,4 +216,4 @@ class CPU(Target):
         """The peak rate, in operations per second, of the vector units of the cores that the program uses."""
         from lamina.compiler.cpu._roofline import peak_flops
 
-        return threads_of_kernel(program) * peak_flops(dtype)
+        return threads_for(program) * peak_flops(dtype)

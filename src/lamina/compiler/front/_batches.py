@@ -14,6 +14,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
+from lamina.compiler.front._specialization import Specialization, run_side_by_side
 from lamina.core.array import Array
 from lamina.core.lowering import Overlap
 from lamina.core.state import state
@@ -22,7 +23,6 @@ from lamina.nd.facade import Facade, plain, shown
 from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
-    from lamina.compiler.front._specialization import Specialization
     from lamina.compiler.front.compiled import CompiledFunction
 
 _CHUNK_SECONDS = 0.04
@@ -36,34 +36,118 @@ def run_batches(
     progress: Callable[[int, int], None] | None,
 ) -> Any:
     """Implement `CompiledFunction.run_batches`."""
+    return run_batches_side_by_side([compiled], [indices], args, kwargs, progress)[0]
+
+
+def run_batches_side_by_side(
+    functions: Sequence[CompiledFunction[..., Any]],
+    indices: Sequence[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Any]:
+    """Run several functions over many batches, each as by `CompiledFunction.run_batches`, on separate threads.
+
+    The functions get the same arguments, and each its own row indices, for the same number of steps. They must not read
+    what another one writes. Returns each function's results.
+
+    >>> import lamina, numpy as np
+    >>> from lamina import nd
+    >>> def added_to(total):
+    ...     def add(x):
+    ...         total[:] = total + nd.sum(x)
+    ...     return lamina.compile(add)
+    >>> totals = nd.zeros(1), nd.zeros(1)
+    >>> rows = np.array([[0], [1]]), np.array([[2], [2]])
+    >>> _ = run_batches_side_by_side([added_to(x) for x in totals], rows, (nd.array([1, 2, 3]),))
+    >>> [x.asscalar() for x in totals]
+    [3.0, 6.0]
+    """
     _check_is_outside_record("run_batches")
-    rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
-    if state.trace is not None:
-        return joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
-    call = Call(args, kwargs, batch=rows.shape[1])
-    entry, taken = compiled.specialize(call)
-    parts: list[Any] = []
-    done = 0
-    while done < len(rows):
-        if entry is None:
-            parts.append(_eager_step(compiled.original, rows[done], args, kwargs))
-            done += 1
-        else:
-            start, size = time.perf_counter(), entry.steps_at_once
-            try:
-                parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
-            except Overlap as overlap:
-                compiled.run_eagerly_once(str(overlap))
-                entry = None
-                continue
-            seconds = (time.perf_counter() - start) / len(rows[done : done + size])
-            done += len(rows[done : done + size])
+    kwargs = kwargs or {}
+    arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
+    runs = [
+        _Run(function, _checked_rows(one, arrays), args, kwargs)
+        for function, one in zip(functions, indices, strict=True)
+    ]
+    steps, done = len(runs[0].rows), 0
+    while done < steps:
+        compiled = [run.entry for run in runs if run.entry is not None]
+        size = min(entry.steps_at_once for entry in compiled) if len(compiled) == len(runs) else 1
+        size = min(size, steps - done)
+        start = time.perf_counter()
+        try:
+            _take_steps(runs, slice(done, done + size))
+        except Overlap as overlap:
+            if len(runs) > 1:
+                raise
+            runs[0].stay_eager(str(overlap))
+            continue
+        seconds = (time.perf_counter() - start) / size
+        done += size
+        for entry in compiled:
             entry.steps_at_once = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
         if progress is not None:
-            progress(done, len(rows))
-            if entry is not None and not entry.is_valid():  # it replaced a parameter, say
-                entry, taken = compiled.specialize(call)
-    return _nothing(entry) if not parts else joined(parts)
+            progress(done, steps)
+            for run in runs:
+                run.renew()
+    return [run.results() for run in runs]
+
+
+class _Run:
+    """A function's run over many batches; `entry` is its specialization, None if it runs eagerly."""
+
+    def __init__(
+        self, compiled: CompiledFunction, rows: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._compiled, self.rows = compiled, rows
+        self._args, self._kwargs = args, kwargs
+        self._call = Call(args, kwargs, batch=rows.shape[1])
+        self.entry: Specialization | None = None
+        self.parts: list[Any] = []
+        if state.trace is None:
+            self._specialize()
+
+    def _specialize(self) -> None:
+        self.entry, self._taken = self._compiled.specialize(self._call)
+
+    def call(self, some: slice) -> tuple[Specialization, list[Array], list[float], np.ndarray]:
+        """The call of `run_side_by_side` for these steps."""
+        assert self.entry is not None
+        rows = self.rows[some]
+        values = [v for _ in rows for v in self.entry.number_values(self._taken.numbers)]
+        return self.entry, self._taken.arrays, values, rows
+
+    def take_eager_step(self, number: int) -> None:
+        """Run a step in Python."""
+        self.parts.append(_eager_step(self._compiled.original, self.rows[number], self._args, self._kwargs))
+
+    def stay_eager(self, reason: str) -> None:
+        """Run the remaining steps eagerly, with a warning."""
+        self._compiled.run_eagerly_once(reason)
+        self.entry = None
+
+    def renew(self) -> None:
+        """Specialize again if the specialization has become invalid: a callback replaced a parameter, say."""
+        if self.entry is not None and not self.entry.is_valid():
+            self._specialize()
+
+    def results(self) -> Any:
+        """The results of all steps."""
+        return joined(self.parts) if self.parts else _nothing(self.entry)
+
+
+def _take_steps(runs: Sequence[_Run], some: slice) -> None:
+    """Take steps of all runs: those that are compiled side by side, the others in Python."""
+    compiled = [run for run in runs if run.entry is not None]
+    if compiled:
+        results = run_side_by_side([run.call(some) for run in compiled], some.stop - some.start)
+        for run, own in zip(compiled, results, strict=True):
+            assert run.entry is not None
+            run.parts.append(run.entry.fill(own))
+    for run in runs:
+        if run.entry is None:
+            run.take_eager_step(some.start)
 
 
 def _check_is_outside_record(method: str) -> None:
@@ -72,12 +156,6 @@ def _check_is_outside_record(method: str) -> None:
             f"{method} can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
             f"and call {method} outside"
         )
-
-
-def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
-    """Run one compiled step for each row of `rows`; returns the stacked results."""
-    values = [v for _ in rows for v in entry.number_values(taken.numbers)]
-    return entry.fill(entry.run_steps(taken.arrays, values, len(rows), rows))
 
 
 def _nothing(entry: Specialization | None) -> Any:

@@ -39,20 +39,17 @@ def describe(
     """Describe the kernels in order.
 
     `names` are the input slots' names; `seconds` are the kernels' times, if measured. In the description, a bar before
-    a kernel means that the kernel waits for all earlier kernels; a horizontal line separates parts that share no data.
+    a kernel means that the kernel waits for all earlier kernels.
     """
     plan = program.plan
     formulas = _Formulas(plan, names or {})
-    strands = f" in {len(plan.strands)} strands" if len(plan.strands) > 1 else ""
     lines = [
-        f"{counted(len(plan.kernels), 'kernel')}{strands}, {program.flops / 1e6:.2f} Mflop, "
+        f"{counted(len(plan.kernels), 'kernel')}, {program.flops / 1e6:.2f} Mflop, "
         f"arena {plan.arena_bytes / 1024:.0f} KiB, built in {program.build_seconds * 1e3:.0f} ms"
     ]
     sharing = [program.target.sharing(plan, kernel) for kernel in plan.kernels]
     width = max(map(len, sharing), default=0)
     for number, kernel in enumerate(plan.kernels):
-        if number in plan.strands:
-            lines.append("    -")
         head = f"{_head(plan, number, kernel)}  {sharing[number]:{width}s}"
         lines.append(head + ("" if seconds is None else _measured(program, kernel, seconds[number])))
         lines += [f"        {formula}" for formula in formulas.of(kernel)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Specialization:
         with step.lock:
             results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
             if self._must_note:
-                self._note_run(arrays)
+                self.note_run(arrays)
             return self._filled(self._result, results, arrays)
 
     def run_steps(
@@ -80,13 +81,11 @@ class Specialization:
         `values` has the values of all scalar slots, step after step. `rows` is a matrix (steps, batch) of row indices
         into the argument arrays; each step takes a row of it.
         """
-        flush_pending()
-        with self.step.lock:
-            if rows is not None:
-                arrays = [self._first_row(rows, context_of(arrays)), *arrays]
-            results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run(arrays, steps, rows)
-            return results
+        return run_side_by_side([(self, arrays, values, rows)], steps)[0]
+
+    def entered(self, arrays: Sequence[Array], rows: np.ndarray | None) -> Sequence[Array]:
+        """The step's arguments: the first row of `rows`, if given, and the arrays."""
+        return arrays if rows is None else [self._first_row(rows, context_of(arrays)), *arrays]
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
         """The first row of a matrix as an array, before the others; a small matrix reuses the last call's memory."""
@@ -105,7 +104,7 @@ class Specialization:
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
 
-    def _note_run(self, arguments: Sequence[Array], steps: int = 1, rows: np.ndarray | None = None) -> None:
+    def note_run(self, arguments: Sequence[Array], steps: int = 1, rows: np.ndarray | None = None) -> None:
         """Count writes to the arrays that the step wrote, mark consumed gradients as stale, and check labels."""
         Array._note_writes(self._written, steps)
         if self._written_arguments:
@@ -161,6 +160,25 @@ class Specialization:
         for slot, array in enumerate(self._arrays):
             names.setdefault(slot, by_gradient.get(id(array), f"input{slot}"))
         return names
+
+
+def run_side_by_side(
+    calls: Sequence[tuple[Specialization, Sequence[Array], Sequence[float], np.ndarray | None]], steps: int
+) -> list[list[Any]]:
+    """Run several steps of specializations for the same target, which write to different arrays.
+
+    Each call has a specialization, and its arguments as for `Specialization.run_steps`, whose results it gets.
+    """
+    flush_pending()
+    with ExitStack() as locks:
+        for lock in {id(call[0].step.lock): call[0].step.lock for call in calls}.values():
+            locks.enter_context(lock)
+        given = [(entry, entry.entered(arrays, rows), values) for entry, arrays, values, rows in calls]
+        target = calls[0][0].target
+        results = target.run_steps([(entry.step, arrays, values) for entry, arrays, values in given], steps)
+        for (entry, arrays, _), (*_, rows) in zip(given, calls, strict=True):
+            entry.note_run(arrays, steps, rows)
+        return results
 
 
 def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:

@@ -1,14 +1,13 @@
-"""Planning: the place of every stored value, the order of the kernels, their strands, and the barriers between them."""
+"""Planning: the place of every stored value, the order of the kernels, and the barriers between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import accumulate, pairwise
 
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
-from lamina.compiler.passes.graph import Graph, Input, Node, Scalar, users_of
+from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.memory import rounded_up
 from lamina.core.primitive import REGISTRY
@@ -39,9 +38,7 @@ class Partition:
 class Plan:
     """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
-    `held` has, by slot, the offset of each input that is kept transposed, in a common memory of `held_bytes`. `strands`
-    has the index of the end of each strand (see `strands_of`) in `kernels`. All strands use the same ranges of the
-    arena, so strands that are executed concurrently need separate arenas.
+    `held` has, by slot, the offset of each input that is kept transposed, in a common memory of `held_bytes`.
     """
 
     graph: Graph
@@ -49,7 +46,6 @@ class Plan:
     places: dict[Node, list[Place]]
     arena_bytes: int
     partitions: dict[Kernel, Partition]
-    strands: list[int]
     held: dict[int, int] = field(default_factory=dict)
     held_bytes: int = 0
     barriers: set[Kernel] = field(default_factory=set)
@@ -75,29 +71,22 @@ def plan(
     partition: Callable[[Kernel, int], Partition],
     alignment: int,
     apart_bytes: int = 0,
-    *,
-    in_strands: bool = False,
 ) -> Plan:
     """Plan the order, memory places and barriers of a graph's kernels; `separate_roots` must have made the graph.
 
     `partition(kernel, updates)` returns the division of a kernel that updates `updates` arrays of its shape in place.
     Temporaries begin at multiples of `alignment` bytes. If all temporaries fit in `apart_bytes`, they don't reuse each
-    other's memory. With `in_strands`, the kernels of each strand are consecutive.
+    other's memory.
     """
     ordering = _Ordering(graph, kernels)
     ordered, places = ordering.run(), ordering.places
-    strands = [ordered]
-    if in_strands:
-        strands = strands_of(ordered, {kernel: ordering.memory_changed(kernel) for kernel in ordered})
-        ordered = [kernel for strand in strands for kernel in strand]
-    arena_bytes = max(_allocate(strand, places, ordering.reads, alignment, apart_bytes) for strand in strands)
+    arena_bytes = _allocate(ordered, places, ordering.reads, alignment, apart_bytes)
     partitions = {k: partition(k, _updates(k, places)) for k in ordered}
-    result = Plan(graph, ordered, places, arena_bytes, partitions, list(accumulate(map(len, strands))))
+    result = Plan(graph, ordered, places, arena_bytes, partitions)
     for slot in sorted(graph.transposed):
         result.held[slot] = result.held_bytes
         result.held_bytes += _rounded(graph.writes[slot], alignment)
-    for strand in strands:
-        result.barriers |= _barriers(result, strand, ordering.reads)
+    result.barriers = _barriers(result, ordered, ordering.reads)
     return result
 
 
@@ -246,13 +235,6 @@ class _Ordering:
             self.places[node].insert(0, Place("input", self.slot_of[node]))
         copies = [self._copy(node) for node in self.slot_of if node not in in_place]
         return order + copies
-
-    def memory_changed(self, kernel: Kernel) -> set[Node | int]:
-        """The memory that a kernel accesses and that changes during the step: computed nodes and overwritten slots."""
-        read = {x.op.slot if isinstance(x.op, Input) else x for x in self.reads[kernel]}
-        unchanged = {x for x in read if isinstance(x, int) and x not in self.graph.writes}
-        places = [place for node in kernel.stores for place in self.places[node]]
-        return (read - unchanged) | {*kernel.stores} | {x.number for x in places if x.kind == "input"}
 
     def _readers_of_slots(self) -> dict[int, list[Kernel]]:
         readers: dict[int, list[Kernel]] = {}
@@ -412,100 +394,8 @@ def _barriers(
     return barriers
 
 
-# --- strands: independent sets of a step's kernels, such as the networks of an ensemble trained side by side ----------
-#
-# A thread that executes a strand alone waits for no other thread, and finds the previous step's data in its cache.
-
-
-_LEAST_KERNELS = 4
-"""The fewest kernels of a strand: in a shorter strand, threads have little to wait for."""
-_MOST_STRANDS = 64
-"""The most strands, since the code has a separate loop over the steps for each strand."""
-_ALIKE = 0.8
-"""The minimum work of a strand relative to the largest strand, which makes strands take about equally long."""
-
-
-def own_rows(graph: Graph) -> Graph:
-    """Let each reader gather its own rows, where readers share no rows of one gather; so they share no memory."""
-    users = users_of(graph.nodes())
-    roots = {*graph.results, *graph.writes.values()}
-    parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
-    made: dict[tuple[Node, int, int], Node] = {}
-
-    def rewritten(node: Node, inputs: list[Node]) -> Node:
-        if not node.inputs or node.inputs[0] not in parted:
-            return node.with_inputs(inputs)
-        rows = (inputs[0], *_rows_of(node))
-        if rows not in made:
-            made[rows] = _taken(*rows)
-        return made[rows]
-
-    return graph.rewritten(rewritten) if parted else graph
-
-
-def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
-    """Whether a node gathers rows of a matrix, and its readers read disjoint ranges of these rows."""
-    if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
-        return False
-    if not readers or not all(map(is_rows, readers)):
-        return False
-    parts = sorted({_rows_of(reader) for reader in readers})
-    return len(parts) > 1 and all(x[1] <= y[0] for x, y in pairwise(parts))
-
-
 def is_rows(node: Node) -> bool:
     """Whether a node is a range of consecutive rows (first axis) of its input, and so is contiguous in memory."""
     if not node.is_op("slice") or not node.shape or not node.size:
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
-
-
-def _rows_of(node: Node) -> tuple[int, int]:
-    begin = node.params["begin"][0]
-    return begin, begin + node.shape[0]
-
-
-def _taken(take: Node, begin: int, end: int) -> Node:
-    """A node that gathers only the rows `begin` to `end` of the result of `take`."""
-    table, numbers = take.inputs
-    cut = {"begin": (begin,), "end": (end,), "step": (1,)}
-    own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)
-    return Node(take.op, (table, own), take.params, (end - begin, *take.shape[1:]), take.dtype)
-
-
-def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels of a step in strands of similar work, else in one; `touched` is the mutable memory of each kernel."""
-    parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
-    enough = _ALIKE * max((work for work, _ in parts), default=0)
-    strands = [part for work, part in parts if work >= enough]
-    if not 1 < len(strands) <= _MOST_STRANDS or min(map(len, strands)) < _LEAST_KERNELS:
-        return [list(kernels)]
-    if sum(work for work, _ in parts if work < enough) > enough:
-        return [list(kernels)]
-    strands[-1] += [kernel for work, part in parts if work < enough for kernel in part]
-    return strands
-
-
-def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels, in order, grouped into sets that share no mutable memory."""
-    # Union-find: a root is its own parent.
-    parent: dict[Hashable, Hashable] = {}
-
-    def part_of(thing: Hashable) -> Hashable:
-        while (above := parent.setdefault(thing, thing)) != thing:
-            parent[thing] = parent[above]
-            thing = above
-        return thing
-
-    for kernel in kernels:
-        for memory in touched[kernel]:
-            parent[part_of(memory)] = part_of(kernel)
-    parts: dict[Hashable, list[Kernel]] = {}
-    for kernel in kernels:
-        parts.setdefault(part_of(kernel), []).append(kernel)
-    return list(parts.values())
-
-
-def _work(kernel: Kernel) -> int:
-    """The number of operations of a kernel; storing an element counts as one."""
-    return kernel.flops + sum(node.size for node in kernel.stores)
