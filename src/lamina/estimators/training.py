@@ -137,6 +137,13 @@ class Member:
         }
         self.step = compile(self._step, precision=settings.precision)
 
+    def arrays(self) -> list[NDArray]:
+        """All arrays that a step reads or writes, besides the batch, in a fixed order."""
+        weights = self.network.weights.values()
+        found = [x for w in weights for x in (w.array, w.array.grad, w.decays, *(w.bounds or ()))]
+        moments = [x for arrays in self.moments.values() for x in arrays]
+        return [x for x in [*found, *moments, *self.network.running.values()] if x is not None]
+
     def _step(self, *batch: NDArray) -> NDArray:
         call_each_step(lambda: self.schedule.advance(batch[0].shape[0]))
         mean = self.backward(*batch)
@@ -357,10 +364,20 @@ class EnsembleTraining(Loop):
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731
         members = len(self._members)
         own = [share_of(indices, i, members) for i in range(members)]
+        are_alike = len({member.network.architecture for member in self._members}) == 1
         with autograd.train_mode():
             steps = [member.step for member in self._members]
-            means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress)
+            alike = self._counterparts if are_alike else None
+            means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress, counterparts=alike)
+        for member in self._members:  # if compiled, only the first has taken the schedule's steps
+            member.schedule.steps_done = self._steps_done
         return np.array([x.asnumpy().ravel() for x in means], np.float64).T.copy()
+
+    def _counterparts(self, i: int) -> tuple[dict[int, NDArray], dict[int, object]]:
+        """Member `i`'s arrays and source of random numbers, by the ids of the first member's."""
+        first, other = self._members[0], self._members[i]
+        pairs = zip(first.arrays(), other.arrays(), strict=True)
+        return {id(x): y for x, y in pairs}, {id(first.source): other.source}
 
 
 def _stopping(settings: Settings, *, is_validated: bool) -> list[EarlyStopping]:

@@ -60,7 +60,6 @@ class Source:
         self.lock = threading.RLock()  # a signal handler may draw while this thread holds the lock
         self.go_to(seed, stream)
 
-    @property
     def seed(self) -> int:
         return self._at[0]
 
@@ -107,7 +106,7 @@ def seed(seed_state: int, ctx: Any = "all") -> None:
 def next_stream() -> tuple[float, float]:
     """The seed and an unused stream number; in a compiled step, new values at each call."""
     drawn = _chosen.source or source
-    return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)
+    return call_each_step(drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)
 
 
 # --- distributions ------------------------------------------------------------------------------------------------

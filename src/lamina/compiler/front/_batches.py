@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from operator import getitem
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.front._specialization import Specialization, run_side_by_side
+from lamina.compiler.front._specialization import Counterparts, SideCall, Specialization, run_side_by_side
 from lamina.core.array import Array
 from lamina.core.lowering import Overlap
 from lamina.core.state import state
@@ -45,11 +47,16 @@ def run_batches_side_by_side(
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    counterparts: Callable[[int], Counterparts] | None = None,
 ) -> list[Any]:
     """Run several functions over many batches, each as by `CompiledFunction.run_batches`, on separate threads.
 
     The functions get the same arguments, and each its own row indices, for the same number of steps. They must not read
     what another one writes. Returns each function's results.
+
+    `counterparts` tells that the functions differ only in the objects they find outside, so that only the first is
+    captured: for another function's number, it returns that function's array for the id of each of the first function's
+    arrays, and likewise its objects whose methods give numbers to `call_each_step`. Other numbers are the same for all.
 
     >>> import lamina, numpy as np
     >>> from lamina import nd
@@ -66,10 +73,14 @@ def run_batches_side_by_side(
     _check_is_outside_record("run_batches")
     kwargs = kwargs or {}
     arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
-    runs = [
-        _Run(function, _checked_rows(one, arrays), args, kwargs)
-        for function, one in zip(functions, indices, strict=True)
-    ]
+    runs: list[_Run] = []
+    for function, one in zip(functions, indices, strict=True):
+        run = _Run(function, _checked_rows(one, arrays), args, kwargs)
+        if runs and counterparts is not None:
+            run.first = runs[0]
+            run.counterpart = partial(Specialization.counterpart, number=len(runs), counterparts=counterparts)
+        run.specialize()
+        runs.append(run)
     steps, done = len(runs[0].rows), 0
     while done < steps:
         compiled = [run.entry for run in runs if run.entry is not None]
@@ -94,43 +105,59 @@ def run_batches_side_by_side(
     return [run.results() for run in runs]
 
 
+@dataclass
 class _Run:
-    """A function's run over many batches; `entry` is its specialization, None if it runs eagerly."""
+    """A function's run over many batches.
 
-    def __init__(
-        self, compiled: CompiledFunction, rows: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._compiled, self.rows = compiled, rows
-        self._args, self._kwargs = args, kwargs
-        self._call = Call(args, kwargs, batch=rows.shape[1])
-        self.entry: Specialization | None = None
-        self.parts: list[Any] = []
-        if state.trace is None:
-            self._specialize()
+    `entry` is its specialization, None if it runs eagerly. With `first`, it is the counterpart of the first function's.
+    """
 
-    def _specialize(self) -> None:
-        self.entry, self._taken = self._compiled.specialize(self._call)
+    compiled: CompiledFunction
+    rows: np.ndarray
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    first: _Run | None = None
+    counterpart: Callable[[Specialization], Specialization] | None = None
+    entry: Specialization | None = None
+    taken: Arguments | None = None
+    parts: list[Any] = field(default_factory=list[Any])
 
-    def call(self, some: slice) -> tuple[Specialization, list[Array], list[float], np.ndarray]:
-        """The call of `run_side_by_side` for these steps."""
-        assert self.entry is not None
+    def specialize(self) -> None:
+        """Find or compile the specialization."""
+        if state.trace is not None:
+            return
+        if self.first is None or self.counterpart is None:
+            self.entry, self.taken = self.compiled.specialize(
+                Call(self.args, self.kwargs, batch=self.rows.shape[1])
+            )
+        else:
+            self.taken = self.first.taken
+            self.entry = None if self.first.entry is None else self.counterpart(self.first.entry)
+
+    def call(self, some: slice, of_first: list[list[float]]) -> tuple[SideCall, list[list[float]]]:
+        """The call of `run_side_by_side` for these steps, and the numbers of each step.
+
+        `of_first` has the first function's numbers of each step.
+        """
+        assert self.entry is not None and self.taken is not None
         rows = self.rows[some]
-        values = [v for _ in rows for v in self.entry.number_values(self._taken.numbers)]
-        return self.entry, self._taken.arrays, values, rows
+        given = [self.taken.numbers] * len(rows) if self.first is None else of_first
+        numbers = [self.entry.number_values(x) for x in given]
+        return (self.entry, self.taken.arrays, [x for of_step in numbers for x in of_step], rows), numbers
 
     def take_eager_step(self, number: int) -> None:
         """Run a step in Python."""
-        self.parts.append(_eager_step(self._compiled.original, self.rows[number], self._args, self._kwargs))
+        self.parts.append(_eager_step(self.compiled.original, self.rows[number], self.args, self.kwargs))
 
     def stay_eager(self, reason: str) -> None:
         """Run the remaining steps eagerly, with a warning."""
-        self._compiled.run_eagerly_once(reason)
+        self.compiled.run_eagerly_once(reason)
         self.entry = None
 
     def renew(self) -> None:
         """Specialize again if the specialization has become invalid: a callback replaced a parameter, say."""
-        if self.entry is not None and not self.entry.is_valid():
-            self._specialize()
+        if self.entry is not None and (self.first is not None or not self.entry.is_valid()):
+            self.specialize()
 
     def results(self) -> Any:
         """The results of all steps."""
@@ -141,7 +168,13 @@ def _take_steps(runs: Sequence[_Run], some: slice) -> None:
     """Take steps of all runs: those that are compiled side by side, the others in Python."""
     compiled = [run for run in runs if run.entry is not None]
     if compiled:
-        results = run_side_by_side([run.call(some) for run in compiled], some.stop - some.start)
+        calls: list[SideCall] = []
+        numbers: list[list[float]] = []
+        for run in compiled:
+            call, of_run = run.call(some, numbers)
+            numbers = numbers or of_run
+            calls.append(call)
+        results = run_side_by_side(calls, some.stop - some.start)
         for run, own in zip(compiled, results, strict=True):
             assert run.entry is not None
             run.parts.append(run.entry.fill(own))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +25,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.messages import debug_level, show
 
 _KEPT_ROWS_BYTES = 1 << 16
+
+Counterparts = tuple[Mapping[int, Array], Mapping[int, object]]
+"""An object's arrays, by the ids of another object's; and objects with methods that give numbers, in the same way."""
 
 
 class Specialization:
@@ -56,10 +61,45 @@ class Specialization:
         self._rows: np.ndarray | None = None
         self._positions = {slot: i for i, slot in enumerate(arguments)}
         self._stale, self._after_run = list(captured.stale), captured.after_run
+        self._counterparts: dict[int, Specialization] = {}
         written = [*captured.graph.writes, *self._stale]
         self._written = [self._arrays[slot] for slot in written if slot not in self._positions]
         self._always_notes = bool(written or self._after_run or self._labels)
         self._written_arguments = [self._positions[slot] for slot in written if slot in self._positions]
+
+    def counterpart(self, number: int, counterparts: Callable[[int], Counterparts]) -> Specialization:
+        """This program for another object's arrays, kept by the object's number.
+
+        Its `number_values` takes this specialization's values: other ones come only from methods of objects that have a
+        counterpart.
+
+        Raises:
+            LookupError: an array that the function found outside has no counterpart.
+        """
+        if number not in self._counterparts:
+            arrays, objects = counterparts(number)
+
+            def own(array: Array) -> Array:
+                if id(array) not in arrays:
+                    raise LookupError(f"{self.guards.name_of(array) or array} has no counterpart")
+                return arrays[id(array)]
+
+            def source_of(slot: int, source: Any) -> Any:
+                of = objects.get(id(getattr(source, "__self__", None)))
+                if of is not None:
+                    return getattr(of, source.__name__)
+                return source if isinstance(source, Derived) else slot
+
+            assert not self._after_run
+            other, arguments = copy.copy(self), self._positions
+            found = [x if slot in arguments else own(x) for slot, x in enumerate(self._arrays)]
+            writes = frozenset(self.captured.graph.writes)
+            other.step = self.target.bind(self.program, found, self._arguments, writes)
+            other._arrays, other._written = other.step.arrays, list(map(own, self._written))
+            other.number_values = _numbers_of(list(itertools.starmap(source_of, enumerate(self._numbers))))
+            other._rows, other._counterparts = None, {}
+            self._counterparts[number] = other
+        return self._counterparts[number]
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -162,13 +202,12 @@ class Specialization:
         return names
 
 
-def run_side_by_side(
-    calls: Sequence[tuple[Specialization, Sequence[Array], Sequence[float], np.ndarray | None]], steps: int
-) -> list[list[Any]]:
-    """Run several steps of specializations for the same target, which write to different arrays.
+SideCall = tuple[Specialization, Sequence[Array], Sequence[float], np.ndarray | None]
+"""A specialization, and its arguments as for `Specialization.run_steps`."""
 
-    Each call has a specialization, and its arguments as for `Specialization.run_steps`, whose results it gets.
-    """
+
+def run_side_by_side(calls: Sequence[SideCall], steps: int) -> list[list[Any]]:
+    """Run several steps of specializations for the same target, which write to different arrays."""
     flush_pending()
     with ExitStack() as locks:
         for lock in {id(call[0].step.lock): call[0].step.lock for call in calls}.values():
