@@ -15,7 +15,7 @@ import numpy as np
 
 from lamina.compiler.emit import Frame
 
-__all__ = ["simulated_step", "thread_alone"]
+__all__ = ["simulated_step"]
 
 _UNWRITTEN = 0x7F
 
@@ -32,23 +32,6 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
             for name, frame in ((n, _frame(program, k, memory.table)) for k, n in stretch):
                 _call(program, name, frame, thread, count)
     return [*memory.results, *memory.buffers]
-
-
-def thread_alone(entry: Any, thread: int, threads: int) -> tuple[list[np.ndarray], list[bool]]:
-    """Run what one of several threads does of a step in which none waits for another.
-
-    Returns the results, of which those are zero that it has not computed, and which threads' arenas have changed.
-    """
-    program = entry.program
-    memory = _Memory(entry, threads, ())
-    table = (ctypes.c_void_p * len(memory.table))(*memory.table)
-    control = (ctypes.c_int64 * 3)(1, 1, 1)
-    table[0] = ctypes.addressof(control)
-    _call(program, "step", table, thread, threads)
-    start = memory.table[program.code.outline.layout.arena] - memory.arena.ctypes.data
-    size = program.plan.arena_bytes
-    arenas = [memory.arena[start + i * size : start + (i + 1) * size] for i in range(threads)]
-    return memory.results, [bool((arena != _UNWRITTEN).any()) for arena in arenas]
 
 
 class _Memory:
@@ -72,10 +55,10 @@ class _Memory:
 
 
 def _stretches(program: Any) -> list[list[Any]]:
-    """The kernels with their names, cut at the barriers and where strands begin."""
+    """The kernels with their names, cut at the barriers."""
     found: list[list[Any]] = [[]]
-    for i, (kernel, name) in enumerate(zip(program.plan.kernels, program.code.outline.kernels, strict=True)):
-        if kernel in program.plan.barriers or i in program.plan.strands:
+    for kernel, name in zip(program.plan.kernels, program.code.outline.kernels, strict=True):
+        if kernel in program.plan.barriers:
             found.append([])
         found[-1].append((kernel, name))
     return found

@@ -18,7 +18,7 @@ from lamina.compiler.emit import Layout
 def test_an_outline_is_what_it_was() -> None:
     layout = Layout(inputs=3, results=1, strides=(0, 8, 0, 64, 0, 4, 0, 0, 0), held={1: 0, 2: 4096})
     names, elsewhere = ["kernel0_map_add"] * 2, {"kernel0_map_add": ("cd", "kernel3_map_add")}
-    outline = Outline(names, ["ab"] * 2, elsewhere, layout, 8192, 512, 64, 1, 2, 1000, 2000, [0, 2], [0])
+    outline = Outline(names, ["ab"] * 2, elsewhere, layout, 8192, 512, 64, 2, 1000, 2000, [0, 2], [0])
     assert Outline.unpacked(outline.packed()) == outline
 
 

@@ -1,60 +1,92 @@
-"""Strands on threads of their own and together: no bit depends on how many threads there are, or who works on what."""
+"""Steps side by side: no bit depends on how many threads there are, or on who works on what; and steps' memory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from simulated_threads import thread_alone
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler import program
+from lamina.compiler import program, run_batches_side_by_side
 from lamina.compiler.cpu import _binding, _outline
-from lamina.compiler.cpu.target import CPU, shared_kernels
+from lamina.compiler.cpu.target import shared_kernels
+from lamina.compiler.front.compiled import CompiledFunction
+from lamina.nd.random import Source, drawing_from
 
 ROWS, COLUMNS, BATCH, STEPS = 60, 9, 8, 5
 
 
-def trained(threads: int, members: int, width: int) -> list[np.ndarray]:
-    """What some steps of networks side by side leave: each on rows of its own, with momentum and dropout."""
-    lamina.set_num_threads(threads)
-    lamina.random.seed(0)
-    rng = np.random.default_rng(0)
-    shapes = [(COLUMNS, width), (width, width), (width, 1)]
-    networks = [[nd.array(rng.normal(0, 0.3, shape)) for shape in shapes] for _ in range(members)]
-    weights = [weight for network in networks for weight in network]
-    means = [nd.zeros(weight.shape) for weight in weights]
-    for weight in weights:
-        weight.attach_grad()
+class Network:
+    """A network with momentum and dropout; its step depends on nothing but its own arrays, rows and random numbers."""
 
-    @lamina.compile
-    def step(x: Any, y: Any, rate: float) -> list[Any]:
-        losses = []
-        with autograd.record():
-            for i, (first, second, third) in enumerate(networks):
-                own, target = (nd.slice_axis(a, axis=0, begin=i * BATCH, end=(i + 1) * BATCH) for a in (x, y))
-                hidden = nd.Dropout(nd.tanh(nd.dot(own, first)), p=0.2)
-                out = nd.dot(nd.tanh(nd.dot(hidden, second)), third)
-                losses.append(nd.mean((out - target) ** 2))
-        autograd.backward(losses)
-        for weight, mean in zip(weights, means, strict=True):
+    def __init__(self, number: int, width: int) -> None:
+        rng = np.random.default_rng(number)
+        shapes = [(COLUMNS, width), (width, width), (width, 1)]
+        self.weights = [nd.array(rng.normal(0, 0.3, shape)) for shape in shapes]
+        self.means = [nd.zeros(shape) for shape in shapes]
+        for weight in self.weights:
+            weight.attach_grad()
+        self.source = Source(number)
+        self.steps = 0
+        self.step = lamina.compile(self._step)
+
+    def arrays(self) -> list[Any]:
+        return [*self.weights, *self.means, *(weight.grad for weight in self.weights)]
+
+    def _step(self, x: Any, y: Any) -> Any:
+        rate = lamina.core.state.call_each_step(self._rate)
+        first, second, third = self.weights
+        with autograd.record(), drawing_from(self.source):
+            hidden = nd.Dropout(nd.tanh(nd.dot(x, first)), p=0.2)
+            loss = nd.mean((nd.dot(nd.tanh(nd.dot(hidden, second)), third) - y) ** 2)
+        loss.backward()
+        for weight, mean in zip(self.weights, self.means, strict=True):
             mean[:] = 0.9 * mean + weight.grad
             weight[:] = weight - rate * mean
-        return losses
+        return loss
 
+    def _rate(self) -> float:
+        self.steps += 1
+        return 0.1 / self.steps
+
+
+Run = Callable[[list[Network], list[np.ndarray], tuple[Any, Any]], list[Any]]
+
+
+def one_by_one(networks: list[Network], rows: list[np.ndarray], data: tuple[Any, Any]) -> list[Any]:
+    return [network.step.run_batches(own, *data) for network, own in zip(networks, rows, strict=True)]
+
+
+def side_by_side(networks: list[Network], rows: list[np.ndarray], data: tuple[Any, Any]) -> list[Any]:
+    return run_batches_side_by_side([network.step for network in networks], rows, data)
+
+
+def by_counterparts(networks: list[Network], rows: list[np.ndarray], data: tuple[Any, Any]) -> list[Any]:
+    def counterparts(i: int) -> tuple[dict[int, Any], dict[int, object]]:
+        pairs = zip(networks[0].arrays(), networks[i].arrays(), strict=True)
+        return {id(x): y for x, y in pairs}, {id(networks[0].source): networks[i].source}
+
+    steps = [network.step for network in networks]
+    return run_batches_side_by_side(steps, rows, data, counterparts=counterparts)
+
+
+def trained(threads: int, members: int, width: int, run: Run) -> list[np.ndarray]:
+    """What some steps of networks leave, each on rows of its own."""
+    lamina.set_num_threads(threads)
+    rng = np.random.default_rng(0)
+    networks = [Network(i, width) for i in range(members)]
     X, y = nd.array(rng.normal(size=(ROWS, COLUMNS))), nd.array(rng.normal(size=(ROWS, 1)))
+    losses: list[Any] = []
     with lamina.eager():
-        rows = rng.integers(0, ROWS, (STEPS, members * BATCH))
-        losses = step.run_batches(rows, X, y, 0.05)
-        losses += step(X[: members * BATCH], y[: members * BATCH], 0.1)
-    return [x.asnumpy() for x in (*losses, *weights, *means)]
-
-
-def strands() -> int:
-    """How many the latest program has."""
-    return len(list(program._kept.values())[-1].plan.strands)
+        for _ in range(2):
+            rows = [rng.integers(0, ROWS, (STEPS, BATCH)) for _ in networks]
+            losses += run(networks, rows, (X, y))
+    arrays = [x for network in networks for x in [*network.weights, *network.means]]
+    positions = [np.array(network.source.position()) for network in networks]
+    return [*(x.asnumpy() for x in [*losses, *arrays]), *positions]
 
 
 @pytest.fixture(autouse=True)
@@ -72,52 +104,62 @@ def _anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.few(2)
 @pytest.mark.parametrize("width", [16, 200])
 @pytest.mark.parametrize("shared", [False, True])
-def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_outline, "_LARGE", 0 if shared else 1 << 60)
-    monkeypatch.setattr(_outline, "_SMALL", 0)
-    monkeypatch.setattr(_outline, "_BARRIER", 0)
-    expected = trained(1, 5, width)
-    assert strands() == 5
-    for threads in (2, 3, 5, 7):
-        for one, other in zip(expected, trained(threads, 5, width), strict=True):
-            np.testing.assert_array_equal(one, other)
+def test_steps_side_by_side_change_no_bit(shared: bool, width: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_binding, "SMALL", 0)
+    monkeypatch.setattr(_outline, "SMALL", 0)
+    monkeypatch.setattr(_outline, "_BARRIER", 0 if shared else 1 << 60)
+    expected = trained(1, 5, width, one_by_one)
+    for threads in (1, 2, 3, 5, 7):
+        for run in (side_by_side, by_counterparts):
+            for one, other in zip(expected, trained(threads, 5, width, run), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
-def test_a_thread_works_on_its_own_strands_in_memory_of_its_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_outline, "_LARGE", 1 << 60)
-    rng = np.random.default_rng(0)
-    weights = [nd.array(rng.normal(size=(COLUMNS, COLUMNS))) for _ in range(5)]
+def test_functions_that_stay_eager_run_beside_compiled_ones(monkeypatch: pytest.MonkeyPatch):
+    expected = trained(2, 3, 16, one_by_one)
+    monkeypatch.setenv("LAMINA_COMPILE", "0")  # NumPy computes then, and rounds otherwise
+    for run in (side_by_side, by_counterparts):
+        for one, other in zip(expected, trained(2, 3, 16, run), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    monkeypatch.delenv("LAMINA_COMPILE")
+    specialize = CompiledFunction.specialize
+    second: list[object] = []
 
-    @lamina.compile
-    def step(x: Any) -> list[Any]:
-        found = []
-        for weight in weights:
-            out = x
-            for _ in range(4):
-                out = nd.softmax(nd.dot(out, weight), axis=1)
-            found.append(out)
-        return found
+    def only_some(self: Any, call: Any) -> Any:
+        second.extend([self] if len(second) < 1 else [])
+        entry, taken = specialize(self, call)
+        return (None if self is second[0] else entry), taken
 
-    expected = [x.asnumpy() for x in step(nd.array(rng.normal(size=(BATCH, COLUMNS))))]
-    (entry,) = step._entries.values()
-    assert entry.program.plan.arena_bytes
-    for thread in range(3):
-        results, changed = thread_alone(entry, thread, 3)
-        assert changed == [i == thread for i in range(3)]
-        for i, (one, other) in enumerate(zip(expected, results, strict=True)):
-            np.testing.assert_array_equal(other, one if i % 3 == thread else 0 * one)
-
-
-@pytest.mark.slow
-def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
-    expected = trained(2, 4, 16)
-    assert strands() == 4
-    program._kept.clear()
-    monkeypatch.setattr(CPU, "in_strands", False)
-    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
-    for one, other in zip(expected, trained(2, 4, 16), strict=True):
+    monkeypatch.setattr(CompiledFunction, "specialize", only_some)
+    for one, other in zip(expected, trained(2, 3, 16, side_by_side), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert strands() == 1
+
+
+def test_counterparts_are_captured_once(monkeypatch: pytest.MonkeyPatch):
+    captures: list[object] = []
+    capture = CompiledFunction._capture
+    monkeypatch.setattr(
+        CompiledFunction, "_capture", lambda *given: captures.append(given) or capture(*given)
+    )
+    trained(2, 4, 16, by_counterparts)
+    once = len(captures)
+    trained(2, 4, 16, side_by_side)
+    assert len(captures) - once == 4 * once
+
+
+def test_an_array_without_a_counterpart_is_an_error():
+    weights = [nd.ones(3), nd.ones(3)]
+    steps = [lamina.compile(lambda x, w=w: x * w) for w in weights]
+    extra = nd.ones(3)
+    both = [lamina.compile(lambda x, w=w: x * w + extra) for w in weights]
+    rows, data = [np.zeros((2, 1), int)] * 2, (nd.ones((1, 3)),)
+
+    def counterparts(i: int) -> tuple[dict[int, Any], dict[int, object]]:
+        return {id(weights[0]): weights[i]}, {}
+
+    assert len(run_batches_side_by_side(steps, rows, data, counterparts=counterparts)) == 2
+    with pytest.raises(LookupError, match="has no counterpart"):
+        run_batches_side_by_side(both, rows, data, counterparts=counterparts)
 
 
 def test_kernels_are_measured_in_memory_of_their_own():
@@ -145,7 +187,7 @@ def test_kernels_are_measured_in_memory_of_their_own():
 
 
 def test_without_memory_for_more_threads_a_step_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_outline, "_SMALL", 0)
+    monkeypatch.setattr(_outline, "SMALL", 0)
     monkeypatch.setattr(_outline, "_BARRIER", 0)
     lamina.set_num_threads(1)
     x, weight = nd.ones((COLUMNS, COLUMNS)), nd.ones((COLUMNS, COLUMNS))
@@ -168,14 +210,6 @@ def test_without_memory_for_more_threads_a_step_keeps_what_it_has(monkeypatch: p
     assert memory.table[entry.program.code.outline.layout.arena] == memory._arena.ctypes.data
     lamina.set_num_threads(1)
     np.testing.assert_array_equal(step(x).asnumpy(), expected)
-
-
-def test_strands_are_told():
-    step = lamina.compile(lambda *x: [nd.softmax(nd.softmax(nd.softmax(nd.softmax(a).T).T).T) for a in x])
-    step(nd.ones((4, 4)), nd.ones((4, 4)))
-    lines = step.explain().splitlines()
-    assert "8 kernels in 2 strands" in lines[0]
-    assert lines.count("    -") == 1
 
 
 def test_nothing_to_do_is_a_step_too():
