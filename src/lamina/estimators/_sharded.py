@@ -62,16 +62,15 @@ class ShardedTraining(EnsembleTraining):
         count = SOLVERS[settings.solver].arrays
         self._flat = FlatState(self.network, count, settings.shards, team or world())
         self._team = self._judges = self._flat.communicator
-        self._schedule = self._members[0].schedule
         for i, member in enumerate(self._members):
-            member.schedule, member.moments = self._schedule, part_of(self._flat.moments, f"{i}.")
+            member.moments = part_of(self._flat.moments, f"{i}.")
         self._gradients = [
             compile(
                 partial(self._shards_gradients, member), keep_gradients=True, precision=settings.precision
             )
             for member in self._members
         ]
-        self._step_on_own = compile(lambda: self._schedule.update(self._flat.pieces))
+        self._step_on_own = compile(lambda: self.schedule.update(self._flat.pieces))
 
     @property
     def waited(self) -> float | None:
@@ -106,7 +105,7 @@ class ShardedTraining(EnsembleTraining):
         with autograd.train_mode():
             for line in indices:
                 self._rows = batch
-                self._schedule.advance(batch)
+                self.schedule.advance(batch)
                 of_shards = [partial(self._shard, shard, line[columns], arrays) for shard, columns in shards]
                 losses.append(self._flat.step(of_shards, self._step_on_own))
                 if is_watched:
@@ -130,7 +129,7 @@ class ShardedTraining(EnsembleTraining):
 
         Dropout then doesn't depend on the process.
         """
-        number = (self._steps_done * self._flat.shards + shard) * _STREAMS
+        number = (self.schedule.steps_done * self._flat.shards + shard) * _STREAMS
         for i, member in enumerate(self._members):
             seed, _ = member.source.position()
             member.source.go_to(seed, (i << STREAMS_BITS) + number)

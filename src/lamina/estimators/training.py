@@ -121,15 +121,23 @@ class Member:
 
     Attributes:
         network: the network.
-        schedule: the position in its schedules.
         moments: the solver's arrays of each parameter.
         source: the random streams of dropout.
-        step: the compiled function that takes a training step on a batch, and returns the mean loss.
+        step: the compiled function that takes a training step on a batch, and returns the mean loss. If the member
+            `leads`, the step first advances the schedule, which all members share.
     """
 
-    def __init__(self, network: Network, loss: Loss, settings: Settings, source: Source) -> None:
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        settings: Settings,
+        schedule: Schedule,
+        source: Source,
+        leads: bool,
+    ) -> None:
         self.network, self._loss, self.source = network, loss, source
-        self.schedule = Schedule(settings)
+        self._schedule, self._leads = schedule, leads
         count = SOLVERS[settings.solver].arrays
         self.moments = {
             name: tuple(nd.zeros(w.array.shape, ctx=w.array.context) for _ in range(count))
@@ -145,10 +153,11 @@ class Member:
         return [x for x in [*found, *moments, *self.network.running.values()] if x is not None]
 
     def _step(self, *batch: NDArray) -> NDArray:
-        call_each_step(lambda: self.schedule.advance(batch[0].shape[0]))
+        if self._leads:
+            call_each_step(lambda: self._schedule.advance(batch[0].shape[0]))
         mean = self.backward(*batch)
         weights = self.network.weights.items()
-        self.schedule.update([Piece.whole(w, self.moments[name]) for name, w in weights])
+        self._schedule.update([Piece.whole(w, self.moments[name]) for name, w in weights])
         return mean
 
     def backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> NDArray:
@@ -160,7 +169,7 @@ class Member:
         codes = rest.pop(0) if self.network.architecture.cardinalities else None
         target = rest.pop(0)
         weights = rest.pop(0) if rest else None
-        drop = call_each_step(lambda: self.schedule.regularization)
+        drop = call_each_step(lambda: self._schedule.regularization)
         with autograd.record():
             with drawing_from(self.source):
                 losses = self._loss(self.network.forward(numeric, codes, drop), target)
@@ -217,24 +226,11 @@ class EnsembleTraining(Loop):
         self.data, self.validation, self.score = data, validation, score
         self._judged = blocks_of(network, validation) if validation else None
         self._rng = rng
+        self.schedule = Schedule(settings)
         self._members = [
-            Member(one, loss, settings, Source(seed, i << STREAMS_BITS))
+            Member(one, loss, settings, self.schedule, Source(seed, i << STREAMS_BITS), leads=i == 0)
             for i, one in enumerate(network.members)
         ]
-
-    @property
-    def steps_total(self) -> int:
-        """The number of steps of the whole training."""
-        return self._members[0].schedule.steps_total
-
-    @steps_total.setter
-    def steps_total(self, steps: int) -> None:
-        for member in self._members:
-            member.schedule.steps_total = steps
-
-    @property
-    def _steps_done(self) -> int:
-        return self._members[0].schedule.steps_done
 
     @property
     def _moments(self) -> dict[str, tuple[NDArray, ...]]:
@@ -265,7 +261,7 @@ class EnsembleTraining(Loop):
         settings, count = self.settings, self._batches.rows
         self._batch = min(settings.batch_size, count)
         self._per_epoch = max(count // self._batch, 1) if settings.drop_last else -(-count // self._batch)
-        self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
+        self.schedule.steps_total = max(self.schedule.steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
         """Train for an epoch; return the mean loss, including the L2 penalty."""
@@ -307,7 +303,7 @@ class EnsembleTraining(Loop):
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
         return arrays, {
-            "steps": self._steps_done,
+            "steps": self.schedule.steps_done,
             "shuffling": self._rng.bit_generator.state,
             "random": [member.source.position() for member in self._members],
         }
@@ -320,8 +316,7 @@ class EnsembleTraining(Loop):
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
                 moment[:] = arrays[f"moment{i}.{name}"]
-        for member in self._members:
-            member.schedule.steps_done = position["steps"]
+        self.schedule.steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
         positions = position["random"]
         if not isinstance(positions[0], Sequence):  # from an older version, whose members shared streams
@@ -369,8 +364,6 @@ class EnsembleTraining(Loop):
             steps = [member.step for member in self._members]
             alike = self._counterparts if are_alike else None
             means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress, counterparts=alike)
-        for member in self._members:  # if compiled, only the first has taken the schedule's steps
-            member.schedule.steps_done = self._steps_done
         return np.array([x.asnumpy().ravel() for x in means], np.float64).T.copy()
 
     def _counterparts(self, i: int) -> tuple[dict[int, NDArray], dict[int, object]]:
@@ -443,7 +436,7 @@ class JoblibMembers(Observer):
             delayed(_epoch)(
                 _What(self._key, member.architecture, training.loss, training.settings),
                 (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
-                training.steps_total,
+                training.schedule.steps_total,
                 [share_of(rows, i, len(members)) for rows in steps],
                 part.numeric,
                 part.codes,
@@ -488,7 +481,7 @@ def _epoch(
     with eager():
         training = _member(what)
         batches = HeldBatches([Data(*data)])
-        training.steps_total = steps_total
+        training.schedule.steps_total = steps_total
         training.go_to(*state)
         taken = [training.take_steps(batches.groups(rows)) for rows in steps]
         losses = [np.concatenate([own for own, _ in each]) for each in taken]

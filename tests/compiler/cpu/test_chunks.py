@@ -35,7 +35,7 @@ def planned(function: Any, *inputs: Any) -> Plan:
 
 
 def groups(plan: Plan, cache_bytes: int) -> list[Group]:
-    return groups_of(plan, range(len(plan.kernels)), cache_bytes)
+    return groups_of(plan, cache_bytes)
 
 
 def test_kernels_over_the_same_rows_are_a_group():

@@ -16,7 +16,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.front._specialization import Counterparts, SideCall, Specialization, run_side_by_side
+from lamina.compiler.front._specialization import Counterparts, Specialization, run_side_by_side
 from lamina.core.array import Array
 from lamina.core.lowering import Overlap
 from lamina.core.state import state
@@ -134,16 +134,10 @@ class _Run:
             self.taken = self.first.taken
             self.entry = None if self.first.entry is None else self.counterpart(self.first.entry)
 
-    def call(self, some: slice, of_first: list[list[float]]) -> tuple[SideCall, list[list[float]]]:
-        """The call of `run_side_by_side` for these steps, and the numbers of each step.
-
-        `of_first` has the first function's numbers of each step.
-        """
+    def numbers(self, of_first: list[float]) -> list[float]:
+        """The numbers of the next step; `of_first` has those of the first function."""
         assert self.entry is not None and self.taken is not None
-        rows = self.rows[some]
-        given = [self.taken.numbers] * len(rows) if self.first is None else of_first
-        numbers = [self.entry.number_values(x) for x in given]
-        return (self.entry, self.taken.arrays, [x for of_step in numbers for x in of_step], rows), numbers
+        return self.entry.number_values(self.taken.numbers if self.first is None else of_first)
 
     def take_eager_step(self, number: int) -> None:
         """Run a step in Python."""
@@ -168,12 +162,18 @@ def _take_steps(runs: Sequence[_Run], some: slice) -> None:
     """Take steps of all runs: those that are compiled side by side, the others in Python."""
     compiled = [run for run in runs if run.entry is not None]
     if compiled:
-        calls: list[SideCall] = []
-        numbers: list[list[float]] = []
-        for run in compiled:
-            call, of_run = run.call(some, numbers)
-            numbers = numbers or of_run
-            calls.append(call)
+        numbers: list[list[float]] = [[] for _ in compiled]
+        for _ in range(some.stop - some.start):
+            of_first: list[float] = []
+            for run, of_run in zip(compiled, numbers, strict=True):
+                own = run.numbers(of_first)
+                of_first = of_first or own
+                of_run += own
+        calls = [
+            (run.entry, run.taken.arrays, of_run, run.rows[some])
+            for run, of_run in zip(compiled, numbers, strict=True)
+            if run.entry is not None and run.taken is not None
+        ]
         results = run_side_by_side(calls, some.stop - some.start)
         for run, own in zip(compiled, results, strict=True):
             assert run.entry is not None
@@ -274,7 +274,7 @@ def run_stacks(
         if entry is not None and len(taken.numbers) == len(numbers[0]) and _are_alike(numbers):
             values = [value for of_step in numbers for value in entry.number_values(of_step)]
             try:
-                return entry.fill(entry.run_steps(taken.arrays, values, len(numbers)))
+                return entry.fill(run_side_by_side([(entry, taken.arrays, values, None)], len(numbers))[0])
             except Overlap:
                 pass  # the single calls below warn about it
     item: Any = _item if state.trace is None else getitem

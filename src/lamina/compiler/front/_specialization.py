@@ -113,16 +113,6 @@ class Specialization:
                 self.note_run(arrays)
             return self._filled(self._result, results, arrays)
 
-    def run_steps(
-        self, arrays: Sequence[Array], values: Sequence[float], steps: int, rows: np.ndarray | None = None
-    ) -> list[Any]:
-        """Run several steps; returns the results stacked along a new first axis.
-
-        `values` has the values of all scalar slots, step after step. `rows` is a matrix (steps, batch) of row indices
-        into the argument arrays; each step takes a row of it.
-        """
-        return run_side_by_side([(self, arrays, values, rows)], steps)[0]
-
     def entered(self, arrays: Sequence[Array], rows: np.ndarray | None) -> Sequence[Array]:
         """The step's arguments: the first row of `rows`, if given, and the arrays."""
         return arrays if rows is None else [self._first_row(rows, context_of(arrays)), *arrays]
@@ -202,12 +192,15 @@ class Specialization:
         return names
 
 
-SideCall = tuple[Specialization, Sequence[Array], Sequence[float], np.ndarray | None]
-"""A specialization, and its arguments as for `Specialization.run_steps`."""
+def run_side_by_side(
+    calls: Sequence[tuple[Specialization, Sequence[Array], Sequence[float], np.ndarray | None]], steps: int
+) -> list[list[Any]]:
+    """Run several steps of specializations for the same target, which write to different arrays.
 
-
-def run_side_by_side(calls: Sequence[SideCall], steps: int) -> list[list[Any]]:
-    """Run several steps of specializations for the same target, which write to different arrays."""
+    Each call has the arrays, the values of all scalar slots, step after step, and a matrix (steps, batch) of indices of
+    the arrays' rows, or None: each step takes the rows of one of its lines. Returns for each call the results, stacked
+    along a new first axis.
+    """
     flush_pending()
     with ExitStack() as locks:
         for lock in {id(call[0].step.lock): call[0].step.lock for call in calls}.values():
