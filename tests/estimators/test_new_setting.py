@@ -21,8 +21,8 @@ DECLARED = """\
     )] = OPEN
 """
 USED = """\
-                    noise = nd.random.normal(shape=own[0].shape) * self.settings.input_noise
-                    losses = self.loss(member.forward(own[0] + noise, own[1], drop), own[2])
+                noise = nd.random.normal(shape=numeric.shape) * self.settings.input_noise
+                losses = self._loss(self.network.forward(numeric + noise, codes, drop), target)
 """
 
 PROGRAM = """
@@ -115,7 +115,7 @@ def test_a_setting_is_added_in_one_file(tmp_path):
     _added(source / DECLARATIONS, declarations.replace(before, DECLARED + before))
     use = (source / USE).read_text(encoding="utf-8")
     line = re.compile(
-        r"^ +losses = self\.loss\(member\.forward\(own\[0\], own\[1\], drop\), own\[2\]\)\n", re.MULTILINE
+        r"^ +losses = self\._loss\(self\.network\.forward\(numeric, codes, drop\), target\)\n", re.MULTILINE
     )
     assert len(line.findall(use)) == 1
     _added(source / USE, line.sub(lambda _: USED, use))

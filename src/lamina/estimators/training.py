@@ -121,6 +121,7 @@ class Member:
 
     Attributes:
         network: the network.
+        settings: the settings of its training.
         moments: the solver's arrays of each parameter.
         source: the random streams of dropout.
         step: the compiled function that takes a training step on a batch, and returns the mean loss. If the member
@@ -136,7 +137,7 @@ class Member:
         source: Source,
         leads: bool,
     ) -> None:
-        self.network, self._loss, self.source = network, loss, source
+        self.network, self._loss, self.settings, self.source = network, loss, settings, source
         self._schedule, self._leads = schedule, leads
         count = SOLVERS[settings.solver].arrays
         self.moments = {

@@ -78,11 +78,15 @@ class Specialization:
         """
         if number not in self._counterparts:
             arrays, objects = counterparts(number)
+            written = set(map(id, self._written))
 
             def own(array: Array) -> Array:
-                if id(array) not in arrays:
-                    raise LookupError(f"{self.guards.name_of(array) or array} has no counterpart")
-                return arrays[id(array)]
+                if id(array) in arrays:
+                    return arrays[id(array)]
+                name = self.guards.name_of(array)
+                if name is None and id(array) not in written:  # a constant that the function made
+                    return array
+                raise LookupError(f"{name or 'an array that is written'} has no counterpart")
 
             def source_of(slot: int, source: Any) -> Any:
                 of = objects.get(id(getattr(source, "__self__", None)))
