@@ -16,16 +16,17 @@ from lamina.core.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from lamina.compiler.front._batches import run_batches_side_by_side
-    from lamina.compiler.front.compiled import CompiledFunction
+    from lamina.compiler.front.compiled import CompiledFunction, Counterpart
     from lamina.compiler.front.decorator import compile
 
 __all__ = [
-    "CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "run_batches_side_by_side",
+    "CompiledFunction", "Counterpart", "compilation_enabled", "compile", "get_num_threads", "run_batches_side_by_side",
     "set_num_threads",
 ]  # fmt: skip
 
 _FRONT = {
     "CompiledFunction": "lamina.compiler.front.compiled",
+    "Counterpart": "lamina.compiler.front.compiled",
     "compile": "lamina.compiler.front.decorator",
     "run_batches_side_by_side": "lamina.compiler.front._batches",
 }

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeGuard, TypeVar
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compile
+from lamina.compiler import CompiledFunction, Counterpart, compile
 from lamina.compiler.deferral import eager
 from lamina.core.timings import timed
 from lamina.device.context import Context
@@ -101,15 +101,19 @@ def own_outputs(
     return np.concatenate([_in_blocks(network, _own_forward(network, i), own, team) for i, own in members])
 
 
-def _own_forward(network: Ensemble, i: int) -> _Forward:
-    """Member `i`'s compiled outputs; equal networks have a common program."""
-    member = network.members[i]
+def _own_forward(network: Ensemble, i: int) -> CompiledFunction[..., NDArray]:
+    """Member `i`'s compiled outputs, by the program of the first member's if their architectures are equal."""
+    first, member = network.members[0], network.members[i]
 
     def own(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         return member.forward(numeric, codes)
 
-    own.__name__ = f"own{i}"
-    return _compiled(network, own)
+    if i not in network.compiled:
+        made: CompiledFunction[..., NDArray] = compile(own, independent_rows=True)
+        if i > 0 and member.architecture == first.architecture:
+            made = Counterpart(own, _own_forward(network, 0), lambda: (member.counterparts(first), {}))
+        network.compiled[i] = made
+    return network.compiled[i]
 
 
 def members_outputs(network: Ensemble, data: Data) -> np.ndarray:

@@ -121,6 +121,15 @@ class Network:
         arrays = {name: w.array.asnumpy() for name, w in self.weights.items()}
         return arrays | {f"running.{name}": x.asnumpy() for name, x in self.running.items()}
 
+    def counterparts(self, first: Network) -> dict[int, NDArray]:
+        """The network's arrays by the ids of those of another network of the same architecture."""
+        return {id(x): y for x, y in zip(first._arrays(), self._arrays(), strict=True)}
+
+    def _arrays(self) -> list[NDArray]:
+        weights = self.weights.values()
+        found = [x for w in weights for x in (w.array, w.array.grad, w.decays, *(w.bounds or ()))]
+        return [x for x in [*found, *self.running.values()] if x is not None]
+
     def move(self, context: Context) -> None:
         """Move all arrays to another device."""
         self._kept_rises = None

@@ -16,7 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina import autograd, nd
-from lamina.compiler import compile, run_batches_side_by_side
+from lamina.compiler import Counterpart, compile, run_batches_side_by_side
 from lamina.compiler.deferral import eager
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator
@@ -146,12 +146,15 @@ class Member:
         }
         self.step = compile(self._step, precision=settings.precision)
 
-    def arrays(self) -> list[NDArray]:
-        """All arrays that a step reads or writes, besides the batch, in a fixed order."""
-        weights = self.network.weights.values()
-        found = [x for w in weights for x in (w.array, w.array.grad, w.decays, *(w.bounds or ()))]
-        moments = [x for arrays in self.moments.values() for x in arrays]
-        return [x for x in [*found, *moments, *self.network.running.values()] if x is not None]
+    def follow(self, first: Member) -> None:
+        """Run the program of the first member's step, which is equal but for the arrays and random streams."""
+        if self.network.architecture == first.network.architecture:
+            self.step = Counterpart(self._step, first.step, lambda: self._counterparts(first))
+
+    def _counterparts(self, first: Member) -> tuple[dict[int, NDArray], dict[int, object]]:
+        moments = zip(first.moments.values(), self.moments.values(), strict=True)
+        of_moments = {id(x): y for pair in moments for x, y in zip(*pair, strict=True)}
+        return self.network.counterparts(first.network) | of_moments, {id(first.source): self.source}
 
     def _step(self, *batch: NDArray) -> NDArray:
         if self._leads:
@@ -232,6 +235,8 @@ class EnsembleTraining(Loop):
             Member(one, loss, settings, self.schedule, Source(seed, i << STREAMS_BITS), leads=i == 0)
             for i, one in enumerate(network.members)
         ]
+        for member in self._members[1:]:
+            member.follow(self._members[0])
 
     @property
     def _moments(self) -> dict[str, tuple[NDArray, ...]]:
@@ -360,18 +365,10 @@ class EnsembleTraining(Loop):
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731
         members = len(self._members)
         own = [share_of(indices, i, members) for i in range(members)]
-        are_alike = len({member.network.architecture for member in self._members}) == 1
         with autograd.train_mode():
             steps = [member.step for member in self._members]
-            alike = self._counterparts if are_alike else None
-            means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress, counterparts=alike)
+            means = run_batches_side_by_side(steps, own, tuple(arrays), progress=progress)
         return np.array([x.asnumpy().ravel() for x in means], np.float64).T.copy()
-
-    def _counterparts(self, i: int) -> tuple[dict[int, NDArray], dict[int, object]]:
-        """Member `i`'s arrays and source of random numbers, by the ids of the first member's."""
-        first, other = self._members[0], self._members[i]
-        pairs = zip(first.arrays(), other.arrays(), strict=True)
-        return {id(x): y for x, y in pairs}, {id(first.source): other.source}
 
 
 def _stopping(settings: Settings, *, is_validated: bool) -> list[EarlyStopping]:

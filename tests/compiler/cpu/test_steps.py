@@ -10,7 +10,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler import program, run_batches_side_by_side
+from lamina.compiler import Counterpart, program, run_batches_side_by_side
 from lamina.compiler.cpu import _binding, _outline
 from lamina.compiler.cpu.target import shared_kernels
 from lamina.compiler.front.compiled import CompiledFunction
@@ -65,12 +65,15 @@ def side_by_side(networks: list[Network], rows: list[np.ndarray], data: tuple[An
 
 
 def by_counterparts(networks: list[Network], rows: list[np.ndarray], data: tuple[Any, Any]) -> list[Any]:
-    def counterparts(i: int) -> tuple[dict[int, Any], dict[int, object]]:
-        pairs = zip(networks[0].arrays(), networks[i].arrays(), strict=True)
-        return {id(x): y for x, y in pairs}, {id(networks[0].source): networks[i].source}
+    def follow(network: Network) -> Counterpart:
+        def counterparts() -> tuple[dict[int, Any], dict[int, object]]:
+            pairs = zip(networks[0].arrays(), network.arrays(), strict=True)
+            return {id(x): y for x, y in pairs}, {id(networks[0].source): network.source}
 
-    steps = [network.step for network in networks]
-    return run_batches_side_by_side(steps, rows, data, counterparts=counterparts)
+        return Counterpart(network._step, networks[0].step, counterparts)
+
+    steps = [networks[0].step, *map(follow, networks[1:])]
+    return run_batches_side_by_side(steps, rows, data)
 
 
 def trained(threads: int, members: int, width: int, run: Run) -> list[np.ndarray]:
@@ -148,18 +151,32 @@ def test_counterparts_are_captured_once(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_array_without_a_counterpart_is_an_error():
-    weights = [nd.ones(3), nd.ones(3)]
-    steps = [lamina.compile(lambda x, w=w: x * w) for w in weights]
-    extra = nd.ones(3)
-    both = [lamina.compile(lambda x, w=w: x * w + extra) for w in weights]
-    rows, data = [np.zeros((2, 1), int)] * 2, (nd.ones((1, 3)),)
+    one, two, extra = nd.ones(3), nd.ones(3) * 2, nd.ones(3)
+    counterparts = lambda: ({id(one): two}, {})  # noqa: E731
+    first = lamina.compile(lambda x: x * one)
+    np.testing.assert_array_equal(
+        Counterpart(lambda x: x * two, first, counterparts)(nd.ones(3)).asnumpy(), 2
+    )
+    with_more = lamina.compile(lambda x: x * one + extra)
+    with pytest.raises(LookupError, match=r"extra.* has no counterpart"):
+        Counterpart(lambda x: x * two + extra, with_more, counterparts)(nd.ones(3))
 
-    def counterparts(i: int) -> tuple[dict[int, Any], dict[int, object]]:
-        return {id(weights[0]): weights[i]}, {}
 
-    assert len(run_batches_side_by_side(steps, rows, data, counterparts=counterparts)) == 2
-    with pytest.raises(LookupError, match="has no counterpart"):
-        run_batches_side_by_side(both, rows, data, counterparts=counterparts)
+def test_a_counterpart_follows_when_the_first_is_compiled_again():
+    class Scale:
+        def __init__(self, value: float) -> None:
+            self.array = nd.array([value])
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.array
+
+    one, two = Scale(1), Scale(2)
+    first = lamina.compile(one.scaled)
+    second = Counterpart(two.scaled, first, lambda: ({id(one.array): two.array}, {}))
+    assert second(nd.ones(1)).asscalar() == 2
+    one.array, two.array = nd.array([3]), nd.array([4])
+    assert second(nd.ones(1)).asscalar() == 4
+    assert second(nd.ones((2, 1))).asnumpy().tolist() == [[4], [4]]
 
 
 def test_kernels_are_measured_in_memory_of_their_own():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from operator import getitem
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.front._specialization import Counterparts, Specialization, run_side_by_side
+from lamina.compiler.front._specialization import Specialization, run_side_by_side
 from lamina.core.array import Array
 from lamina.core.lowering import Overlap
 from lamina.core.state import state
@@ -47,16 +46,11 @@ def run_batches_side_by_side(
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
-    counterparts: Callable[[int], Counterparts] | None = None,
 ) -> list[Any]:
     """Run several functions over many batches, each as by `CompiledFunction.run_batches`, on separate threads.
 
     The functions get the same arguments, and each its own row indices, for the same number of steps. They must not read
-    what another one writes. Returns each function's results.
-
-    `counterparts` tells that the functions differ only in the objects they find outside, so that only the first is
-    captured: for another function's number, it returns that function's array for the id of each of the first function's
-    arrays, and likewise its objects whose methods give numbers to `call_each_step`. Other numbers are the same for all.
+    what another one writes. Counterparts (`Counterpart`) are of the first function. Returns each function's results.
 
     >>> import lamina, numpy as np
     >>> from lamina import nd
@@ -67,20 +61,16 @@ def run_batches_side_by_side(
     >>> totals = nd.zeros(1), nd.zeros(1)
     >>> rows = np.array([[0], [1]]), np.array([[2], [2]])
     >>> _ = run_batches_side_by_side([added_to(x) for x in totals], rows, (nd.array([1, 2, 3]),))
-    >>> [x.asscalar() for x in totals]
+    >>> [float(x.asscalar()) for x in totals]
     [3.0, 6.0]
     """
     _check_is_outside_record("run_batches")
     kwargs = kwargs or {}
     arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
-    runs: list[_Run] = []
-    for function, one in zip(functions, indices, strict=True):
-        run = _Run(function, _checked_rows(one, arrays), args, kwargs)
-        if runs and counterparts is not None:
-            run.first = runs[0]
-            run.counterpart = partial(Specialization.counterpart, number=len(runs), counterparts=counterparts)
+    pairs = zip(functions, indices, strict=True)
+    runs = [_Run(function, _checked_rows(one, arrays), args, kwargs) for function, one in pairs]
+    for run in runs:
         run.specialize()
-        runs.append(run)
     steps, done = len(runs[0].rows), 0
     while done < steps:
         compiled = [run.entry for run in runs if run.entry is not None]
@@ -109,35 +99,28 @@ def run_batches_side_by_side(
 class _Run:
     """A function's run over many batches.
 
-    `entry` is its specialization, None if it runs eagerly. With `first`, it is the counterpart of the first function's.
+    `entry` is its specialization, None if it runs eagerly.
     """
 
     compiled: CompiledFunction
     rows: np.ndarray
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    first: _Run | None = None
-    counterpart: Callable[[Specialization], Specialization] | None = None
     entry: Specialization | None = None
     taken: Arguments | None = None
     parts: list[Any] = field(default_factory=list[Any])
 
     def specialize(self) -> None:
         """Find or compile the specialization."""
-        if state.trace is not None:
-            return
-        if self.first is None or self.counterpart is None:
-            self.entry, self.taken = self.compiled.specialize(
-                Call(self.args, self.kwargs, batch=self.rows.shape[1])
-            )
-        else:
-            self.taken = self.first.taken
-            self.entry = None if self.first.entry is None else self.counterpart(self.first.entry)
+        if state.trace is None:
+            call = Call(self.args, self.kwargs, batch=self.rows.shape[1])
+            self.entry, self.taken = self.compiled.specialize(call)
 
     def numbers(self, of_first: list[float]) -> list[float]:
         """The numbers of the next step; `of_first` has those of the first function."""
         assert self.entry is not None and self.taken is not None
-        return self.entry.number_values(self.taken.numbers if self.first is None else of_first)
+        own = self.entry.values_from
+        return self.entry.number_values(self.taken.numbers) if own is None else own(of_first)
 
     def take_eager_step(self, number: int) -> None:
         """Run a step in Python."""
@@ -150,7 +133,7 @@ class _Run:
 
     def renew(self) -> None:
         """Specialize again if the specialization has become invalid: a callback replaced a parameter, say."""
-        if self.entry is not None and (self.first is not None or not self.entry.is_valid()):
+        if self.entry is not None and not self.entry.is_valid():
             self.specialize()
 
     def results(self) -> Any:

@@ -61,23 +61,24 @@ class Specialization:
         self._rows: np.ndarray | None = None
         self._positions = {slot: i for i, slot in enumerate(arguments)}
         self._stale, self._after_run = list(captured.stale), captured.after_run
-        self._counterparts: dict[int, Specialization] = {}
+        self._counterparts: dict[object, Specialization] = {}
+        self.values_from: Callable[[Sequence[float]], list[float]] | None = None
         written = [*captured.graph.writes, *self._stale]
         self._written = [self._arrays[slot] for slot in written if slot not in self._positions]
         self._always_notes = bool(written or self._after_run or self._labels)
         self._written_arguments = [self._positions[slot] for slot in written if slot in self._positions]
 
-    def counterpart(self, number: int, counterparts: Callable[[int], Counterparts]) -> Specialization:
-        """This program for another object's arrays, kept by the object's number.
+    def counterpart(self, function: object, counterparts: Callable[[], Counterparts]) -> Specialization:
+        """This program for the arrays that a counterpart of the function finds outside; kept for each counterpart.
 
-        Its `number_values` takes this specialization's values: other ones come only from methods of objects that have a
+        Its `values_from` takes this specialization's values: other ones come only from methods of objects that have a
         counterpart.
 
         Raises:
             LookupError: an array that the function found outside has no counterpart.
         """
-        if number not in self._counterparts:
-            arrays, objects = counterparts(number)
+        if function not in self._counterparts:
+            arrays, objects = counterparts()
             written = set(map(id, self._written))
 
             def own(array: Array) -> Array:
@@ -100,10 +101,14 @@ class Specialization:
             writes = frozenset(self.captured.graph.writes)
             other.step = self.target.bind(self.program, found, self._arguments, writes)
             other._arrays, other._written = other.step.arrays, list(map(own, self._written))
-            other.number_values = _numbers_of(list(itertools.starmap(source_of, enumerate(self._numbers))))
+            values, given = (
+                _numbers_of(list(itertools.starmap(source_of, enumerate(self._numbers)))),
+                self.number_values,
+            )
+            other.values_from, other.number_values = values, lambda numbers: values(given(numbers))
             other._rows, other._counterparts = None, {}
-            self._counterparts[number] = other
-        return self._counterparts[number]
+            self._counterparts[function] = other
+        return self._counterparts[function]
 
     # --- calls ---------------------------------------------------------------------------------------------------
 

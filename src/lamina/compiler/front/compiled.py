@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -396,6 +396,39 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
+
+
+class Counterpart(CompiledFunction[P, R]):
+    """A compiled function that runs another one's program: it differs only in the objects that it finds outside.
+
+    Args:
+        function: the function.
+        first: the other one, which is captured.
+        counterparts: returns the function's array for the id of each array that `first` finds outside, and likewise the
+            objects whose methods give numbers to `call_each_step`. Other numbers are those of `first`.
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> one, two = nd.ones(2), nd.ones(2) * 2
+    >>> plus_one = lamina.compile(lambda x: x + one)
+    >>> plus_two = Counterpart(lambda x: x + two, plus_one, lambda: ({id(one): two}, {}))
+    >>> plus_two(nd.zeros(2)).asnumpy()
+    array([2., 2.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        first: CompiledFunction[..., Any],
+        counterparts: Callable[[], tuple[Mapping[int, Array], Mapping[int, object]]],
+    ) -> None:
+        super().__init__(function, **first._options)
+        self._first, self._counterparts = first, counterparts
+
+    def specialize(self, call: Call) -> tuple[Any, Arguments]:
+        """The counterpart of the other function's specialization."""
+        entry, taken = self._first.specialize(call)
+        return (None if entry is None else entry.counterpart(self, self._counterparts)), taken
 
 
 def _warn(message: str) -> None:
