@@ -229,6 +229,13 @@ def test_a_table_that_changes_between_the_passes():
             MLPClassifier(**QUICK).fit(Changing(CLASSES, other), "class")
 
 
+def test_a_table_of_categories_alone():
+    words = FRAME.select("word")
+    model = MLPRegressor(**QUICK).fit(words.with_columns(y=VALUE + np.arange(N) % 12).lazy(), "y")
+    np.testing.assert_array_equal(model.predict(words.lazy()), model.predict(words))
+    assert model.score(words, VALUE + np.arange(N) % 12) > 0.5
+
+
 def test_blocks_without_a_readable_value_are_learned_and_predicted_as_in_memory(monkeypatch):
     """The last 100 of 3,000 rows are unreadable, which is told once, with a row of the table."""
     monkeypatch.setattr(sources, "BLOCK_ROWS", 50)

@@ -435,3 +435,9 @@ def test_dates_are_encoded_without_compiling(monkeypatch):
     first, *others = (encoder.transform(frame).numeric for _ in range(4))
     for other in others:
         np.testing.assert_array_equal(other, first)
+
+
+@pytest.mark.parametrize(("months", "kind"), [("Set Out", "categorical"), ("Ago Set Out", "date")])
+def test_months_that_are_english_words_are_dates_beside_others(months, kind):
+    texts = [f"{month}-{i:02}" for i in range(1, 16) for month in months.split()]
+    assert infer(pl.DataFrame({"day": texts, "x": range(len(texts))}))["day"].kind == kind

@@ -148,3 +148,16 @@ def test_values_of_a_regression():
     assert target_values(target, as_column(pl.Series([1, 2]))).tolist() == [1.0, 2.0]
     with pytest.raises(DataError, match="missing"):
         target_values(target, as_column([None, 1.0]))
+
+
+def test_nines_far_from_all_other_values_are_reported():
+    values = [*np.linspace(0, 50, 40), -999.9, -999.9]
+    said = r"target 'y' is -999.9 in 2 rows, first in row 40 .*far from all other values \(0 to 50\); if it stands for"
+    with pytest.warns(DataWarning, match=said):
+        infer_target(as_column(values))
+
+
+@pytest.mark.parametrize("high", [99.0, 999.5])
+def test_values_beside_nines_and_far_values_of_other_digits_are_not(high, recwarn):
+    infer_target(as_column([*np.linspace(0, 90, 40), high]))
+    assert not recwarn.list

@@ -105,7 +105,8 @@ class _Buffer:
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
         self.content = cache.layout.arrays(rows + batch * members)
-        self.arrays = [nd.from_numpy(x) for x in self.content if x.shape[-1]]
+        inputs, *others = self.content
+        self.arrays = [nd.from_numpy(x) for x in (inputs, *(one for one in others if one.shape[-1]))]
 
     def take(self, other: _Buffer, rows: np.ndarray, member: int) -> np.ndarray:
         """Copy a member's leftover rows from another buffer; return their positions in this buffer, int32."""

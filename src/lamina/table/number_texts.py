@@ -105,7 +105,7 @@ _COUNTED = lazily(r"[kKM] [a-z]{2,}")
 _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = _in_any_case(
-    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)"
+    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:[.,]\d+)?)"
 )
 _PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$|\d+ ?h ?\d$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
 """Texts that may have several units, but no square or cubic feet, nor the half of a year, as 2005 H1."""
@@ -256,7 +256,7 @@ def _in_one_unit(text: str) -> str:
         most = size if base == "s" else float(number) * size  # 1h 90min, but not 5'13
         if other != base or not base or (i and most >= units[i - 1][1]):
             return text
-        total += float(number) * (size / last)
+        total += float(number.replace(",", ".")) * (size / last)
     return f"{_with_point(total)} {_FIRST[units[-1]]}"
 
 

@@ -217,7 +217,20 @@ def _range(column: Column, reason: str, form: Form | None) -> Target:
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise _refused(column, f"is constant: {low:g} in all {len(column)} rows; there is nothing to learn")
+    _warn_of_nines(column.name, values)
     return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values), form=form)
+
+
+def _warn_of_nines(name: str, values: np.ndarray) -> None:
+    """Warn about a number such as -999.9 that is far from all others, since it often stands for missing values."""
+    for code in (float(values.min()), float(values.max())):
+        others, digits = values[values != code], f"{abs(code):.12g}".replace(".", "")
+        if len(digits) > 2 and {*digits} == {"9"} and 0 < np.ptp(others) < np.abs(others - code).min():
+            rows, first = counted(len(values) - len(others), "row"), row(int(np.argmax(values == code)))
+            warn(
+                f"the target {name!r} is {code:.12g} in {rows}, first in {first}, far from all other values "
+                f"({others.min():g} to {others.max():g}); if it stands for missing values, leave these rows out"
+            )
 
 
 def numbers_of_target(column: Column, form: Form | None) -> np.ndarray:

@@ -22,6 +22,7 @@ MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
     "NULL", "Null", "null", "None", "NIL", "nil", "NaT", "\\N",
     "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#BEZUG!", "#WERT!", "#ZAHL!",
+    "Err:502", "Err:508", "Err:509", "Err:511", "Err:512", "Err:522", "Err:523",
 )  # fmt: skip
 """Texts for missing values in a text file, after stripping spaces.
 

@@ -319,7 +319,7 @@ def test_more_columns_than_are_read(read_text):
 
 
 def test_errors_of_spreadsheets_are_missing(read_text):
-    errors = ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NV", "#WERT!"]
+    errors = ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NV", "#WERT!", "Err:512"]
     frame = read_text("a,b\n" + "".join(f"{error},1\n" for error in errors) + "1.5,2\n")
     assert frame["a"].to_list() == [None] * len(errors) + [1.5]
 

@@ -87,7 +87,7 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns, several
       return letter || minutes ? `${withPoint(degrees.startsWith("-") ? -total : total)} °${letter}` : text;
     }
     const iso = compiled.iso.exec(text), clock = iso ?? compiled.clock.exec(text);
-    const given = clock ? ["d", "h", "min", "s"].map((unit, i) => [clock[i + 1], unit]).filter(([number]) => number)
+    const given = clock ? ["d", "h", "min", "s"].map((unit, i) => [clock[i + 1]?.replace(",", "."), unit]).filter(([number]) => number)
       : compiled.parts.test(text) && !text.replace(compiled.part, "") ? [...text.matchAll(compiled.part)].map(part => part.slice(1)) : [];
     if (given.length < (iso ? 1 : 2)) return text;
     const named = given.map(([, unit]) => unit.toLowerCase()), own = (words, word) => Object.hasOwn(words ?? {}, word);

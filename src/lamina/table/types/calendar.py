@@ -51,6 +51,8 @@ _TIMES, _RECENT, _LONG = (3653, 47_482), (7305, 25_932), (11_575, 25_932)
 
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
+_WORDS = lazily(r"(?i:set|out)\b")
+"""Short months in Italian and Portuguese that are English words: Set-01 and Out-15 are dates beside other months."""
 _FROM_MONDAY = 3.0
 """Days from Monday to Thursday, the weekday of 1970-01-01."""
 
@@ -307,7 +309,8 @@ def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateFor
         such = sum(rows for text, rows in counts.items() if form.fits(text))
         return bool(counts) and such >= MOSTLY * sum(counts.values())
 
-    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact([*counts])
+    looks_so = are_mostly(DateForm()) and not all(map(_WORDS.match, counts))
+    may_be = candidate.choice == "date" or looks_so or _are_compact([*counts])
     found: list[DateForm | None] = [None] if may_be else []
     return [told, *found] if told is not None and (are_mostly(told) if told.form else may_be) else found
 
