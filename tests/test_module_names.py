@@ -113,6 +113,10 @@ from mxnet.executor_manager import DataParallelExecutorGroup
 from mxnet.notebook.callback import PandasLogger
 import mxnet.libinfo
 from mxnet.metric import ndarray as nd
+from mxnet.gluon.block import _flatten
+from mxnet.gluon.contrib.rnn import VariationalDropoutCell
+from mxnet.gluon.rnn import HybridRecurrentCell, RecurrentCell
+class Cell(HybridRecurrentCell): ...
 """
 """Imports in public programs; MXNet 1.9.1 has all of them."""
 
@@ -139,6 +143,21 @@ def test_names_of_the_c_library_are_errors_at_use(use):
                 for name in ("_LIB", "check_call", "c_array", "mx_uint", "mx_float")
             },
         )
+
+
+@pytest.mark.parametrize("made", ["Cell()", "LSTM(3)", "rnn.GRU(3)", "rnn.LSTMBias", "LSTM.shape"])
+def test_unsupported_classes_are_errors_at_use(made):
+    """Libraries import them, derive from them, and ask for instances of them, without need in a dense network."""
+    from lamina.gluon import rnn  # pyright: ignore[reportAttributeAccessIssue]
+    from lamina.gluon.rnn import LSTM, HybridRecurrentCell  # pyright: ignore[reportMissingImports]
+
+    class Cell(HybridRecurrentCell):
+        def __init__(self):
+            super().__init__()
+
+    assert not isinstance(lamina.gluon.nn.Dense(1), LSTM | HybridRecurrentCell)
+    with pytest.raises(OutsideError, match="lamina has no fused recurrent layers"):
+        eval(made, {"Cell": Cell, "LSTM": LSTM, "rnn": rnn})
 
 
 def test_modules_that_are_no_packages_have_no_other_modules():
