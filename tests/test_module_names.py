@@ -104,6 +104,7 @@ from mxnet.io.io import DataBatch, DataDesc
 from mxnet.kvstore.base import KVStoreBase
 from mxnet.module.base_module import BaseModule
 from mxnet.module.module import Module
+from mxnet.ndarray.ndarray import NDArray, array, maximum
 from mxnet.ndarray.utils import load, save, zeros
 from mxnet.numpy.multiarray import ndarray
 from mxnet.symbol.symbol import Symbol
@@ -125,7 +126,8 @@ def test_imports_from_modules_inside_of_modules():
     same = (
         "Module is mxnet.mod.Module and Symbol is mxnet.sym.Symbol and SymbolBlock is mxnet.gluon.SymbolBlock"
     )
-    more = "ndarray is mxnet.np.ndarray and zeros is nd.zeros and nd is mxnet.nd and T.Compose is Compose"
+    more = "ndarray is mxnet.np.ndarray and maximum is nd.maximum and zeros is nd.zeros and nd is mxnet.nd"
+    more = f"{more} and T.Compose is Compose"
     lists = "_as_list('ab') == ['ab'] and _as_list((1,)) == (1,)"
     program = f"import lamina.mxnet; lamina.mxnet.install(){INSIDE}print({same} and {more} and {lists})"
     assert run(program) == ["True"]
