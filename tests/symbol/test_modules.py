@@ -624,3 +624,33 @@ def test_a_variable_that_is_an_output_is_replaced_too() -> None:
     x = mx.sym.var("x")
     both = mx.sym.Group([x, mx.sym.tanh(x, name="t")])(x=mx.sym.var("y"))
     assert (both.list_arguments(), both.list_outputs()) == (["y"], ["y", "t_output"])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda module, _: module.output_shapes,
+        lambda module, _: module.get_params(),
+        lambda module, path: module.save_params(path),
+        lambda module, path: module.save_checkpoint(path, 0),
+        lambda module, path: module.save_optimizer_states(path),
+        lambda module, path: module.load_optimizer_states(path),
+        lambda module, _: module.borrow_optimizer(module),
+    ],
+)
+def test_a_module_without_values_has_nothing_to_show_or_save(use: Callable[..., Any], tmp_path: Path) -> None:
+    """MXNet's AssertionError; before, files without parameters were written, as after `bind` alone."""
+    module = mx.mod.Module(network())
+    with pytest.raises(AssertionError, match="call "):
+        use(module, str(tmp_path / "module"))
+    assert not list(tmp_path.glob("*[0-9].params"))
+
+
+def test_a_bound_module_without_values_has_nothing_to_save(tmp_path: Path) -> None:
+    module = mx.mod.Module(network())
+    module.bind([("data", (50, 12))], [("softmax_label", (50,))])
+    assert module.output_shapes == [("softmax_output", (50, 3))]
+    with pytest.raises(AssertionError, match="call bind and init_params first"):
+        module.save_checkpoint(str(tmp_path / "module"), 0)
+    module.bind([("data", (20, 12))], [("softmax_label", (20,))], force_rebind=True)
+    assert module.output_shapes == [("softmax_output", (20, 3))]
