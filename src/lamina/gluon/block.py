@@ -348,8 +348,8 @@ class HybridBlock(Block):
     """A block that can be compiled: `hybridize` runs the block with its children through `lamina.compile`.
 
     Subclasses override `forward`, or ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
-    parameters are passed under their attribute names. A layer whose parameters may have unknown sizes overrides
-    `infer_shape`, too.
+    parameters are passed under their attribute names. Sizes of parameters that are 0 follow from the first inputs, by
+    the operators of F or by `infer_shape`.
 
     >>> from lamina import gluon, nd
     >>> class Scale(gluon.HybridBlock):
@@ -518,14 +518,17 @@ class HybridBlock(Block):
     def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.
 
-        Layers whose parameters may have unknown shapes override this method.
+        They are taken from the operators of F that get the parameters in `hybrid_forward`; layers override this method.
         """
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
-        if unknown:
-            raise DeferredInitializationError(
-                f"{type(self).__name__} '{self.name}' cannot tell the shape of {unknown[0]} from its "
-                "inputs: give the shape when creating the parameter, or override infer_shape"
-            )
+        shapes = import_module("lamina.mxnet.symbol.block").shapes_inside(self, args) if unknown else {}
+        for parameter in unknown:
+            if parameter.name not in shapes:
+                raise DeferredInitializationError(
+                    f"{type(self).__name__} '{self.name}' cannot tell the shape of {parameter} from its "
+                    "inputs: give the shape when creating the parameter, or override infer_shape"
+                )
+            parameter.shape = shapes[parameter.name]
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """Compute the outputs, with ``F = lamina.nd`` and the parameters by name; subclasses override this method."""

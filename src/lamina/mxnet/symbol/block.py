@@ -16,7 +16,7 @@ from lamina.gluon.call_checks import inputs_of, require_arrays
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, load, load_json, uncounted, var
-from lamina.mxnet.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.mxnet.symbol.computing import Key, Step, inferred_shapes, key_of, planned, shapes_of
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, nodes_of
 from lamina.nd.facade import has_facade, leaves, mapped, nesting, plain, shown
 from lamina.nd.ndarray import NDArray
@@ -255,6 +255,20 @@ def written_down(block: HybridBlock) -> Symbol:
     if strange is not None:
         raise LaminaError(_cannot(block, f"an output is a {type(strange).__name__}, computed without F"))
     return outputs[0] if len(outputs) == 1 else Group(outputs)
+
+
+def shapes_inside(block: HybridBlock, args: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of variables by name, as far as they follow from a block's inputs and its `hybrid_forward`."""
+    arrays = {f"data{i}": plain(x) for i, x in enumerate(leaves(args)) if x is not None}
+    names = iter(arrays)
+    try:
+        with uncounted():
+            found = block.forward(*mapped(args, lambda x: None if x is None else var(next(names))))
+        heads = Group(list(leaves(found))).heads
+        shapes = inferred_shapes(heads, {name: x.shape for name, x in arrays.items()})
+    except (LaminaError, AttributeError, TypeError, ValueError):  # it computes without F
+        return {}
+    return {name: shape for name, shape in shapes.items() if isinstance(name, str)}
 
 
 def _cannot(block: HybridBlock, why: object) -> str:
