@@ -172,9 +172,11 @@ class Module(BaseModule):
             self._group.write(arguments or {}, states or {}, True)
 
     def reshape(self, data_shapes: Shapes, label_shapes: Shapes = None) -> None:
-        """Set `data_shapes` and `label_shapes`."""
+        """Set `data_shapes` and `label_shapes`, and the number of rows of the next batch."""
         self._data_shapes = _described("data", self._data_names, data_shapes)
         self._label_shapes = _described("label", self._label_names, label_shapes) if label_shapes else []
+        if self._group is not None and self._data_shapes:
+            self._group.divide(self._data_shapes[0].shape[0])
 
     data_names = property(attrgetter("_data_names"), doc="The names of the data.")
     label_names = property(attrgetter("_label_names"), doc="The names of the labels that the network has.")
@@ -441,4 +443,4 @@ def _described(what: str, names: Sequence[str], shapes: Shapes) -> list[DataDesc
     return described
 
 
-__getattr__ = names_of_others("lamina.module")
+__getattr__ = names_of_others("lamina.module", {"BucketingModule": "lamina.mxnet.bucketing"})
