@@ -104,6 +104,7 @@ from mxnet.io.io import DataBatch, DataDesc
 from mxnet.kvstore.base import KVStoreBase
 from mxnet.module.base_module import BaseModule
 from mxnet.module.module import Module
+from mxnet.ndarray.ndarray import NDArray, array, maximum
 from mxnet.ndarray.utils import load, save, zeros
 from mxnet.numpy.multiarray import ndarray
 from mxnet.symbol.symbol import Symbol
@@ -113,6 +114,10 @@ from mxnet.executor_manager import DataParallelExecutorGroup
 from mxnet.notebook.callback import PandasLogger
 import mxnet.libinfo
 from mxnet.metric import ndarray as nd
+from mxnet.gluon.block import _flatten
+from mxnet.gluon.contrib.rnn import VariationalDropoutCell
+from mxnet.gluon.rnn import HybridRecurrentCell, RecurrentCell
+class Cell(HybridRecurrentCell): ...
 """
 """Imports in public programs; MXNet 1.9.1 has all of them."""
 
@@ -121,7 +126,8 @@ def test_imports_from_modules_inside_of_modules():
     same = (
         "Module is mxnet.mod.Module and Symbol is mxnet.sym.Symbol and SymbolBlock is mxnet.gluon.SymbolBlock"
     )
-    more = "ndarray is mxnet.np.ndarray and zeros is nd.zeros and nd is mxnet.nd and T.Compose is Compose"
+    more = "ndarray is mxnet.np.ndarray and maximum is nd.maximum and zeros is nd.zeros and nd is mxnet.nd"
+    more = f"{more} and T.Compose is Compose"
     lists = "_as_list('ab') == ['ab'] and _as_list((1,)) == (1,)"
     program = f"import lamina.mxnet; lamina.mxnet.install(){INSIDE}print({same} and {more} and {lists})"
     assert run(program) == ["True"]
@@ -139,6 +145,21 @@ def test_names_of_the_c_library_are_errors_at_use(use):
                 for name in ("_LIB", "check_call", "c_array", "mx_uint", "mx_float")
             },
         )
+
+
+@pytest.mark.parametrize("made", ["Cell()", "LSTM(3)", "rnn.GRU(3)", "rnn.LSTMBias", "LSTM.shape"])
+def test_unsupported_classes_are_errors_at_use(made):
+    """Libraries import them, derive from them, and ask for instances of them, without need in a dense network."""
+    from lamina.gluon import rnn  # pyright: ignore[reportAttributeAccessIssue]
+    from lamina.gluon.rnn import LSTM, HybridRecurrentCell  # pyright: ignore[reportMissingImports]
+
+    class Cell(HybridRecurrentCell):
+        def __init__(self):
+            super().__init__()
+
+    assert not isinstance(lamina.gluon.nn.Dense(1), LSTM | HybridRecurrentCell)
+    with pytest.raises(OutsideError, match="lamina has no fused recurrent layers"):
+        eval(made, {"Cell": Cell, "LSTM": LSTM, "rnn": rnn})
 
 
 def test_modules_that_are_no_packages_have_no_other_modules():

@@ -358,6 +358,34 @@ def test_a_block_that_cannot_tell_its_shapes_says_so():
         net(nd.ones((1, 2)))
 
 
+class Gated(gluon.HybridBlock):
+    """A layer with parameters of unknown sizes inside, as in Sockeye and other programs for MXNet."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(4, 0), init="one", allow_deferred_init=True)
+            self.gamma = self.params.get("gamma", shape=(0,), init="one", allow_deferred_init=True)
+            self.beta = self.params.get("beta", shape=(0,), init="zeros", allow_deferred_init=True)
+
+    def hybrid_forward(self, F, x, mask, weight, gamma, beta):
+        x = F.LayerNorm(x * 2, gamma=gamma, beta=beta)
+        y = F.FullyConnected(x, weight, num_hidden=4, no_bias=True, flatten=False)
+        return y if mask is None else F.broadcast_mul(y, mask)
+
+
+@pytest.mark.parametrize("mask", [None, nd.ones((2, 3, 1))])
+@pytest.mark.parametrize("hybridized", [False, True])
+def test_shapes_follow_from_the_operators(mask, hybridized):
+    """MXNet 1.9.1 finds the same shapes."""
+    net = Gated()
+    net.initialize()
+    if hybridized:
+        net.hybridize()
+    assert net(nd.ones((2, 3, 5)), mask).shape == (2, 3, 4)
+    assert [net.weight.shape, net.gamma.shape, net.beta.shape] == [(4, 5), (5,), (5,)]
+
+
 def test_an_uninitialized_network_says_so():
     with pytest.raises(
         gluon.UninitializedParameterError, match=r"weight' has not been initialized. Call initialize\(\)"

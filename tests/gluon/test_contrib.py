@@ -38,7 +38,7 @@ def test_the_rest():
     ("init.LSTMBias", "recurrent"),
     ("operator.NumpyOp", "autograd.Function"),
     ("kv.KVStoreServer", "C library"),
-    ("mod.BucketingModule", "mx.mod.Module alone"),
+    ("mod.SequentialModule", "mx.mod.Module alone"),
 ])  # fmt: skip
 def test_what_is_left_out_says_what_there_is_instead(path, said):
     *parents, name = path.split(".")

@@ -52,6 +52,8 @@ def test_shared_parameters_come_from_the_other_dictionary():
 
 def test_constants():
     params = gluon.ParameterDict("net_")
+    assert params.get_constant("third", np.array([1 / 3])).value.dtype == np.float32  # MXNet's, too
+    assert params.get_constant("third", np.array([1 / 3])) is params["net_third"]
     c = params.get_constant("c", [1, 2])
     assert params.get_constant("c") is c
     assert params.get_constant("c", [1, 2]) is c

@@ -188,3 +188,10 @@ def test_an_array_of_several_elements_has_no_format_of_a_number(x: Any) -> None:
         TypeError, match=rf"'.4f' is for one number, and this array has shape {re.escape(str(x.shape))}"
     ):
         f"{x:.4f}"
+
+
+def test_an_array_stands_for_its_dtype():
+    """As in NumPy and MXNet; Sockeye's losses call ``astype(label)``."""
+    x, label = nd.ones((2,)), nd.zeros((1,), dtype="int32")
+    assert x.astype(x, copy=False) is x
+    assert x.astype(label).dtype == nd.zeros((1,), dtype=label).dtype == np.int32

@@ -351,3 +351,19 @@ def test_nadam_does_not_look_at_all_parameters_for_each_of_them() -> None:
     made._counts = Counts((i, 100) for i in range(1000))
     made._share_of_gradient(100)
     assert len(seen) < 5
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "Adamax", "RMSProp"])
+def test_an_overridden_rate_is_that_of_the_steps(kind):
+    """As in MXNet; Keras for MXNet keeps its rate in an array, and decays it in `_get_lr`."""
+
+    class Own(getattr(optimizer, kind)):
+        def _get_lr(self, index):
+            return 0.25
+
+    steps = []
+    for made in (Own(learning_rate=7.0), getattr(optimizer, kind)(learning_rate=0.25)):
+        w = nd.array([1.0, 2.0])
+        made.update(0, w, nd.array([0.5, -1.0]), made.create_state(0, w))
+        steps.append(w.asnumpy().tolist())
+    assert steps[0] == steps[1] != [1.0, 2.0]

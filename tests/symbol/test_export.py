@@ -14,6 +14,7 @@ import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.errors import LaminaError, ParameterError
 from lamina.gluon import nn
+from lamina.gluon.block import _flatten
 from lamina.nd.activation import ACTIVATIONS
 from lamina.symbol import Group, load, load_json, var
 
@@ -191,6 +192,50 @@ def test_names_are_those_of_mxnet(tmp_path):
     assert nd.load(tmp_path / "net-0012.params").keys() == {
         key for key in nd.load(FIXTURES / "layers-0000.params") if "dense1" not in key
     }
+
+
+class Nested(gluon.HybridBlock):
+    """A network with lists of inputs and outputs, and an optional input."""
+
+    def __init__(self):
+        super().__init__(prefix="nested_")
+        with self.name_scope():
+            self.dense = gluon.nn.Dense(2)
+
+    def hybrid_forward(self, F, x, others, mask):
+        y = self.dense(x) if mask is None else F.broadcast_mul(self.dense(x), mask)
+        return y + others[0], [others[1] - y]
+
+
+@pytest.mark.parametrize("mask", [None, nd.array([[2]])])
+def test_inputs_and_outputs_may_be_nested_and_absent(mask, tmp_path):
+    """MXNet 1.9.1 has the same nestings, names of inputs and results; GluonTS sets the formats of what it imports."""
+    x, others = nd.array([[1, 2]]), [nd.array([[3, 4]]), nd.array([[5, 6]])]
+    net = Nested()
+    net.initialize("one")
+    net.hybridize()
+    net(x, others, mask)
+    net.export(str(tmp_path / "nested"))
+    assert net._in_format == [0, [0, 0], -1 if mask is None else 0]
+    assert net._out_format == [0, [0]]
+    arguments = load(tmp_path / "nested-symbol.json").list_arguments()
+    names = sorted(name for name in arguments if name.startswith("data"))
+    assert names == ["data0", "data1", "data2", "data3"][: 3 if mask is None else 4]
+    loaded = gluon.SymbolBlock.imports(
+        tmp_path / "nested-symbol.json", names, tmp_path / "nested-0000.params"
+    )
+    loaded._in_format, loaded._out_format = [0, [0, 0], *[0] * (mask is not None)], [0, [0]]
+    y, [z] = loaded(x, others, *([] if mask is None else [mask]))
+    factor = 1 if mask is None else 2
+    assert y.asnumpy().tolist() == [[3 * factor + 3, 3 * factor + 4]]
+    assert z.asnumpy().tolist() == [[5 - 3 * factor, 6 - 3 * factor]]
+
+
+def test_a_layer_s_inputs_are_flattened_as_in_mxnet():
+    x = nd.ones((1,))
+    flat, form = _flatten([x, (x, None), [[x]]], "input")
+    assert ([one is x for one in flat], form) == ([True, True, False, True], [0, [0, -1], [[0]]])
+    assert _flatten(None, "input") == ([None], -1)
 
 
 def test_an_imported_network_trains_on():

@@ -339,7 +339,7 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         lambda: (mx.sym.var("a") + mx.sym.var("b")).infer_type(a="float32", b="float64"),
     ),
     "states": (LaminaError, "pass states as data", lambda: mx.mod.Module(network(), state_names=["s"])),
-    "buckets": (OutsideError, "need mx.mod.Module alone", lambda: mx.mod.BucketingModule),
+    "buckets": (OutsideError, "need mx.mod.Module alone", lambda: mx.mod.SequentialModule),
     "untrained": (ParameterError, "call fit, or pass arg_params", lambda: _forward_fed().predict(ROWS)),
     "lists": (TypeError, "a DataIter, or arrays X and y; X is a list", lambda: _forward_fed().fit([1], [2])),
     "rows": (ShapeError, "X has 600 rows, and y 3", lambda: _forward_fed().fit(ROWS, CLASSES[:3])),
@@ -624,3 +624,85 @@ def test_a_variable_that_is_an_output_is_replaced_too() -> None:
     x = mx.sym.var("x")
     both = mx.sym.Group([x, mx.sym.tanh(x, name="t")])(x=mx.sym.var("y"))
     assert (both.list_arguments(), both.list_outputs()) == (["y"], ["y", "t_output"])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda module, _: module.output_shapes,
+        lambda module, _: module.get_params(),
+        lambda module, path: module.save_params(path),
+        lambda module, path: module.save_checkpoint(path, 0),
+        lambda module, path: module.save_optimizer_states(path),
+        lambda module, path: module.load_optimizer_states(path),
+        lambda module, _: module.borrow_optimizer(module),
+    ],
+)
+def test_a_module_without_values_has_nothing_to_show_or_save(use: Callable[..., Any], tmp_path: Path) -> None:
+    """MXNet's AssertionError; before, files without parameters were written, as after `bind` alone."""
+    module = mx.mod.Module(network())
+    with pytest.raises(AssertionError, match="call "):
+        use(module, str(tmp_path / "module"))
+    assert not list(tmp_path.glob("*[0-9].params"))
+
+
+def test_a_bound_module_without_values_has_nothing_to_save(tmp_path: Path) -> None:
+    module = mx.mod.Module(network())
+    module.bind([("data", (50, 12))], [("softmax_label", (50,))])
+    assert module.output_shapes == [("softmax_output", (50, 3))]
+    with pytest.raises(AssertionError, match="call bind and init_params first"):
+        module.save_checkpoint(str(tmp_path / "module"), 0)
+    module.bind([("data", (20, 12))], [("softmax_label", (20,))], force_rebind=True)
+    assert module.output_shapes == [("softmax_output", (20, 3))]
+
+
+def _of_phase(phase: str) -> tuple[Any, list[str], list[str] | None]:
+    """As in Keras for MXNet: one network with a loss, one without."""
+    hidden = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
+    if phase == "train":
+        return (
+            mx.sym.LinearRegressionOutput(hidden, mx.sym.Variable("label"), name="out"),
+            ["data"],
+            ["label"],
+        )
+    return hidden, ["data"], None
+
+
+def test_modules_of_several_keys_share_parameters_and_optimizer() -> None:
+    """Numbers are MXNet 1.9.1's."""
+    module = mx.mod.BucketingModule(_of_phase, default_bucket_key="predict")
+    with pytest.raises(AssertionError, match="call bind first"):
+        module.get_params()
+    module.bind([("data", (2, 3))])
+    module.init_params(mx.init.One())
+    module.init_optimizer(optimizer_params={"learning_rate": 0.1, "momentum": 0.9})
+    x = nd.array([[1, 2, 3], [0, 1, -1]])
+    data, label = [("data", (2, 3))], [("label", (2, 2))]
+    train = mx.io.DataBatch([x], [nd.ones((2, 2))], None, None, "train", data, label)
+    for _ in range(2):
+        module.forward_backward(train)
+        module.update()
+    assert module._curr_bucket_key == "train"
+    module.forward(mx.io.DataBatch([x[:1]], None, None, None, "predict", [("data", (1, 3))]), is_train=False)
+    assert module.get_outputs()[0].asnumpy() == pytest.approx(np.array([[1.265625, 1.265625]]), abs=1e-5)
+    weight = module.get_params()[0]["fc_weight"].asnumpy()
+    assert weight == pytest.approx(np.array([[0.684375, 0.439375, -0.0175]] * 2), abs=1e-5)
+    module._curr_module.reshape([("data", (5, 3))])
+    assert module._curr_module._exec_group.batch_size == 5
+
+
+def test_a_bucketing_module_fits_batches_with_keys() -> None:
+    class Keyed(mx.io.NDArrayIter):
+        def next(self) -> Any:
+            batch = super().next()
+            batch.bucket_key = "any"
+            batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
+            return batch
+
+    module = mx.mod.BucketingModule(
+        lambda _: (network(), ["data"], ["softmax_label"]), default_bucket_key="any"
+    )
+    module.fit(
+        Keyed(ROWS, CLASSES, 50), num_epoch=8, optimizer="adam", optimizer_params={"learning_rate": 0.02}
+    )
+    assert dict(module.score(Keyed(ROWS, CLASSES, 50), "acc"))["accuracy"] > 0.9

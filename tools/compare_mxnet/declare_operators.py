@@ -34,13 +34,21 @@ Concat Flatten Pad Reshape SliceChannel SwapAxis _split_v2 broadcast_axis broadc
 diag expand_dims repeat reshape_like reverse slice slice_axis slice_like squeeze stack tile transpose"""
 _LOOKUP = "_unravel_index _ravel_multi_index batch_take gather_nd one_hot pick scatter_nd take where"
 _PRODUCTS = """batch_dot dot khatri_rao add_n _linalg_gemm _linalg_gemm2 _linalg_syrk _linalg_det _linalg_extractdiag
-_linalg_inverse _linalg_makediag _linalg_potrf _linalg_potri _linalg_sumlogdiag _linalg_trmm _linalg_trsm"""
-_MADE = """_arange _eye _full _ones _zeros _random_exponential _random_gamma _random_normal _random_poisson
-_random_randint _random_uniform _shuffle"""
+_linalg_extracttrian _linalg_gelqf _linalg_inverse _linalg_makediag _linalg_maketrian _linalg_potrf _linalg_potri
+_linalg_slogdet _linalg_sumlogdiag _linalg_syevd _linalg_trmm _linalg_trsm"""
+_MADE = "_arange _eye _full _ones _zeros"
+_RANDOM = """_random_exponential _random_gamma _random_negative_binomial _random_normal _random_normal_like
+_random_poisson _random_randint _random_uniform _random_uniform_like _sample_exponential _sample_gamma
+_sample_multinomial _sample_negative_binomial _sample_normal _sample_poisson _sample_uniform _shuffle"""
+_MORE = """moments SequenceLast SequenceMask SequenceReverse _contrib_arange_like _contrib_div_sqrt_dim
+_contrib_gradientmultiplier _contrib_index_copy _contrib_interleaved_matmul_encdec_qk
+_contrib_interleaved_matmul_encdec_valatt _contrib_interleaved_matmul_selfatt_qk
+_contrib_interleaved_matmul_selfatt_valatt _contrib_quadratic"""
 
 
 def _wanted() -> list[str]:
-    names = " ".join([_UNARY, _LAYERS, _REDUCTIONS, _MOVEMENT, _LOOKUP, _PRODUCTS, _MADE]).split()
+    groups = [_UNARY, _LAYERS, _REDUCTIONS, _MOVEMENT, _LOOKUP, _PRODUCTS, _MADE, _RANDOM, _MORE]
+    names = " ".join(groups).split()
     for name in (_BINARY + " " + _LOGIC).split():
         names.append(f"broadcast_{name}")
         names.append(f"elemwise_{name}" if name in ("add", "sub", "mul", "div") else f"_{name}")
@@ -98,13 +106,14 @@ def _kind(described: str) -> str:
 
 
 def _declared(name: str) -> str:
+    """The line of an operator; arrays come first, as in the functions that MXNet makes of operators."""
     arguments = []
     for argument, described in _information(name)[1]:
         if described.startswith("NDArray"):
             arguments.append("*" * ("[]" in described) + argument)
         else:
             arguments.append(f"{argument}:{_kind(described)}")
-    return " ".join([name, *arguments])
+    return " ".join([name, *sorted(arguments, key=lambda argument: ":" in argument)])
 
 
 def tables() -> dict[str, str]:

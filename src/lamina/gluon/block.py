@@ -24,7 +24,7 @@ from lamina.gluon._summary import summary
 from lamina.gluon.call_checks import check_naming, require_arrays, require_inputs, unknown_argument
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import NameScope, ParameterDict, assign, new_prefix
-from lamina.nd.facade import is_presenting, mapped, plain, shown
+from lamina.nd.facade import is_presenting, leaves, mapped, nesting, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
 from lamina.support.files.named import read_arrays, write_arrays
@@ -348,8 +348,8 @@ class HybridBlock(Block):
     """A block that can be compiled: `hybridize` runs the block with its children through `lamina.compile`.
 
     Subclasses override `forward`, or ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
-    parameters are passed under their attribute names. A layer whose parameters may have unknown sizes overrides
-    `infer_shape`, too.
+    parameters are passed under their attribute names. Sizes of parameters that are 0 follow from the first inputs, by
+    the operators of F or by `infer_shape`.
 
     >>> from lamina import gluon, nd
     >>> class Scale(gluon.HybridBlock):
@@ -368,8 +368,10 @@ class HybridBlock(Block):
     """The name of the layer's node in files exported for MXNet."""
     _hands_on = False
     """Whether `hybrid_forward` passes inputs to other blocks or functions; then their array class must not change."""
-    _layout: Any = None
-    """The nesting of the inputs at the first call after `hybridize`; see `export`."""
+    _in_format: Any = None
+    """The nesting of the inputs at the first call after `hybridize`, see `nesting` and `export`."""
+    _out_format: Any = None
+    """The nesting of the outputs, known after `export`. GluonTS stores both, by these names, beside exported files."""
     _precision: Precision = "float32"
     """The precision of the block's matrix products; see `hybridize`."""
     _compiled: tuple[str, Callable[..., Any]] | None = None
@@ -421,7 +423,7 @@ class HybridBlock(Block):
             )
         require_precision(precision, "hybridize")
         self._active, self._precision = active, precision
-        self._compiled = self._layout = None
+        self._compiled = self._in_format = None
         super().hybridize(active, precision=precision, **flags)
 
     def cast(self, dtype: Any) -> None:
@@ -451,8 +453,8 @@ class HybridBlock(Block):
         return import_module("lamina.mxnet.symbol.block").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
-        if self._active and self._layout is None and not (args and isinstance(args[0], Symbolic)):
-            self.__dict__["_layout"] = _layout_of(args)
+        if self._active and self._in_format is None and not (args and isinstance(args[0], Symbolic)):
+            self.__dict__["_in_format"] = nesting(args)
         compiles_later = (state.queue is not None or state.recording) and self._precision == "float32"
         if not self._active or state.trace is not None or compiles_later:
             return self.forward(*args, **kwargs)
@@ -516,23 +518,26 @@ class HybridBlock(Block):
     def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.
 
-        Layers whose parameters may have unknown shapes override this method.
+        They are taken from the operators of F that get the parameters in `hybrid_forward`; layers override this method.
         """
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
-        if unknown:
-            raise DeferredInitializationError(
-                f"{type(self).__name__} '{self.name}' cannot tell the shape of {unknown[0]} from its "
-                "inputs: give the shape when creating the parameter, or override infer_shape"
-            )
+        shapes = import_module("lamina.mxnet.symbol.block").shapes_inside(self, args) if unknown else {}
+        for parameter in unknown:
+            if parameter.name not in shapes:
+                raise DeferredInitializationError(
+                    f"{type(self).__name__} '{self.name}' cannot tell the shape of {parameter} from its "
+                    "inputs: give the shape when creating the parameter, or override infer_shape"
+                )
+            parameter.shape = shapes[parameter.name]
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """Compute the outputs, with ``F = lamina.nd`` and the parameters by name; subclasses override this method."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
 
 
-def _layout_of(args: Any) -> Any:
-    """The nesting of the inputs, as the same nested lists with None in place of each array."""
-    return [_layout_of(x) for x in args] if isinstance(args, list | tuple) else None
+def _flatten(args: Any, inout_str: str) -> tuple[list[Any], Any]:  # pyright: ignore[reportUnusedFunction] - GluonTS
+    """The items of nested lists, and their `nesting`."""
+    return list(leaves(args)), nesting(args)
 
 
 def with_children(block: Block, children: Mapping[str, Block]) -> str:

@@ -148,9 +148,10 @@ class ParameterDict:
             if value is None:
                 raise KeyError(f"no constant {full_name!r}; give its value to make it")
             found = self._params[full_name] = Constant(full_name, value)
+            return found
         if not isinstance(found, Constant):
             raise ParameterError(f"'{full_name}' is a parameter, not a constant")
-        if value is not None and not np.array_equal(np.asarray(found.value), np.asarray(value)):
+        if value is not None and not np.array_equal(np.asarray(found.value), np.asarray(value, found.dtype)):
             raise ParameterError(f"Constant '{full_name}' exists with another value")
         return found
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import MXNetError
-from lamina.support.unsupported import UnsupportedModule, names_of_others
+from lamina.support.unsupported import names_of_others, unsupported
 
 __all__ = ["MXNetError", "integer_types", "mx_real_t", "numeric_types", "string_types"]
 
@@ -17,7 +17,7 @@ integer_types = (int, np.int32, np.int64)
 mx_real_t = np.float32
 """The default dtype of arrays."""
 
-_LIB = NDArrayHandle = SymbolHandle = c_array = c_str = check_call = mx_float = mx_uint = UnsupportedModule(
+_LIB = NDArrayHandle = SymbolHandle = c_array = c_str = check_call = mx_float = mx_uint = unsupported(
     "lamina.libinfo"
 )
 """Names of MXNet's C library, which many optimizers and iterators import without need; use is an error."""

@@ -37,14 +37,14 @@ class ExecutorGroup:
     ) -> None:
         self.param_names, self.contexts = list(param_names), list(contexts)
         self.aux_names, self.arg_names = symbol.list_auxiliary_states(), symbol.list_arguments()
-        self._divide(next((shape[0] for shape in shapes.values() if shape), 1))
+        self.divide(next((shape[0] for shape in shapes.values() if shape), 1))
         self.execs: list[Executor] = []
         for ctx, part in zip(contexts, self.slices, strict=True):
             own = {name: (part.stop - part.start, *shape[1:]) for name, shape in shapes.items()}
             given = own if len(self.contexts) > 1 else shapes
             self.execs.append(bound_to_shapes(symbol, ctx, requests, types, given))
 
-    def _divide(self, rows: int) -> None:
+    def divide(self, rows: int) -> None:
         """Set the devices' parts of a batch, as MXNet rounds their sizes."""
         each, self.batch_size = round(rows / len(self.contexts)), rows
         starts = [min(i * each, rows) for i in range(len(self.contexts))]
@@ -102,7 +102,7 @@ class ExecutorGroup:
         """Compute the outputs for the slices of a batch."""
         rows = next((len(x) for x in inputs.values()), self.batch_size)
         if rows != self.batch_size:
-            self._divide(rows)
+            self.divide(rows)
         for each, part in zip(self.execs, self._sliced(inputs), strict=True):
             each.compute(
                 is_train, {name: x.astype(each.arg_dict[name].dtype, copy=False) for name, x in part.items()}

@@ -149,7 +149,7 @@ class Module(BaseModule):
         if self.binded and not force_rebind:
             self.logger.warning("Already bound, ignoring bind()")
             return
-        if self.binded:
+        if self.binded and self.params_initialized:
             self._given = self.get_params()
         self.for_training, self.inputs_need_grad = for_training, inputs_need_grad
         self.reshape(data_shapes, label_shapes)
@@ -172,9 +172,11 @@ class Module(BaseModule):
             self._group.write(arguments or {}, states or {}, True)
 
     def reshape(self, data_shapes: Shapes, label_shapes: Shapes = None) -> None:
-        """Set `data_shapes` and `label_shapes`."""
+        """Set `data_shapes` and `label_shapes`, and the number of rows of the next batch."""
         self._data_shapes = _described("data", self._data_names, data_shapes)
         self._label_shapes = _described("label", self._label_names, label_shapes) if label_shapes else []
+        if self._group is not None and self._data_shapes:
+            self._group.divide(self._data_shapes[0].shape[0])
 
     data_names = property(attrgetter("_data_names"), doc="The names of the data.")
     label_names = property(attrgetter("_label_names"), doc="The names of the labels that the network has.")
@@ -189,6 +191,8 @@ class Module(BaseModule):
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """The names and shapes of the outputs."""
+        if not self.binded:
+            raise UnfitParameterError("the outputs have no shapes yet; call bind first")
         _, shapes, _ = self._symbol.infer_shape(**{desc.name: desc.shape for desc in self.data_shapes})
         return list(zip(self.output_names, shapes or (), strict=True))
 
@@ -209,7 +213,7 @@ class Module(BaseModule):
     @property
     def _arg_params(self) -> Arrays | None:
         """Copies of the parameters; what is set before `bind` are the values that it begins with."""
-        return self.get_params()[0] if self.binded else self._given[0]
+        return self.get_params()[0] if self.params_initialized else self._given[0]
 
     @_arg_params.setter
     def _arg_params(self, given: Arrays | None) -> None:
@@ -218,7 +222,7 @@ class Module(BaseModule):
     @property
     def _aux_params(self) -> Arrays | None:
         """Copies of the auxiliary states, as `_arg_params`."""
-        return self.get_params()[1] if self.binded else self._given[1]
+        return self.get_params()[1] if self.params_initialized else self._given[1]
 
     @_aux_params.setter
     def _aux_params(self, given: Arrays | None) -> None:
@@ -271,6 +275,8 @@ class Module(BaseModule):
 
     def get_params(self) -> tuple[Arrays, Arrays]:
         """Copies of the parameters and of the auxiliary states, by name; of several devices, the states' means."""
+        if not self.params_initialized:
+            raise UnfitParameterError("the parameters have no values yet; call bind and init_params first")
         if not self.binded:
             return self._given[0] or {}, self._given[1] or {}
         arguments, states = self._exec_group.parameters()
@@ -329,31 +335,34 @@ class Module(BaseModule):
             self.load_optimizer_states(self._states_file)
             self._states_file = None
 
+    def _known_updater(self) -> Any:
+        if self._updater is None:
+            raise UnfitParameterError("the module has no optimizer yet; call init_optimizer first")
+        return self._updater
+
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module."""
-        self._updater, self._kvstore = shared_module._updater, shared_module._kvstore
+        self._updater, self._kvstore = shared_module._known_updater(), shared_module._kvstore
         self.optimizer_initialized = True
 
     def save_optimizer_states(self, fname: str) -> None:
         """Write the optimizer's states to a file."""
         with atomic_write(fname) as file:
-            file.write(self._updater.get_states())
+            file.write(self._known_updater().get_states())
 
     def load_optimizer_states(self, fname: str) -> None:
         """Read the optimizer's states from a file that `save_optimizer_states` wrote."""
-        self._updater.set_states(Path(fname).read_bytes())
+        self._known_updater().set_states(Path(fname).read_bytes())
 
     def update(self) -> None:
         """Change the parameters by the gradients of the last `backward`."""
-        if self._updater is None:
-            raise UnfitParameterError("update: there is no optimizer; call init_optimizer first")
-        group = self._exec_group
+        updater, group = self._known_updater(), self._exec_group
         for i, name in enumerate(self._param_names):
             gradient = group.gradient(name)
             if gradient is not None:
                 if self._kvstore is not None:
                     self._kvstore.pushpull(i, gradient)
-                self._updater(i, gradient, group.execs[0].arg_dict[name])
+                updater(i, gradient, group.execs[0].arg_dict[name])
                 group.update_others(name)
 
     # --- batches ----------------------------------------------------------------------------------------------------
@@ -434,4 +443,4 @@ def _described(what: str, names: Sequence[str], shapes: Shapes) -> list[DataDesc
     return described
 
 
-__getattr__ = names_of_others("lamina.module")
+__getattr__ = names_of_others("lamina.module", {"BucketingModule": "lamina.mxnet.bucketing"})

@@ -84,6 +84,17 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def nesting(value: Any) -> Any:
+    """The nesting of lists and tuples as MXNet notes it, in lists of 0 for an item and -1 for None.
+
+    >>> nesting([1, (None, [3])])
+    [0, [-1, [0]]]
+    """
+    if isinstance(value, list | tuple):
+        return [nesting(part) for part in value]
+    return -1 if value is None else 0
+
+
 def has_facade(values: Any) -> bool:
     """Whether a value, or an item of a list among the values, is a `Facade`."""
     return any(isinstance(x, Facade) or (isinstance(x, list | tuple) and has_facade(x)) for x in values)

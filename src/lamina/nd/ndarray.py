@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -513,6 +514,13 @@ def _capsule_of(
     else:
         x._note_export()
     return exported(value, stream)
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of `lamina.nd`, which MXNet has in this module."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(import_module("lamina.nd"), name)
 
 
 set_array_type(NDArray)

@@ -253,6 +253,6 @@ class FTML(Optimizer):
 
         def scale() -> float:
             t = self._count(index)
-            return (1.0 - self.beta1**t) / self._lr(index)
+            return (1.0 - self.beta1**t) / self._rate(index)
 
         return self._now(index, scale)

@@ -232,7 +232,7 @@ class SGLD(Optimizer):
         rate = self._step_size(index)
         noise = normal(0, 1, shape=weight.shape, dtype=weight.dtype, ctx=weight.context)
         g = self._prepared(index, weight, grad)
-        root = self._each_step(index, lambda _: math.sqrt(self._lr(index)))
+        root = self._each_step(index, lambda _: math.sqrt(self._rate(index)))
         write(weight, (), (weight - (0.5 * rate) * g + root * noise, ()))
 
 

@@ -241,6 +241,10 @@ class Optimizer(PlainNumbers):
     def _lr(self, index: int) -> float:
         return self.learning_rate * self._multiplier(index, "lr_mult", self.lr_mult)
 
+    def _rate(self, index: int) -> float:
+        """The rate of a step, by `_get_lr` if a program's subclass overrides it."""
+        return self._lr(index) if type(self)._get_lr is Optimizer._get_lr else self._get_lr(index)
+
     def _get_wd(self, index: int) -> float:
         return self.wd * self._multiplier(index, "wd_mult", self.wd_mult)
 
@@ -259,7 +263,7 @@ class Optimizer(PlainNumbers):
 
         def size() -> float:
             t = self._count(index)
-            return self._lr(index) if correction is None else self._lr(index) * correction(t)
+            return self._rate(index) if correction is None else self._rate(index) * correction(t)
 
         return self._now(index, size)
 

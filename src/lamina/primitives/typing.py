@@ -16,6 +16,8 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 def element_type(dtype: Any) -> np.dtype:
     """The native NumPy dtype of a user's dtype, None for float32; `DTypeError` if unknown or unsupported."""
+    if hasattr(dtype, "asnumpy"):  # an array, which stands for its dtype, as in NumPy
+        dtype = dtype.dtype
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
     except TypeError:

@@ -61,9 +61,9 @@ class ModuleNames:
         """Import the real module. Python then replaces the module's spec by `spec`, and `exec_module` restores it."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
         if name == spec.name and not real_name(name):
-            from lamina.support.unsupported import UnsupportedModule
+            from lamina.support.unsupported import unsupported
 
-            return UnsupportedModule(name)
+            return unsupported(name)
         try:
             module = import_module(real_name(name) or name)
         except ModuleNotFoundError as error:
@@ -74,7 +74,7 @@ class ModuleNames:
             package, _, missing = name.rpartition(".")
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
         # In MXNet it may be a package, whose modules `find_spec` finds.
-        vars(module).setdefault("__path__", [])
+        module.__path__ = getattr(module, "__path__", [])
         # The first spec is kept, since other threads may be between the two steps.
         self._specs.setdefault(module.__name__, module.__spec__)
         return module

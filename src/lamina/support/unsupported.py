@@ -22,14 +22,24 @@ OUTSIDE = tables_in("unsupported.txt")["unsupported"]
 """Error messages by full name of a feature, or by pattern."""
 
 
-class UnsupportedModule(ModuleType):
-    """An unsupported module of MXNet. Programs may import it, as many do without need; use raises `OutsideError`."""
+class Unsupported(type):
+    """An unsupported module, class or function of MXNet. Attributes and calls raise `OutsideError`.
 
-    def __getattr__(self, name: str) -> Any:
-        raise no_attribute(self.__name__, name)
+    Programs may import it and derive classes from it, as libraries do that have recurrent networks beside dense ones.
+    """
 
-    def __call__(self, *_args: object, **_kwargs: object) -> Any:
-        raise no_attribute(*self.__name__.rsplit(".", 1))
+    full_name: str
+
+    def __getattr__(cls, name: str) -> Any:
+        raise no_attribute(cls.full_name, name)
+
+    def __call__(cls, *_args: object, **_kwargs: object) -> Any:
+        raise no_attribute(*cls.full_name.rsplit(".", 1))
+
+
+def unsupported(full_name: str) -> Any:
+    """The stand-in for an unsupported module, class or function with this name, ``lamina.…``."""
+    return Unsupported(full_name, (), {"full_name": full_name})
 
 
 def no_attribute(module: str, name: str) -> Exception:
@@ -49,7 +59,7 @@ def no_attribute(module: str, name: str) -> Exception:
     why = _reason(path)
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
     if imported and not name.startswith("_") and find_spec(f"{module}.{name}") is not None:
-        return AttributeError(path)  # Python then imports the module, an `UnsupportedModule`
+        return AttributeError(path)  # Python then imports the module, an `Unsupported`
     if why is None and (instead := of_module(module, name)):
         said = f"module {module!r} has no attribute {name!r}. {instead}"
         return ImportError(said, name=module) if imported else suggesting(said, name)

@@ -10,13 +10,14 @@ import os
 import sys
 from typing import Any
 
+from lamina.mxnet.symbol import random
 from lamina.mxnet.symbol._file import read_symbol, symbol_of
 from lamina.mxnet.symbol._names import prefixed, uncounted
 from lamina.mxnet.symbol._operator import OPERATORS
 from lamina.mxnet.symbol.nodes import NAMED, Group, Symbol, SymbolError, function, var
 
 __all__ = [
-    "Group", "Symbol", "SymbolError", "Variable", "load", "load_json", "prefixed", "uncounted", "var",
+    "Group", "Symbol", "SymbolError", "Variable", "load", "load_json", "prefixed", "random", "uncounted", "var",
 ]  # fmt: skip
 
 Variable = var
@@ -43,7 +44,7 @@ def load_json(json_str: str) -> Symbol:
 
 
 class _Namespace:
-    """Functions whose names have a common prefix, such as ``F.random.normal`` for ``F.random_normal``."""
+    """Functions whose names have a common prefix, such as ``F.linalg.gemm2`` for ``F.linalg_gemm2``."""
 
     def __init__(self, prefix: str, hint: str) -> None:
         self._prefix, self._hint = prefix, hint
@@ -52,7 +53,7 @@ class _Namespace:
         return function(self._prefix + name, self._hint + name)
 
 
-linalg, random = _Namespace("linalg_", ""), _Namespace("random_", "_random_")
+linalg, contrib = _Namespace("_linalg_", ""), _Namespace("_contrib_", "")
 
 
 def __getattr__(name: str) -> Any:

@@ -135,6 +135,8 @@ def _text(value: Any, kind: str) -> str:
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
 """The inputs of each operator that are auxiliary states, not arguments."""
 
+_WITH_TWO_OUTPUTS = ("moments", "_linalg_gelqf", "_linalg_slogdet", "_linalg_syevd")
+
 
 class Operator:
     """The declaration of an operator.
@@ -207,8 +209,9 @@ class Operator:
             skipped.add("bias")
         if self.name == "LeakyReLU" and values["act_type"] != "prelu":
             skipped.add("gamma")
-        if "length" in self.arrays and not values["use_length"]:
-            skipped.add("length")
+        for length in ("length", "sequence_length"):
+            if length in self.arrays and not values[f"use_{length}"]:
+                skipped.add(length)
         return tuple(name for name in self.arrays if name not in skipped)
 
     def outputs(self, values: Mapping[str, Any]) -> int:
@@ -217,7 +220,9 @@ class Operator:
             return max(1, values["num_outputs"])
         if self.name == "_split_v2":
             return max(1, values["sections"] or len(values["indices"]))
-        return 2 if values.get("ret_typ") == "both" else 3 if values.get("output_mean_var") else 1
+        if self.name in _WITH_TWO_OUTPUTS or values.get("ret_typ") == "both" or values.get("get_prob"):
+            return 2
+        return 3 if values.get("output_mean_var") else 1
 
 
 def _lines(name: str) -> list[str]:

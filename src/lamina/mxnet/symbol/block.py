@@ -16,9 +16,9 @@ from lamina.gluon.call_checks import inputs_of, require_arrays
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, load, load_json, uncounted, var
-from lamina.mxnet.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.mxnet.symbol.computing import Key, Step, inferred_shapes, key_of, planned, shapes_of
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, nodes_of
-from lamina.nd.facade import has_facade, leaves, mapped, plain, shown
+from lamina.nd.facade import has_facade, leaves, mapped, nesting, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.named import write_arrays
 from lamina.support.messages import closest
@@ -125,7 +125,9 @@ class SymbolBlock(HybridBlock):
     # --- running --------------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any) -> Any:
-        """The outputs for one array (or symbol) per input."""
+        """The outputs for one array (or symbol) per input; both nested in the formats, if they are set."""
+        if nesting(args) == self._in_format:
+            args = tuple(leaves(args))
         if len(args) != len(self.input_names):
             raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
         if args and isinstance(args[0], Symbol):
@@ -137,6 +139,9 @@ class SymbolBlock(HybridBlock):
                 return mapped(self.forward(*mapped(args, plain)), shown)
             context = args[0].context if args else current_context()
             found = self._computed(dict(zip(self.input_names, args, strict=True)), context)
+        if self._out_format:
+            outputs = iter(found)
+            return mapped(self._out_format, lambda _: next(outputs))
         return found[0] if len(found) == 1 else found
 
     def _computed(self, values: dict[Key, NDArray], ctx: Context) -> list[NDArray]:
@@ -232,10 +237,10 @@ def written_down(block: HybridBlock) -> Symbol:
     Raises:
         LaminaError: the block's forward pass reads array values, or uses operators outside ``F``.
     """
-    layout = block._layout or [None] * _inputs_of(block)
-    count = len(list(leaves(layout)))
+    in_format = block._in_format or [0] * _inputs_of(block)
+    count = list(leaves(in_format)).count(0)
     names = iter(["data"] if count == 1 else [f"data{i}" for i in range(count)])
-    inputs = mapped(layout, lambda _: var(next(names)))
+    inputs = mapped(in_format, lambda item: None if item else var(next(names)))
     try:
         with uncounted():
             found = block(*inputs)
@@ -245,11 +250,25 @@ def written_down(block: HybridBlock) -> Symbol:
         if "Symbol" not in str(error):
             raise
         raise LaminaError(_cannot(block, error)) from error
-    outputs = list(leaves(found))
+    outputs, block._out_format = list(leaves(found)), nesting(found)
     strange = next((x for x in outputs if not isinstance(x, Symbol)), None)
     if strange is not None:
         raise LaminaError(_cannot(block, f"an output is a {type(strange).__name__}, computed without F"))
     return outputs[0] if len(outputs) == 1 else Group(outputs)
+
+
+def shapes_inside(block: HybridBlock, args: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of variables by name, as far as they follow from a block's inputs and its `hybrid_forward`."""
+    arrays = {f"data{i}": plain(x) for i, x in enumerate(leaves(args)) if x is not None}
+    names = iter(arrays)
+    try:
+        with uncounted():
+            found = block.forward(*mapped(args, lambda x: None if x is None else var(next(names))))
+        heads = Group(list(leaves(found))).heads
+        shapes = inferred_shapes(heads, {name: x.shape for name, x in arrays.items()})
+    except (LaminaError, AttributeError, TypeError, ValueError):  # it computes without F
+        return {}
+    return {name: shape for name, shape in shapes.items() if isinstance(name, str)}
 
 
 def _cannot(block: HybridBlock, why: object) -> str:

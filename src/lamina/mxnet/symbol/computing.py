@@ -121,6 +121,15 @@ _COMPUTED: dict[str, Computed] = {
 }
 
 
+def _function_of(name: str) -> Computed:
+    """The function of `lamina.nd` with an operator's name in files."""
+    if name.startswith("_contrib_"):
+        return getattr(nd.contrib, name.removeprefix("_contrib_"))
+    if name.endswith("_like") and name.startswith("_random_"):
+        return getattr(nd.random, name.removeprefix("_random_"))
+    return getattr(nd, name.removeprefix("_np").removeprefix("_"))
+
+
 def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     """The function that computes a node's outputs from its inputs.
 
@@ -131,8 +140,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     assert operator is not None
     if values.get("output_mean_var"):
         raise DataError(f"node {node.name!r} ({operator.name}): output_mean_var=True is not supported")
-    stem = operator.name.removeprefix("_np").removeprefix("_")
-    function = _COMPUTED.get(operator.name) or getattr(nd, stem)
+    function = _COMPUTED.get(operator.name) or _function_of(operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
 
     def compute(*arrays: NDArray) -> Sequence[NDArray]:

@@ -1,0 +1,52 @@
+"""Random numbers in symbols under MXNet's names ``mx.sym.random``; `lamina.nd.random` has the same functions."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from lamina import nd
+from lamina.mxnet.symbol.nodes import Symbol, function
+from lamina.support.unsupported import names_of_others
+
+__all__ = [
+    "exponential", "gamma", "multinomial", "negative_binomial", "normal", "normal_like", "poisson", "randint", "randn",
+    "shuffle", "uniform", "uniform_like",
+]  # fmt: skip
+
+
+def _drawing(distribution: str) -> Any:
+    """The function of a distribution, whose parameters are all numbers or all symbols."""
+    known = signature(getattr(nd.random, distribution))
+    parameters = list(known.parameters)[: list(known.parameters).index("shape")]
+
+    def draw(*args: Any, name: str | None = None, **named: Any) -> Symbol:
+        given = known.bind(*args, **named)
+        options = {key: given.arguments[key] for key in ("shape", "dtype") if key in given.arguments}
+        given.apply_defaults()
+        values = [given.arguments[key] for key in parameters]
+        if distribution == "exponential":
+            values = [1 / values[0]]
+        of = f"_{'sample' if isinstance(values[0], Symbol) else 'random'}_{distribution}"
+        return function(of, of)(*values, name=name, **options)
+
+    return draw
+
+
+exponential, gamma, negative_binomial = map(_drawing, ("exponential", "gamma", "negative_binomial"))
+normal, poisson, randint, uniform = map(_drawing, ("normal", "poisson", "randint", "uniform"))
+normal_like = function("_random_normal_like", "normal_like")
+uniform_like = function("_random_uniform_like", "uniform_like")
+shuffle = function("_shuffle", "_shuffle")
+
+
+def randn(*shape: int, **named: Any) -> Symbol:
+    return normal(shape=shape, **named)
+
+
+def multinomial(data: Symbol, shape: Any = (), get_prob: bool = True, **named: Any) -> Symbol:
+    """Draws from rows of probabilities, and their log probabilities unless ``get_prob=False``."""
+    return function("_sample_multinomial", "_sample_multinomial")(data, shape, get_prob, **named)
+
+
+__getattr__ = names_of_others("lamina.symbol.random")
