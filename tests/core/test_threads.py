@@ -129,3 +129,23 @@ def test_products_in_several_threads_leave_the_number_of_a_blas_as_it_was():
         for worker in workers:
             worker.join()
         assert blas_threads() == before
+
+
+def test_items_are_computed_apart_in_their_order_by_products_of_one_thread(monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+
+    def told(k):
+        both.wait()  # which one thread alone would not pass
+        return k, threading.get_ident(), blas_threads()
+
+    monkeypatch.setattr(blas, "get_num_threads", lambda: 2)
+    with threadpoolctl.threadpool_limits(2):
+        found = blas.apart(told, iter(range(4)))
+        assert [k for k, _, _ in found] == [0, 1, 2, 3]
+        assert len({thread for _, thread, _ in found}) == 2
+        if blas._control() is not None:
+            assert all(1 in counts for _, _, counts in found)
+            assert blas_threads() != found[0][2]
+        monkeypatch.setattr(blas, "get_num_threads", lambda: 1)
+        here = threading.get_ident()
+        assert blas.apart(lambda k: (k, threading.get_ident()), [1, 2]) == [(1, here), (2, here)]

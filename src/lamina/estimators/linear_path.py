@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lamina import nd
-from lamina.core.blas import matmul, one_thread
+from lamina.core.blas import apart, matmul
 from lamina.estimators.data import Data, Parts, targets_of
 from lamina.estimators.fitted import own_outputs
 from lamina.estimators.network import Ensemble, Network, path_inputs
@@ -271,7 +271,8 @@ def lines(
     few coefficients, steps with the Hessian at the solution for the previous penalty are tried first, as a few suffice.
     """
     given = inputs or (_inputs(part, cardinalities)[:, :-1] for part in members)
-    each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
+    pairs = zip(members, given, strict=True)
+    each = apart(lambda pair: _standard(target, *pair, sum(cardinalities)), pairs)
     if not isinstance(target, Classes):
         yield from _ridges(each)
         return
@@ -341,8 +342,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The directions are columns.
     """
     is_wide = x.shape[1] > x.shape[0]
-    with one_thread:
-        sizes, turn = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    sizes, turn = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
     kept = sizes > max(sizes[-1], 1.0) * 1e-10
     sizes, turn = sizes[kept], turn[:, kept]
     return sizes, matmul(x.T, turn / np.sqrt(sizes)) if is_wide else turn
@@ -385,7 +385,9 @@ def _solutions(
 
         begin, is_short = found, False
         if by_curvature:
-            inverse = _inverses(across, weighted, meaning(matmul(begin.swapaxes(1, 2), across)), held)
+            reached = meaning(matmul(begin.swapaxes(1, 2), across))
+            each = zip(across, weighted, reached, held, strict=True)
+            inverse = np.array(apart(lambda one: _inverse(*one), each))
             found, is_short = _descended(begin, slopes_at, inverse, sizes, _STEPS_BY_CURVATURE)
         if not is_short:
             found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, _STEPS)
@@ -431,18 +433,17 @@ def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
     return probabilities
 
 
-def _inverses(across: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """The inverse Hessian of each member's penalized log-loss, for probabilities `p` (members, classes, rows).
+def _inverse(across: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The inverse Hessian of a member's penalized log-loss, for probabilities `p` (classes, rows).
 
     The sum of the constants over the classes changes nothing, and gets a tiny penalty.
     """
-    (members, columns, rows), classes = across.shape, p.shape[1]
-    both = (across[:, :, None] * p[:, None]).reshape(members, -1, rows)
-    with_weights = (weighted[:, :, None] * p[:, None]).reshape(members, -1, rows)
-    with one_thread:
-        found = -(with_weights @ both.swapaxes(1, 2)).reshape(members, columns, classes, columns, classes)
-        for j in range(classes):
-            found[:, :, j, :, j] += (weighted * p[:, None, j]) @ across.swapaxes(1, 2)
-        found = found.reshape(members, columns * classes, -1)
-        found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=1)
-        return np.linalg.inv(found)
+    (columns, rows), classes = across.shape, len(p)
+    both = (across[:, None] * p).reshape(-1, rows)
+    with_weights = (weighted[:, None] * p).reshape(-1, rows)
+    found = -(with_weights @ both.T).reshape(columns, classes, columns, classes)
+    for j in range(classes):
+        found[:, j, :, j] += (weighted * p[j]) @ across.T
+    found = found.reshape(columns * classes, -1)
+    found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=0)
+    return np.linalg.inv(found)

@@ -55,13 +55,15 @@ def code_of_cell(lookup: Mapping[str, int], cell: object) -> int | None:
 _SIMPLE = {str, bool, int, float, type(None), np.bool_, np.int64, np.float64}
 
 
-def numbers_in(name: str, column: Column, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-    """The numbers that `parse` reads from the values' names, float64; other values are missing, see `note_unknown`.
+def numbers_in(
+    name: str, column: Column, parsed: Callable[[], tuple[np.ndarray, Mapping[str, object]]], wanted: str
+) -> np.ndarray:
+    """The numbers that are read from the values' names, float64; other values are missing, see `note_unknown`.
 
     Args:
         name: the column's name in messages.
         column: the column.
-        parse: converts a text to a number, or returns None.
+        parsed: returns the result of the column's `parsed`.
         wanted: the type in training, for messages; empty: other values are usual, as in training.
 
     Raises:
@@ -70,7 +72,7 @@ def numbers_in(name: str, column: Column, parse: Callable[[str], float | None], 
     if column.storage == "empty":
         return np.full(len(column), np.nan)
     require_texts(name, column, wanted)
-    values, unread = column.parsed(parse)
+    values, unread = parsed()
     note_unknown(name, column, unread if wanted else {}, wanted)
     return values
 

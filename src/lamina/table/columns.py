@@ -14,7 +14,7 @@ import numbers
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -77,8 +77,10 @@ def is_missing(value: object) -> bool:
     >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
     [True, True, False, False]
     """
-    if isinstance(value, str | int):  # the most frequent types, and the fastest check
+    if isinstance(value, (str, int)):  # the most frequent types, and the fastest check
         return False
+    if type(value) is float:
+        return math.isnan(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, numbers.Real):
@@ -201,6 +203,8 @@ class Column(ABC):
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
         """The index and value of the first row whose value satisfies `holds`; None if there is none."""
+        if not any(holds(value) for value, _ in self.value_counts()):
+            return None
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -225,6 +229,13 @@ class Column(ABC):
         values = self.numbers()
         is_whole = values.dtype.kind in "iu"
         return is_whole and any(np.array_equal(values, np.arange(len(values)) + i) for i in (0, 1))
+
+    def once(self, what: Hashable, compute: Callable[[], _T]) -> _T:
+        """The result of `compute()`, kept for further calls; `what` and the column determine it."""
+        known: dict[Hashable, Any] = vars(self).setdefault("_known", {})
+        if what not in known:
+            known[what] = compute()
+        return known[what]
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, dict[str, object]]:
         """The numbers that `parse` reads from the values' names, and the unreadable values by their names.
@@ -290,11 +301,12 @@ class SeriesColumn(Column):
 
     _storage: Storage
 
-    def __init__(self, name: str, series: Any) -> None:
+    def __init__(self, name: str, series: Any, dtype: Any = None) -> None:
+        """`dtype`: that of the series if it is known, since pandas' objects are looked at for theirs."""
         self.name = name
-        told = _told_by(series.dtype)
-        self.type_name, self._storage, self.categorical, self.whole, is_float, self._is_plain, _ = told
-        self.dtype = self.type_name.lower() if self.whole or is_float else ""
+        told = _told_by(series.dtype if dtype is None else dtype)
+        self.type_name, self._storage, self.categorical, self.whole, self._is_float, self._is_plain, _ = told
+        self.dtype = self.type_name.lower() if self.whole or self._is_float else ""
         self.order = _order_of(series) if self.categorical else ()
         # Queries give it the name "values", as polars' methods interpret some names as patterns.
         self._series = series
@@ -314,12 +326,14 @@ class SeriesColumn(Column):
 
     @cached_property
     def _missing(self) -> int:
-        if self._series.dtype.is_float():  # polars and pyarrow have both nulls and NaN, pandas only one
+        if self._is_float:  # polars and pyarrow have both nulls and NaN, pandas only one
             return int(np.isnan(self.numbers()).sum())
         return self._nulls
 
     @cached_property
     def _nulls(self) -> int:
+        if self._is_pandas and self._storage == "text":
+            return int(np.count_nonzero(self._factorized[1] < 0))
         return int(self._series.null_count())
 
     @cached_property
@@ -340,7 +354,10 @@ class SeriesColumn(Column):
     def _factorized(self) -> tuple[list[Any], np.ndarray]:
         """The different values of a pandas column, with a last None, and each row's index among them, −1 if missing."""
         positions, values = self._series.to_native().factorize()
-        return [*(None if is_missing(value) else value for value in values.tolist()), None], positions
+        found: list[Any] = values.tolist()
+        if not {*map(type, found)} <= _NEVER_MISSING:
+            found = [None if is_missing(value) else value for value in found]
+        return [*found, None], positions
 
     def coded(self) -> tuple[list[Any], np.ndarray] | None:
         if self._is_pandas and len(self._series) > FEW:
@@ -429,6 +446,8 @@ class SeriesColumn(Column):
         found = series.replace_strict(values, [*map(function, values)], return_dtype=return_dtype)
         return cast(np.ndarray, found.to_numpy())
 
+
+_NEVER_MISSING = {str, int, bool}
 
 _ISO_PARTS = (
     ("[12][0-9]{3}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"), ("_[0-9]{2}:[0-5][0-9]", "_%H:%M"), (":[0-5][0-9]", ":%S")
@@ -596,15 +615,17 @@ def series_column(name: str, series: Any) -> Column:
     Nested values, binary values and Python objects become an array of objects.
     """
 
-    if _told_by(series.dtype)[0] == "Unknown" or series.implementation.is_pyarrow():
+    dtype = series.dtype
+    if _told_by(dtype)[0] == "Unknown" or series.implementation.is_pyarrow():
         series = _of_known_type(series)
-    type_name, *_, of_objects = _told_by(series.dtype)
+        dtype = series.dtype
+    type_name, *_, of_objects = _told_by(dtype)
     if of_objects:
         cells = series.to_list()
         if type_name == "Map":  # pairs, in pyarrow
             cells = [cell if cell is None else dict(cell) for cell in cells]
         return ArrayColumn(name, np.fromiter(cells, object, len(series)), type_name)
-    return SeriesColumn(name, series)
+    return SeriesColumn(name, series, dtype)
 
 
 def _of_known_type(series: Any) -> Any:

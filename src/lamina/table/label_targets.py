@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
+from lamina.core.blas import apart
 from lamina.table.ngram_targets import FOLDS
 
 _FEWEST, _ROWS_A_VALUE = 20, 2
@@ -78,8 +80,8 @@ def which_are_labels(
     sampled = {j: _sample(numbers[j]) for j in able}
     for j, (rows, _) in sampled.items():
         alike.setdefault(rows.tobytes(), []).append(j)
-    found = list[int]()
-    for some in alike.values():
+
+    def labels(some: list[int]) -> list[int]:
         rows = sampled[some[0]][0]
         folds = np.random.default_rng(0).permutation(len(rows)) % FOLDS
         order = np.argsort(folds, kind="stable")
@@ -87,10 +89,10 @@ def which_are_labels(
         wanted = targets[rows].astype(np.float64)
         wanted -= wanted.mean(axis=0)
         left = _unexplained(some, rows, folds, wanted, numbers, codes)
-        found += [
-            j for j, own in zip(some, left, strict=True) if _tells(sampled[j][1][order], wanted, own, folds)
-        ]
-    return sorted(found)
+        pairs = zip(some, left, strict=True)
+        return [j for j, own in pairs if _tells(sampled[j][1][order], wanted, own, folds)]
+
+    return sorted(chain.from_iterable(apart(labels, alike.values())))
 
 
 def _sample(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

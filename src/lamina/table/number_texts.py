@@ -147,6 +147,10 @@ _INTERVAL = lazily(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\)
 _INFINITE = _in_any_case(r"[+-]?(?:inf|infinity|∞)")
 _BETWEEN = _in_any_case(r"(?:between|from|zwischen|von) ")
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
+_IS_DATE = lazily(r"\d+([-/])\d+\1\d", re.ASCII)
+"""Digits in three places, as in 2024-05-03: neither a number nor a range, whatever follows."""
+_IS_PLAIN = lazily(r"-?\$?\d[\d,.]*%?", re.ASCII)
+"""Texts without anything that `_read_in_any_format` takes away before it looks for a number."""
 _LONGEST = 60
 """Maximum length of a number, so that untrusted texts take no time."""
 
@@ -193,7 +197,7 @@ class Written(NamedTuple):
 
 def written_in(text: str) -> Written | None:
     """The number or range that a text represents in some format; None for other texts."""
-    if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
+    if len(text) > _LONGEST or not _HAS_DIGIT.search(text) or _IS_DATE.match(text):
         return None
     return _read_in_any_format(text)
 
@@ -209,6 +213,8 @@ def may_be_number(text: str) -> bool:
 
 @lru_cache(1 << 14)  # a column's texts are read for its form, its statistics and its values
 def _read_in_any_format(text: str) -> Written | None:
+    if _IS_PLAIN.fullmatch(text) and (atom := _atom(text)) is not None:
+        return Written(atom)
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]

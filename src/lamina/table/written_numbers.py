@@ -318,7 +318,9 @@ def form_of(counts: Counts) -> Form | None:
     if form is None:
         return None
     form = _with_ranges(form, written)
-    if len({_read(one, form) for one, _ in written} - {None}) < 2:
+    values = (value for one, _ in written if (value := _read(one, form)) is not None)
+    first = next(values, None)
+    if all(value == first for value in values):
         return None
     like = _example(form, _some(counts))
     return None if number_in(like) == number_of(like, form) else replace(form, like=like)
@@ -326,10 +328,14 @@ def form_of(counts: Counts) -> Form | None:
 
 def _example(form: Form, counts: Counts) -> str:
     """The most frequent number that is not plain digits, or not the number that these would be."""
-    texts = sorted(
-        counts, key=lambda pair: (number_in(pair[0]) == number_of(pair[0], form), -pair[1], pair[0])
-    )
-    return next(text for text, _ in texts if number_of(text, form) is not None)
+    texts = [text for text, _ in sorted(counts, key=lambda pair: (-pair[1], pair[0]))]
+    numbers = ((text, number) for text in texts if (number := number_of(text, form)) is not None)
+    plain = ""
+    for text, number in numbers:
+        if number_in(text) != number:
+            return text
+        plain = plain or text
+    return plain
 
 
 def _some(counts: Counts) -> Counts:

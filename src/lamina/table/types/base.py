@@ -455,8 +455,11 @@ class Candidate:
     @cached_property
     def texts(self) -> list[tuple[str, int]]:
         """The texts of non-missing values, without spaces around them, each with its number of rows."""
-        named = ((value_name(value).strip(), count) for value, count in self.counts)
-        return [(text, count) for text, count in named if text not in MISSING]
+        named = [
+            ((value if type(value) is str else value_name(value)).strip(), count)
+            for value, count in self.counts
+        ]
+        return [pair for pair in named if pair[0] not in MISSING]
 
     @cached_property
     def _rows(self) -> int:
@@ -470,14 +473,20 @@ class Candidate:
         return sum(count for text, count in self.texts if holds(text)) / max(self._rows, 1)
 
     def are_most(self, holds: Callable[[str], bool]) -> bool:
-        """Whether the `share` is at least `MOSTLY`; texts are examined until that is decided."""
-        left = self._rows
+        """Whether the `share` is at least `MOSTLY`."""
+        return self.reaches(MOSTLY, holds)
+
+    def reaches(self, least: float, holds: Callable[[str], bool]) -> bool:
+        """Whether the `share` is at least `least`; texts are examined until that is decided."""
+        held, left = 0, self._rows
         for text, count in self.texts:
             if not holds(text):
                 left -= count
-                if left / self._rows < MOSTLY:
+                if left / self._rows < least:
                     return False
-        return self._rows > 0
+            elif (held := held + count) / self._rows >= least:
+                return True
+        return False
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
         """Whether the texts are measurements, and not a few codes.
@@ -485,7 +494,7 @@ class Candidate:
         Almost all texts must satisfy `holds`, and many must be different.
         """
         different = sum(holds(value_name(value)) for value, _ in self.counts)
-        return different > max(20, 0.05 * self._rows) and self.share(holds) >= MOSTLY
+        return different > max(20, 0.05 * self._rows) and self.are_most(holds)
 
 
 _HEAD = 1000

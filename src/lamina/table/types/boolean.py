@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +50,8 @@ class Boolean(Nominal):
     def fitted(self, name: str, column: Column) -> Column:
         if column.storage in ("boolean", "empty"):
             return column
-        values = numbers_in(name, column, lambda text: _TRUTH.get(text.strip().lower()), self.wanted)
+        parsed = partial(column.parsed, lambda text: _TRUTH.get(text.strip().lower()))
+        values = numbers_in(name, column, parsed, self.wanted)
         return DistinctColumn(name, ["false", "true", None], np.nan_to_num(values, nan=2.0).astype(np.intp))
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:

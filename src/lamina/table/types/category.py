@@ -56,6 +56,8 @@ def _warn_of_mixture(candidate: Candidate) -> None:
     for value, count in candidate.counts:
         types[type(value).__name__] += count
     written = [kind for kind in TYPES.values() if isinstance(kind, Quantity) and kind.plural]
+    if len(types) < 2 and not any(candidate.reaches(kind.mixed_from, kind.looks_like) for kind in written):
+        return
     shares = {kind: candidate.share(kind.looks_like) for kind in written}
     meant, share = max(shares.items(), key=lambda pair: pair[1])
     if len(types) > 1:

@@ -116,9 +116,13 @@ class Fields(Composite):
         """The results of `read` for distinct values; None for missing values."""
         return [None if value is None else self.read(value_name(value)) for value in values]
 
-    def learn(self, column: Column, named: bool) -> ColumnSchema:
+    def _read_in(self, column: Column) -> tuple[list[Any], np.ndarray, list[Any]]:
+        """The `distinct_values` of a column, and the results of `read` for them."""
         values, positions = distinct_values(column)
-        found = self._read_each(values)
+        return values, positions, column.once(self, lambda: self._read_each(values))
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        values, positions, found = self._read_in(column)
         counts = np.bincount(positions, minlength=len(values)).tolist()
         names = self.frequent(found, counts)
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
@@ -155,8 +159,7 @@ class Fields(Composite):
         return self.fields
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        values, positions = distinct_values(column)
-        found = self._read_each(values)
+        values, positions, found = self._read_in(column)
         pairs = zip(values, found, strict=True)
         unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
         example = self.example(schema) if unread else None

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -128,8 +129,9 @@ class Lists(Fields):
         if super()._found(candidate):
             is_single = candidate.share(lambda text: len(self.read(text) or [0]) == 1) == 1
             return None if is_single else self  # single elements, such as [12,], may be row names
-        shares = {sep: candidate.first.share(lambda text, s=sep: s in text) for sep in _SEPARATORS}
-        some = [separator for separator, share in shares.items() if share >= _SEVERAL]
+        some = [
+            sep for sep in _SEPARATORS if candidate.first.reaches(_SEVERAL, lambda text, s=sep: s in text)
+        ]
         if not some:
             return None
         pairs = candidate.with_rows.head(_LOOKED_AT).value_counts()
@@ -151,9 +153,9 @@ class Lists(Fields):
         rows = sum(rows for _, rows in cells)
         if sum(rows for cell, rows in cells if len(cell) > 1) < _SEVERAL * rows:
             return False
-        uses = Counter(element for cell, _ in cells for element in set(cell))
-        elements = [element for cell in several for element in cell]
-        if sum(uses[element] >= _USES for element in elements) < _USED_AGAIN * len(elements):
+        uses = Counter(chain.from_iterable(set(cell) for cell, _ in cells))
+        elements, again = [*chain.from_iterable(several)], {name for name, n in uses.items() if n >= _USES}
+        if sum(map(again.__contains__, elements)) < _USED_AGAIN * len(elements):
             return False
         rows_of_elements = sum(len(cell) * rows for cell, rows in cells) / len(uses)
         if rows_of_elements < _USES * rows / len(cells):

@@ -114,7 +114,7 @@ class Mixed(Composite, Form):
         require_texts(column.name, column, self.wanted)
         values, positions = distinct_values(column)
         texts = ["" if value is None else value_name(value).strip() for value in values]
-        read = [*map(self.number.read, texts)]
+        read = column.once(("texts", self.number), lambda: [*map(self.number.read, texts)])
         known = np.array([np.nan if number is None else number for number in read], np.float64)
         numbers = ArrayColumn(column.name, known[positions], column.type_name)
         rare = dict.fromkeys(self.rare.split("\n"), OTHER if self.other else None)
@@ -186,8 +186,9 @@ def _may_have_words(candidate: Candidate) -> bool:
     """Whether a text column may consist of plain numbers with words among them."""
     if not candidate.is_text:
         return False
-    numbers = candidate.first.share(lambda text: number_in(text) is not None)
-    return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2
+    if candidate.choice == "numeric":
+        return True
+    return candidate.first.reaches(_MOSTLY_NUMBERS / 2, lambda text: number_in(text) is not None)
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form) -> bool:

@@ -59,7 +59,7 @@ class Period(Fields):
         return _dates(text) is not None
 
     def _found(self, candidate: Candidate) -> Fields | None:
-        if candidate.first.share(lambda text: len({*(_dates(text) or ())}) > 1) < 1 - MOSTLY:
+        if not candidate.first.reaches(1 - MOSTLY, lambda text: len({*(_dates(text) or ())}) > 1):
             return None  # dates, at most with a few periods
         pairs = [(pair, rows) for text, rows in candidate.texts if (pair := _dates(text))]
         told = requested_form(candidate.dates) if candidate.dates else None

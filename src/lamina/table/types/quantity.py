@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,7 +89,8 @@ class Quantity(ColumnType):
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
         if column.storage not in ("number", "boolean"):
-            return ArrayColumn(name, numbers_in(name, column, self.parse, "" if self.gaps else self.wanted))
+            parsed = partial(column.once, self, partial(column.parsed, self.parse))
+            return ArrayColumn(name, numbers_in(name, column, parsed, "" if self.gaps else self.wanted))
         if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
             numbers = column.numbers()
             if not self.may_be_missing:

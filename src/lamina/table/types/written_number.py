@@ -71,7 +71,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
     """
     if not candidate.is_text or candidate.iso_days is not None:
         return None
-    if candidate.first.share(may_be_number) < _HALF / 2:
+    if not candidate.first.reaches(_HALF / 2, may_be_number):
         return None
     counts = candidate.texts
     texts = [text for text, _ in counts]
@@ -82,5 +82,5 @@ def form_of_column(candidate: Candidate) -> Form | None:
     form = form_of(counts)
     if form and form.is_ordinal and len(counts) <= MOST_ONE_HOT:
         return None
-    is_such = form and candidate.first.share(lambda text: number_of(text, form) is not None) >= _HALF
+    is_such = form and candidate.first.reaches(_HALF, lambda text: number_of(text, form) is not None)
     return form if is_such else None
