@@ -113,7 +113,7 @@ def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: An
 
     class Watch(Observer):
         def on_begin(self, loop: Loop) -> None:
-            found.append(loop._step.precision)
+            found.append(loop._members[0].step.precision)
 
     random = np.random.default_rng(0)
     X, y = random.normal(size=(40, 3)), random.integers(0, 2, 40)
