@@ -1,6 +1,5 @@
 """Downloads from a real server on this machine: cache, mirrors, wrong content, cut connections, no server."""
 
-import dataclasses
 import hashlib
 import os
 import socket
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lamina.errors import DataError, DataUnavailableError
-from lamina.support.datasets._downloaded import Published, obtain
+from lamina.errors import DataUnavailableError
+from lamina.support.datasets._downloaded import fetched
 
 CONTENT = {"images.gz": os.urandom(300_000), "labels.gz": os.urandom(50)}
+SUMS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
 REQUESTS: list[str] = []
 
 
@@ -48,29 +48,23 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy_nor_data(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("LAMINA_DATA", raising=False)
     REQUESTS.clear()
-
-
-def published(*mirrors: str) -> Published:
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
-    return Published("Marks", "marks", ("Marks/raw",), mirrors, sums)
 
 
 def test_download_then_cache(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
-        paths = obtain(published(f"{server}/good/"), cache=tmp_path / "cache")
+        paths = fetched(SUMS, [f"{server}/good/"], tmp_path / "cache")
         assert {name: path.read_bytes() for name, path in paths.items()} == CONTENT
     assert REQUESTS == ["/good/images.gz", "/good/labels.gz"]
     assert sorted(os.listdir(tmp_path / "cache")) == sorted(CONTENT)
-    assert "Marks: images.gz" in capfd.readouterr().err
+    assert "images.gz" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("first", ["missing", "wrong", "cut"])
 def test_the_second_mirror_serves_when_the_first_fails(server: str, tmp_path: Path, first: str) -> None:
-    paths = obtain(published(f"{server}/{first}/", f"{server}/good/"), cache=tmp_path / "cache")
+    paths = fetched(SUMS, [f"{server}/{first}/", f"{server}/good/"], tmp_path / "cache")
     assert {name: path.read_bytes() for name, path in paths.items()} == CONTENT
     assert sorted(os.listdir(tmp_path / "cache")) == sorted(CONTENT)
     assert len(REQUESTS) == 4
@@ -79,13 +73,13 @@ def test_the_second_mirror_serves_when_the_first_fails(server: str, tmp_path: Pa
 @pytest.mark.parametrize("kind", ["wrong", "cut"])
 def test_a_wrong_checksum_leaves_nothing_behind(server: str, tmp_path: Path, kind: str) -> None:
     with pytest.raises(DataUnavailableError, match=r"/images\.gz: "):
-        obtain(published(f"{server}/{kind}/"), cache=tmp_path / "cache")
+        fetched(SUMS, [f"{server}/{kind}/"], tmp_path / "cache")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(server: str, tmp_path: Path) -> None:
     (tmp_path / "labels.gz").write_bytes(b"damaged")
-    paths = obtain(published(f"{server}/good/"), cache=tmp_path)
+    paths = fetched(SUMS, [f"{server}/good/"], tmp_path)
     assert paths["labels.gz"].read_bytes() == CONTENT["labels.gz"]
 
 
@@ -94,14 +88,13 @@ def test_offline_says_which_files_go_where(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))  # nobody listens
         mirror = f"http://127.0.0.1:{unused.getsockname()[1]}/"
         with pytest.raises(DataUnavailableError) as caught:
-            obtain(published(mirror), cache=tmp_path / "cache")
+            fetched(SUMS, [mirror], tmp_path / "cache")
     message = str(caught.value)
-    assert message.startswith("Marks is not on this machine and could not be downloaded")
+    assert message.startswith("the data set is not on this machine and could not be downloaded")
     assert (
-        f"Put images.gz, labels.gz into {tmp_path / 'cache'}, or into FOLDER/marks and pass root=FOLDER"
+        f"Put images.gz, labels.gz into {tmp_path / 'cache'}, or into a folder and pass root=FOLDER"
         in message
     )
-    assert "set LAMINA_DATA=FOLDER" in message
     assert "\n" not in message
     assert os.listdir(tmp_path) == []
 
@@ -109,40 +102,5 @@ def test_offline_says_which_files_go_where(tmp_path: Path) -> None:
 def test_files_put_into_the_cache_by_hand_need_no_server(tmp_path: Path) -> None:
     for name, content in CONTENT.items():
         (tmp_path / name).write_bytes(content)
-    paths = obtain(published("http://127.0.0.1:9/"), cache=tmp_path)
+    paths = fetched(SUMS, ["http://127.0.0.1:9/"], tmp_path)
     assert paths == {name: tmp_path / name for name in CONTENT}
-
-
-@pytest.mark.parametrize("sub", ["marks", "Marks/raw"])
-@pytest.mark.parametrize("how", ["root", "variable"])
-def test_the_users_folders_come_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sub: str, how: str
-) -> None:
-    (tmp_path / sub).mkdir(parents=True)
-    for name, content in CONTENT.items():
-        (tmp_path / sub / name).write_bytes(content)
-    if how == "variable":
-        monkeypatch.setenv("LAMINA_DATA", str(tmp_path))
-    paths = obtain(published("http://127.0.0.1:9/"), tmp_path if how == "root" else None)
-    assert paths == {name: tmp_path / sub / name for name in CONTENT}
-    (tmp_path / sub / "labels.gz").write_bytes(b"other")
-    with pytest.raises(DataError, match=r"labels\.gz is not the published file: expected SHA-256"):
-        obtain(published(), tmp_path)
-
-
-def test_a_root_without_the_files_downloads_nothing(server: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataUnavailableError, match=r"Marks: expected images\.gz, labels\.gz in one of: .*marks; "
-    ):
-        obtain(published(f"{server}/good/"), tmp_path, cache=tmp_path / "cache")
-    assert REQUESTS == []
-
-
-def test_a_variable_without_the_files_falls_through_to_the_download(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAMINA_DATA", str(tmp_path / "nowhere"))
-    assert (
-        obtain(dataclasses.replace(published(f"{server}/good/")), cache=tmp_path / "cache").keys()
-        == CONTENT.keys()
-    )

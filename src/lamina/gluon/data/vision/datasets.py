@@ -67,8 +67,8 @@ class FashionMNIST(_Pictures):
     """Images of clothes in 10 classes, in the format of MNIST (Xiao, Rasul and Vollgraf, 2017).
 
     Args:
-        root: the folder with the four files. The default is the folder of `lamina.datasets.fashion_mnist`, which can
-            download the files.
+        root: the folder with the four files. By default the files are downloaded to a cache, as by
+            `lamina.datasets.fashion_mnist`.
         train: True for the training set, False for the test set.
         transform: a function of image and label.
     """
