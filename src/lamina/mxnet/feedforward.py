@@ -27,7 +27,7 @@ class FeedForward:
 
     Args:
         symbol: the network, with a loss such as `SoftmaxOutput` as its output.
-        ctx: the device; of several, the first one computes.
+        ctx: the device, or several, which compute slices of every batch.
         num_epoch, begin_epoch: the last and the first epoch of `fit`.
         epoch_size: the number of batches in an epoch; by default all.
         optimizer: its name or an optimizer; `kwargs` are its arguments.
