@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pooch
 import pytest
 
 from lamina.errors import DataUnavailableError
@@ -53,13 +54,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     REQUESTS.clear()
 
 
-def test_download_then_cache(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_download_then_cache(server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pooch.get_logger().addHandler(caplog.handler)
     for _ in range(2):
         paths = fetched(SUMS, [f"{server}/good/"], tmp_path / "cache")
         assert {name: path.read_bytes() for name, path in paths.items()} == CONTENT
     assert REQUESTS == ["/good/images.gz", "/good/labels.gz"]
     assert sorted(os.listdir(tmp_path / "cache")) == sorted(CONTENT)
-    assert "images.gz" in capfd.readouterr().err
+    pooch.get_logger().removeHandler(caplog.handler)
+    assert [message for message in caplog.messages if "/good/images.gz" in message]
 
 
 @pytest.mark.parametrize("first", ["missing", "wrong", "cut"])
