@@ -673,7 +673,10 @@ def test_modules_of_several_keys_share_parameters_and_optimizer() -> None:
     module = mx.mod.BucketingModule(_of_phase, default_bucket_key="predict")
     with pytest.raises(AssertionError, match="call bind first"):
         module.get_params()
+    assert (module.data_names, module.output_names) == (["data"], ["fc_output"])
     module.bind([("data", (2, 3))])
+    with pytest.raises(ValueError, match="the batch has no bucket_key"):
+        module.forward(mx.io.DataBatch([nd.ones((2, 3))]))
     module.init_params(mx.init.One())
     module.init_optimizer(optimizer_params={"learning_rate": 0.1, "momentum": 0.9})
     x = nd.array([[1, 2, 3], [0, 1, -1]])
@@ -689,6 +692,9 @@ def test_modules_of_several_keys_share_parameters_and_optimizer() -> None:
     assert weight == pytest.approx(np.array([[0.684375, 0.439375, -0.0175]] * 2), abs=1e-5)
     module._curr_module.reshape([("data", (5, 3))])
     assert module._curr_module._exec_group.batch_size == 5
+    module.bind([("data", (2, 3))], force_rebind=True)
+    module.init_optimizer()
+    assert module.optimizer_initialized
 
 
 def test_a_bucketing_module_fits_batches_with_keys() -> None:

@@ -152,7 +152,9 @@ def test_values_of_a_regression():
 
 def test_nines_far_from_all_other_values_are_reported():
     values = [*np.linspace(0, 50, 40), -999.9, -999.9]
-    said = r"target 'y' is -999.9 in 2 rows, first in row 40 .*far from all other values \(0 to 50\); if it stands for"
+    said = (
+        r"target 'y' is -999.9 in 2 rows, first in row 40 .*far from all others \(0 to 50\); if it stands for"
+    )
     with pytest.warns(DataWarning, match=said):
         infer_target(as_column(values))
 
@@ -160,4 +162,12 @@ def test_nines_far_from_all_other_values_are_reported():
 @pytest.mark.parametrize("high", [99.0, 999.5])
 def test_values_beside_nines_and_far_values_of_other_digits_are_not(high, recwarn):
     infer_target(as_column([*np.linspace(0, 90, 40), high]))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    "values", [[1.49, 1.99, 2.99, 3.49, 9.99], [*np.linspace(100, 420, 40), 999.99], [*range(400), 999]]
+)
+def test_prices_and_highest_values_are_no_codes(values, recwarn):
+    infer_target(as_column([float(value) for value in values]))
     assert not recwarn.list

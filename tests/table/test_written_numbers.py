@@ -296,6 +296,7 @@ def test_several_units_ordinals_and_signs_in_words(texts, numbers):
         ["12E", "12W", "3E"], ["2d6", "3d8", "1d20"], ["5'13\"", "6'15\"", "4'12\""], ["2009-11", "2009-12", "2010-03"],
         ["12A 3B", "7A 2B", "9A 1B"], ["42nd St", "5th Ave", "3rd Rd"], ["9:30", "10:00", "9h30"],
         ["506,19 S", "12,50 H", "1.300,00 S"], ["3m", "6m", "1y", "2y"], ["6 m", "3 w", "4 y"],  # m may be months
+        ["1:25,000", "1:24,000", "1:50,000"],  # scales of maps
     ],
     ids=lambda texts: texts[0],
 )  # fmt: skip

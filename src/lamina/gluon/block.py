@@ -518,7 +518,7 @@ class HybridBlock(Block):
     def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.
 
-        They are taken from the operators of F that get the parameters in `hybrid_forward`; layers override this method.
+        The shapes follow from the operators of F in `hybrid_forward`; layers may override this method.
         """
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         shapes = import_module("lamina.mxnet.symbol.block").shapes_inside(self, args) if unknown else {}

@@ -109,6 +109,7 @@ class BucketingModule(BaseModule):
         given = self.get_params() if self.params_initialized else None
         self._buckets, self._bound_as = {}, (for_training, inputs_need_grad, False, None, grad_req)
         self.for_training, self.inputs_need_grad, self.binded = for_training, inputs_need_grad, True
+        self.optimizer_initialized = False
         self._curr_module, self._curr_bucket_key = (
             self._made(self._default_bucket_key),
             self._default_bucket_key,
@@ -120,6 +121,8 @@ class BucketingModule(BaseModule):
     def switch_bucket(self, bucket_key: Any, data_shapes: Shapes, label_shapes: Shapes = None) -> None:
         """Make another module the current one; it is created and bound at the first time."""
         self._current()
+        if bucket_key is None:
+            raise ValueError("BucketingModule: the batch has no bucket_key, which selects its network")
         module = self._made(bucket_key)
         if not module.binded:
             for_training, inputs_need_grad, again, _, grad_req = self._bound_as
@@ -180,8 +183,18 @@ class BucketingModule(BaseModule):
     get_params, backward, update = map(_of_current, ("get_params", "backward", "update"))
     get_outputs, get_input_grads = map(_of_current, ("get_outputs", "get_input_grads"))
     update_metric = _of_current("update_metric")
-    data_names, label_names, output_names = map(_shown, ("data_names", "label_names", "output_names"))
+    label_names = _shown("label_names")
     data_shapes, label_shapes, output_shapes = map(_shown, ("data_shapes", "label_shapes", "output_shapes"))
+
+    @property
+    def data_names(self) -> list[str]:
+        """The names of the data, before `bind` those of the default key's network."""
+        return [*(self._curr_module or self._made(self._default_bucket_key)).data_names]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs, before `bind` those of the default key's network."""
+        return [*(self._curr_module or self._made(self._default_bucket_key)).output_names]
 
     @property
     def symbol(self) -> Any:

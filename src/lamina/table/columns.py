@@ -231,7 +231,7 @@ class Column(ABC):
         return is_whole and any(np.array_equal(values, np.arange(len(values)) + i) for i in (0, 1))
 
     def once(self, what: Hashable, compute: Callable[[], _T]) -> _T:
-        """The result of `compute()`, kept for further calls; `what` and the column determine it."""
+        """The result of `compute()`, kept for further calls; it may depend only on `what` and the column."""
         known: dict[Hashable, Any] = vars(self).setdefault("_known", {})
         if what not in known:
             known[what] = compute()
@@ -302,7 +302,7 @@ class SeriesColumn(Column):
     _storage: Storage
 
     def __init__(self, name: str, series: Any, dtype: Any = None) -> None:
-        """`dtype`: that of the series if it is known, since pandas' objects are looked at for theirs."""
+        """`dtype`: that of the series, if known: for objects, narwhals inspects values to find it."""
         self.name = name
         told = _told_by(series.dtype if dtype is None else dtype)
         self.type_name, self._storage, self.categorical, self.whole, self._is_float, self._is_plain, _ = told

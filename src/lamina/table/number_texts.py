@@ -105,7 +105,8 @@ _COUNTED = lazily(r"[kKM] [a-z]{2,}")
 _ISO = _in_any_case(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 """A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = _in_any_case(
-    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:[.,]\d+)?)"
+    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):"
+    r"([0-5]\d(?:\.\d+|,\d\d?|(?<=:\d\d:\d\d),\d{3})?)"  # 1:25,000 is the scale of a map
 )
 _PARTS = _in_any_case(r"(?!\d+ ft[23]$|\d\d+ft[23]$|\d+ ?h ?\d$)\d+ ?['a-z].*\d(?: ?['\"a-z]+\.?)?")
 """Texts that may have several units, but no square or cubic feet, nor the half of a year, as 2005 H1."""

@@ -225,10 +225,12 @@ def _warn_of_nines(name: str, values: np.ndarray) -> None:
     """Warn about a number such as -999.9 that is far from all others, since it often stands for missing values."""
     for code in (float(values.min()), float(values.max())):
         others, digits = values[values != code], f"{abs(code):.12g}".replace(".", "")
-        if len(digits) > 2 and {*digits} == {"9"} and 0 < np.ptp(others) < np.abs(others - code).min():
+        is_code = len(digits) > 2 and {*digits} == {"9"} and round(code, 1) == code  # 9.99 is a price
+        far = np.ptp(others) * (1 if code < 0 else 3)
+        if is_code and 0 < far < np.abs(others - code).min():
             rows, first = counted(len(values) - len(others), "row"), row(int(np.argmax(values == code)))
             warn(
-                f"the target {name!r} is {code:.12g} in {rows}, first in {first}, far from all other values "
+                f"the target {name!r} is {code:.12g} in {rows}, first in {first}, far from all others "
                 f"({others.min():g} to {others.max():g}); if it stands for missing values, leave these rows out"
             )
 

@@ -127,7 +127,7 @@ class SymbolBlock(HybridBlock):
     def forward(self, *args: Any) -> Any:
         """The outputs for one array (or symbol) per input; both nested in the formats, if they are set."""
         if nesting(args) == self._in_format:
-            args = tuple(leaves(args))
+            args = tuple(x for x in leaves(args) if x is not None)
         if len(args) != len(self.input_names):
             raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
         if args and isinstance(args[0], Symbol):

@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Any
 
 from lamina import nd
-from lamina.mxnet.symbol.nodes import Symbol, function
+from lamina.mxnet.symbol.nodes import Symbol, SymbolError, function
 from lamina.support.unsupported import names_of_others
 
 __all__ = [
@@ -25,6 +25,8 @@ def _drawing(distribution: str) -> Any:
         options = {key: given.arguments[key] for key in ("shape", "dtype") if key in given.arguments}
         given.apply_defaults()
         values = [given.arguments[key] for key in parameters]
+        if len({isinstance(value, Symbol) for value in values}) > 1:
+            raise SymbolError(f"{distribution}: the parameters must be all numbers or all symbols")
         if distribution == "exponential":
             values = [1 / values[0]]
         of = f"_{'sample' if isinstance(values[0], Symbol) else 'random'}_{distribution}"

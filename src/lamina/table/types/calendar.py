@@ -52,7 +52,7 @@ _TIMES, _RECENT, _LONG = (3653, 47_482), (7305, 25_932), (11_575, 25_932)
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
 _WORDS = lazily(r"(?i:set|out)\b")
-"""Short months in Italian and Portuguese that are English words: Set-01 and Out-15 are dates beside other months."""
+"""Short Italian and Portuguese months that are also English words; a column of these alone has no dates."""
 _FROM_MONDAY = 3.0
 """Days from Monday to Thursday, the weekday of 1970-01-01."""
 
