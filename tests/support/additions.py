@@ -232,7 +232,7 @@ def add_doubles(graph):
                 "from lamina.compiler.cpu._hold_transposed import",
                 "from lamina.compiler.cpu._doubling import add_doubles\n",
             ),
-            ("own_rows, scale_products, hold_transposed, lay_out_products)", "add_doubles, "),
+            ("scale_products, hold_transposed, lay_out_products)", "add_doubles, "),
         ],
     },
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lamina.core.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from lamina.compiler.front._batches import run_batches_side_by_side
+    from lamina.compiler.front.batches import run_batches_side_by_side
     from lamina.compiler.front.compiled import CompiledFunction, Counterpart
     from lamina.compiler.front.decorator import compile
 
@@ -28,7 +28,7 @@ _FRONT = {
     "CompiledFunction": "lamina.compiler.front.compiled",
     "Counterpart": "lamina.compiler.front.compiled",
     "compile": "lamina.compiler.front.decorator",
-    "run_batches_side_by_side": "lamina.compiler.front._batches",
+    "run_batches_side_by_side": "lamina.compiler.front.batches",
 }
 """Names that are imported on first use, with their modules: eager evaluation doesn't need the compiler's front."""
 

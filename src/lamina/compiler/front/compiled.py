@@ -177,7 +177,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         >>> total.run_batches(np.array([[0, 1], [2, 2]]), nd.array([1, 2, 3])).asnumpy().ravel()
         array([3., 6.], dtype=float32)
         """
-        from lamina.compiler.front._batches import run_batches
+        from lamina.compiler.front.batches import run_batches
 
         try:
             return run_batches(self, indices, args, kwargs, progress)
@@ -203,7 +203,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         >>> scaled.run_stacks([nd.array([[1, 2], [3, 4]])], [(1.0,), (10.0,)]).asnumpy().ravel()
         array([ 3., 70.], dtype=float32)
         """
-        from lamina.compiler.front._batches import run_stacks
+        from lamina.compiler.front.batches import run_stacks
 
         try:
             return run_stacks(self, stacks, numbers, arrays)
