@@ -11,7 +11,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.front import batches
+from lamina.compiler.front import batches as many_steps
 from lamina.compiler.gpu import _binding
 from lamina.errors import StaleGradientError
 
@@ -89,7 +89,7 @@ def test_many_steps_are_replayed_and_give_the_same_bits(
     """... as launched one by one; also what is left over beyond whole recordings."""
     monkeypatch.setattr(emulator, "repeats", 1)
     monkeypatch.setattr(_binding, "_STEPS_A_RECORDING", 4)
-    monkeypatch.setattr(batches, "_CHUNK_SECONDS", 100)  # 1, 4, 16 and 16 steps
+    monkeypatch.setattr(many_steps, "_CHUNK_SECONDS", 100)  # 1, 4, 16 and 16 steps
     batches = np.random.default_rng(2).integers(0, 60, (37, 12))
     replays: list[int] = []
     record = emulator.record
