@@ -148,8 +148,11 @@ def test_names_of_the_c_library_are_errors_at_use(use):
 
 
 @pytest.mark.parametrize("made", ["Cell()", "LSTM(3)", "rnn.GRU(3)", "rnn.LSTMBias", "LSTM.shape"])
-def test_unsupported_classes_are_errors_at_use(made):
+def test_unsupported_classes_are_errors_at_use(made, monkeypatch):
     """Libraries import them, derive from them, and ask for instances of them, without need in a dense network."""
+    monkeypatch.setattr(lamina.gluon, "rnn", None, raising=False)  # which is not there again after the test
+    monkeypatch.delitem(sys.modules, "lamina.gluon.rnn", raising=False)
+    del lamina.gluon.rnn
     from lamina.gluon import rnn  # pyright: ignore[reportAttributeAccessIssue]
     from lamina.gluon.rnn import LSTM, HybridRecurrentCell  # pyright: ignore[reportMissingImports]
 

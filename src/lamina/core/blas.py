@@ -11,6 +11,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
@@ -96,8 +97,8 @@ def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def apart(function: Callable[[_T], _Found], items: Iterable[_T]) -> list[_Found]:
     """The results of `function` for each item, computed by `get_num_threads()` threads, in which BLAS has one each.
 
-    Threads share Python's lock, so that only NumPy's and SciPy's long operations gain. Context variables, such as those
-    of warnings, are not seen in the threads.
+    Threads share Python's lock, so that only NumPy's and SciPy's long operations gain. Each call sees the caller's
+    context variables, such as NumPy's error handling.
 
     >>> apart(np.sum, [np.ones(3), np.ones(2)])
     [np.float64(3.0), np.float64(2.0)]
@@ -108,4 +109,5 @@ def apart(function: Callable[[_T], _Found], items: Iterable[_T]) -> list[_Found]
         if threads < 2:
             return [*map(function, each)]
         with ThreadPoolExecutor(threads, "lamina-products") as pool:
-            return [*pool.map(function, each)]
+            contexts = [copy_context() for _ in each]
+            return [*pool.map(lambda context, item: context.run(function, item), contexts, each)]

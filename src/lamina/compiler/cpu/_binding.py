@@ -47,8 +47,8 @@ def threads_for(program: Program) -> int:
     return get_num_threads() if program.code.outline.gains_by_threads else 1
 
 
-_Entered = tuple[list[np.ndarray], Sequence[np.ndarray], np.ndarray, bool]
-"""A call's results, buffers to be kept in memory, and packed numbers; and whether buffers and step agree before it."""
+_Entered = tuple[list[np.ndarray], Sequence[np.ndarray], np.ndarray, Holder | None]
+"""A call's results, buffers to be kept in memory, and packed numbers; and the holder, if buffers and step agree."""
 
 
 class Binding(BoundStep):
@@ -107,15 +107,18 @@ class Binding(BoundStep):
                 if turn is not None:
                     turn.take(own)
                 threads = get_num_threads() if self._gains_by_threads else 1
-                entered = self._enter_call(arguments, numbers, steps, lead, threads)
-                results = entered[0]
-                changes.append(running(self._memory.step, self._memory.address, threads))
-                if entered[3]:
-                    changes += self._beginning()
+                results, buffers, packed, fresh = self._enter_call(arguments, numbers, steps, lead, threads)
+                memory = self._memory
+                changes.append(running(memory.step, memory.address, threads))
+                if fresh is not None:  # buffers and step agree then: try to hold the arrays
+                    changes += fresh.beginning()
                 if then is not None:
                     changes += then(results)
                 if list(starmap(call, own)):  # `make`
-                    self._complete(entered)
+                    del buffers
+                    self._last_numbers = packed  # only now, since the step read the previous numbers
+                    if fresh is not None:
+                        fresh.check()
                     return results
                 if turn is not None and turn.is_closed:
                     return []
@@ -156,17 +159,7 @@ class Binding(BoundStep):
         if holder is not None:
             memory.copies_held(before=is_fresh, after=is_fresh)
         memory.control[Layout.STEPS] = steps
-        return results, entered, packed, is_fresh
-
-    def _beginning(self) -> list[Change]:
-        """The changes that try to hold the arrays, when buffers and step agree."""
-        return [] if self._holder is None else self._holder.beginning()
-
-    def _complete(self, entered: _Entered) -> None:
-        """Note that the steps of a call have run."""
-        self._last_numbers = entered[2]  # only now, since the step read the previous numbers
-        if entered[3] and self._holder is not None:
-            self._holder.check()
+        return results, entered, packed, holder if is_fresh else None
 
     def _start_over(self) -> None:
         """Make the next call bind all arrays again, as a nested call may have left its pointers in the table."""
@@ -390,11 +383,13 @@ def run_side_by_side(
             places = [x for one in bindings for x in (one._memory.step, one._memory.address)]
             job = (ctypes.c_int64 * (2 + len(places)))(len(calls), alone, *places)
             changes.append(running(side_by_side(), ctypes.addressof(job), threads))
-            for binding, (*_, is_fresh) in zip(bindings, entered, strict=True):
-                changes += binding._beginning() if is_fresh else []
+            for *_, fresh in entered:
+                changes += [] if fresh is None else fresh.beginning()
             if list(starmap(call, own)):  # `make`
-                for binding, one in zip(bindings, entered, strict=True):
-                    binding._complete(one)
+                for binding, (_, _, packed, fresh) in zip(bindings, entered, strict=True):
+                    binding._last_numbers = packed
+                    if fresh is not None:
+                        fresh.check()
                 return [results for results, *_ in entered]
             for binding in bindings:
                 binding._start_over()

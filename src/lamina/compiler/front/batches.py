@@ -116,11 +116,12 @@ class _Run:
             call = Call(self.args, self.kwargs, batch=self.rows.shape[1])
             self.entry, self.taken = self.compiled.specialize(call)
 
-    def numbers(self, of_first: list[float]) -> list[float]:
-        """The numbers of the next step; `of_first` has those of the first function."""
+    @property
+    def numbers(self) -> Callable[[list[float]], list[float]]:
+        """A function that returns the numbers of the next step, given those of the first function."""
         assert self.entry is not None and self.taken is not None
-        own = self.entry.values_from
-        return self.entry.number_values(self.taken.numbers) if own is None else own(of_first)
+        values, given = self.entry.number_values, self.taken.numbers
+        return self.entry.values_from or (lambda _: values(given))
 
     def take_eager_step(self, number: int) -> None:
         """Run a step in Python."""
@@ -145,13 +146,7 @@ def _take_steps(runs: Sequence[_Run], some: slice) -> None:
     """Take steps of all runs: those that are compiled side by side, the others in Python."""
     compiled = [run for run in runs if run.entry is not None]
     if compiled:
-        numbers: list[list[float]] = [[] for _ in compiled]
-        for _ in range(some.stop - some.start):
-            of_first: list[float] = []
-            for run, of_run in zip(compiled, numbers, strict=True):
-                own = run.numbers(of_first)
-                of_first = of_first or own
-                of_run += own
+        numbers = _numbers([run.numbers for run in compiled], some.stop - some.start)
         calls = [
             (run.entry, run.taken.arrays, of_run, run.rows[some])
             for run, of_run in zip(compiled, numbers, strict=True)
@@ -164,6 +159,20 @@ def _take_steps(runs: Sequence[_Run], some: slice) -> None:
     for run in runs:
         if run.entry is None:
             run.take_eager_step(some.start)
+
+
+def _numbers(of_next_step: Sequence[Callable[[list[float]], list[float]]], steps: int) -> list[list[float]]:
+    """Each run's numbers of all steps, step after step; a function gets the first run's numbers of the same step."""
+    if len(of_next_step) == 1:
+        return [[x for _ in range(steps) for x in of_next_step[0]([])]]
+    numbers: list[list[float]] = [[] for _ in of_next_step]
+    for _ in range(steps):
+        of_first: list[float] = []
+        for own, of_run in zip(of_next_step, numbers, strict=True):
+            found = own(of_first)
+            of_first = of_first or found
+            of_run += found
+    return numbers
 
 
 def _check_is_outside_record(method: str) -> None:

@@ -33,8 +33,8 @@ class Symbol(Symbolic):
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
     >>> y = mx.sym.FullyConnected(x, num_hidden=3, name="fc") + 1
-    >>> y.list_arguments(), y.list_outputs()
-    (['x', 'fc_weight', 'fc_bias'], ['_plusscalar0_output'])
+    >>> y.list_arguments(), len(y.list_outputs())
+    (['x', 'fc_weight', 'fc_bias'], 1)
     """
 
     __slots__ = ("heads",)

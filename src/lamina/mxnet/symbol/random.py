@@ -37,9 +37,18 @@ def _drawing(distribution: str) -> Any:
 
 exponential, gamma, negative_binomial = map(_drawing, ("exponential", "gamma", "negative_binomial"))
 normal, poisson, randint, uniform = map(_drawing, ("normal", "poisson", "randint", "uniform"))
-normal_like = function("_random_normal_like", "normal_like")
-uniform_like = function("_random_uniform_like", "uniform_like")
-shuffle = function("_shuffle", "_shuffle")
+
+
+def normal_like(data: Symbol, loc: float = 0.0, scale: float = 1.0, **named: Any) -> Symbol:
+    return function("_random_normal_like", "normal_like")(data, loc, scale, **named)
+
+
+def uniform_like(data: Symbol, low: float = 0.0, high: float = 1.0, **named: Any) -> Symbol:
+    return function("_random_uniform_like", "uniform_like")(data, low, high, **named)
+
+
+def shuffle(data: Symbol, **named: Any) -> Symbol:
+    return function("_shuffle", "_shuffle")(data, **named)
 
 
 def randn(*shape: int, **named: Any) -> Symbol:
