@@ -149,3 +149,13 @@ def test_items_are_computed_apart_in_their_order_by_products_of_one_thread(monke
         monkeypatch.setattr(blas, "get_num_threads", lambda: 1)
         here = threading.get_ident()
         assert blas.apart(lambda k: (k, threading.get_ident()), [1, 2]) == [(1, here), (2, here)]
+
+
+def test_items_are_computed_apart_after_the_main_thread_has_ended():
+    program = (
+        "import threading, time, lamina\nfrom lamina.core import blas\nblas.get_num_threads = lambda: 2\n"
+        "def late():\n    threading.main_thread().join()\n    print(blas.apart(abs, [-1, 2]))\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "[1, 2]\n", done.stderr

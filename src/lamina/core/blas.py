@@ -106,7 +106,8 @@ def apart(function: Callable[[_T], _Found], items: Iterable[_T]) -> list[_Found]
     each = [*items]
     threads = min(get_num_threads(), len(each))
     with one_thread:
-        if threads < 2:
+        # An executor takes no work once the main thread has ended, while other threads may go on.
+        if threads < 2 or not threading.main_thread().is_alive():
             return [*map(function, each)]
         with ThreadPoolExecutor(threads, "lamina-products") as pool:
             contexts = [copy_context() for _ in each]

@@ -234,3 +234,23 @@ def test_nothing_to_do_is_a_step_too():
     assert nothing(nd.ones(3)) is None
     assert nothing.run_batches([[0, 1]], nd.ones(3)) is None
     assert nothing.explain().startswith("0 kernels, ")
+
+
+def test_functions_side_by_side_are_each_there_once_with_as_many_steps():
+    step, other = lamina.compile(lambda x: x + 1), lamina.compile(lambda x: x + 2)
+    rows, data = np.zeros((3, 1), int), (nd.ones((2, 3)),)
+    with pytest.raises(ValueError, match="each of them once"):
+        run_batches_side_by_side([step, step], [rows, rows], data)
+    with pytest.raises(lamina.errors.ShapeError, match=r"numbers of steps differ: \[3, 1\]"):
+        run_batches_side_by_side([step, other], [rows, rows[:1]], data)
+
+
+def test_a_counterpart_has_a_program_for_each_number_that_python_needs():
+    one, two = nd.ones(1), nd.ones(1) * 2
+
+    def repeated(array: Any) -> Callable[[Any, int], Any]:
+        return lambda x, n: sum((array for _ in range(n)), x)
+
+    first = lamina.compile(repeated(one))
+    second = Counterpart(repeated(two), first, lambda: ({id(one): two}, {}))
+    assert [second(nd.zeros(1), n).asscalar() for n in (2, 3)] == [4, 6]

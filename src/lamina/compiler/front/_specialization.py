@@ -19,7 +19,7 @@ from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient, placed
 from lamina.core.labels import look_at_labels
-from lamina.core.state import flush_pending
+from lamina.core.state import flush_pending, pending
 from lamina.device.context import Context
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import debug_level, show
@@ -62,6 +62,7 @@ class Specialization:
         self._positions = {slot: i for i, slot in enumerate(arguments)}
         self._stale, self._after_run = list(captured.stale), captured.after_run
         self._counterparts: dict[object, Specialization] = {}
+        self.first: Specialization | None = None  # whose counterpart this is
         self.values_from: Callable[[Sequence[float]], list[float]] | None = None
         written = [*captured.graph.writes, *self._stale]
         self._written = [self._arrays[slot] for slot in written if slot not in self._positions]
@@ -106,9 +107,14 @@ class Specialization:
                 self.number_values,
             )
             other.values_from, other.number_values = values, lambda numbers: values(given(numbers))
-            other._rows, other._counterparts = None, {}
+            other._rows, other._counterparts, other.first = None, {}, self
             self._counterparts[function] = other
         return self._counterparts[function]
+
+    def forget_arguments(self) -> None:
+        """Drop the last calls' arguments, also those of counterparts."""
+        for one in (self, *list(self._counterparts.values())):
+            one.step.forget_arguments()
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -212,7 +218,9 @@ def run_side_by_side(
     """
     flush_pending()
     with ExitStack() as locks:
-        for lock in {id(call[0].step.lock): call[0].step.lock for call in calls}.values():
+        each = {call[0].step.lock for call in calls}
+        # One order for all threads; `pending.lock` last, as a step takes it while it holds its own.
+        for lock in sorted(each, key=lambda lock: (lock is pending.lock, id(lock))):
             locks.enter_context(lock)
         given = [(entry, entry.entered(arrays, rows), values) for entry, arrays, values, rows in calls]
         target = calls[0][0].target

@@ -66,11 +66,20 @@ def run_batches_side_by_side(
     """
     _check_is_outside_record("run_batches")
     kwargs = kwargs or {}
+    if not functions or len({id(x) for x in functions}) < len(functions):
+        raise ValueError("run_batches_side_by_side: needs functions, each of them once")
     arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
     pairs = zip(functions, indices, strict=True)
     runs = [_Run(function, _checked_rows(one, arrays), args, kwargs) for function, one in pairs]
+    if len({len(run.rows) for run in runs}) > 1:
+        raise ShapeError(
+            f"run_batches_side_by_side: numbers of steps differ: {[len(run.rows) for run in runs]}"
+        )
     for run in runs:
         run.specialize()
+    entries = [run.entry for run in runs]
+    if len(runs) > 1 and any(x is not None and x.first not in (None, entries[0]) for x in entries):
+        raise ValueError("run_batches_side_by_side: counterparts must be of the first function")
     steps, done = len(runs[0].rows), 0
     while done < steps:
         compiled = [run.entry for run in runs if run.entry is not None]
@@ -120,8 +129,8 @@ class _Run:
     def numbers(self) -> Callable[[list[float]], list[float]]:
         """A function that returns the numbers of the next step, given those of the first function."""
         assert self.entry is not None and self.taken is not None
-        values, given = self.entry.number_values, self.taken.numbers
-        return self.entry.values_from or (lambda _: values(given))
+        own, values, given = self.entry.values_from, self.entry.number_values, self.taken.numbers
+        return lambda of_first: own(of_first) if own is not None and of_first else values(given)
 
     def take_eager_step(self, number: int) -> None:
         """Run a step in Python."""

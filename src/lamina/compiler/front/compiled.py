@@ -359,7 +359,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _limit(self) -> None:
         """Limit the memory of specializations and of their arguments, and warn once if arguments keep changing."""
         for entry in list(self._entries.values())[:-1]:
-            entry.step.forget_arguments()
+            entry.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
             self._entries.popitem(last=False)
         if self._compilations < _WARN_AT or self._warned:
@@ -428,7 +428,13 @@ class Counterpart(CompiledFunction[P, R]):
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
         """The counterpart of the other function's specialization."""
         entry, taken = self._first.specialize(call)
-        return (None if entry is None else entry.counterpart(self, self._counterparts)), taken
+        self._fixed, self._closure = self._first._fixed, self._first._closure  # for `_latest`
+        if entry is None or any(
+            id(x) in self._closure for x in taken.arrays
+        ):  # the program would read its own
+            return None, taken
+        with self._first._lock:
+            return entry.counterpart(self, self._counterparts), taken
 
 
 def _warn(message: str) -> None:
