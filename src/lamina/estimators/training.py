@@ -184,7 +184,7 @@ class Member:
 
 
 class EnsembleTraining(Loop):
-    """The joint training of an ensemble's networks, each on separate batches.
+    """The training of an ensemble's networks, each on separate batches.
 
     Args:
         network: the ensemble to train.
@@ -386,7 +386,7 @@ def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 # --- members in parallel: each epoch of a member is a joblib task -----------------------------------------------------
 # A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
-# bits on any worker, and also if a single step trains all members jointly. The process that called `fit` shuffles the
+# bits on any worker, as side by side in one process. The process that called `fit` shuffles the
 # rows, computes validation scores, and stops early.
 
 

@@ -359,8 +359,9 @@ def run_side_by_side(
 ) -> list[list[np.ndarray]]:
     """Execute the steps of bindings that write to different memory, given with their arguments and numbers.
 
-    Returns each binding's results, stacked along a new first axis. Each thread has the same number of bindings; all
-    threads work together on those that are left, if they gain by that. The caller holds the bindings' locks.
+    Returns each binding's results, stacked along a new first axis. Threads take bindings by turns. If they
+    gain by it, all work together on those that would be left after the last whole turn. The caller holds the bindings'
+    locks.
     """
     bindings = [binding for binding, _, _ in calls]
     were_running = [binding._is_running for binding in bindings]

@@ -102,11 +102,9 @@ class Specialization:
             writes = frozenset(self.captured.graph.writes)
             other.step = self.target.bind(self.program, found, self._arguments, writes)
             other._arrays, other._written = other.step.arrays, list(map(own, self._written))
-            values, given = (
-                _numbers_of(list(itertools.starmap(source_of, enumerate(self._numbers)))),
-                self.number_values,
-            )
-            other.values_from, other.number_values = values, lambda numbers: values(given(numbers))
+            values = _numbers_of(list(itertools.starmap(source_of, enumerate(self._numbers))))
+            other.values_from = values
+            other.number_values = lambda numbers: values(self.number_values(numbers))
             other._rows, other._counterparts, other.first = None, {}, self
             self._counterparts[function] = other
         return self._counterparts[function]

@@ -52,6 +52,10 @@ def run_batches_side_by_side(
     The functions get the same arguments, and each its own row indices, for the same number of steps. They must not read
     what another one writes. Counterparts (`Counterpart`) are of the first function. Returns each function's results.
 
+    Raises:
+        ShapeError: the functions have different numbers of steps.
+        ValueError: there is no function, one is there twice, or a counterpart is not of the first.
+
     >>> import lamina, numpy as np
     >>> from lamina import nd
     >>> def added_to(total):
@@ -65,21 +69,7 @@ def run_batches_side_by_side(
     [3.0, 6.0]
     """
     _check_is_outside_record("run_batches")
-    kwargs = kwargs or {}
-    if not functions or len({id(x) for x in functions}) < len(functions):
-        raise ValueError("run_batches_side_by_side: needs functions, each of them once")
-    arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
-    pairs = zip(functions, indices, strict=True)
-    runs = [_Run(function, _checked_rows(one, arrays), args, kwargs) for function, one in pairs]
-    if len({len(run.rows) for run in runs}) > 1:
-        raise ShapeError(
-            f"run_batches_side_by_side: numbers of steps differ: {[len(run.rows) for run in runs]}"
-        )
-    for run in runs:
-        run.specialize()
-    entries = [run.entry for run in runs]
-    if len(runs) > 1 and any(x is not None and x.first not in (None, entries[0]) for x in entries):
-        raise ValueError("run_batches_side_by_side: counterparts must be of the first function")
+    runs = _runs_of(functions, indices, args, kwargs or {})
     steps, done = len(runs[0].rows), 0
     while done < steps:
         compiled = [run.entry for run in runs if run.entry is not None]
@@ -102,6 +92,30 @@ def run_batches_side_by_side(
             for run in runs:
                 run.renew()
     return [run.results() for run in runs]
+
+
+def _runs_of(
+    functions: Sequence[CompiledFunction[..., Any]],
+    indices: Sequence[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> list[_Run]:
+    """The checked runs of `run_batches_side_by_side`, with their specializations."""
+    if not functions or len({id(x) for x in functions}) < len(functions):
+        raise ValueError("run_batches_side_by_side: needs functions, each of them once")
+    arrays = Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays
+    pairs = zip(functions, indices, strict=True)
+    runs = [_Run(function, _checked_rows(one, arrays), args, kwargs) for function, one in pairs]
+    if len({len(run.rows) for run in runs}) > 1:
+        raise ShapeError(
+            f"run_batches_side_by_side: numbers of steps differ: {[len(run.rows) for run in runs]}"
+        )
+    for run in runs:
+        run.specialize()
+    entries = [run.entry for run in runs]
+    if len(runs) > 1 and any(x is not None and x.first not in (None, entries[0]) for x in entries):
+        raise ValueError("run_batches_side_by_side: counterparts must be of the first function")
+    return runs
 
 
 @dataclass

@@ -40,18 +40,22 @@ normal, poisson, randint, uniform = map(_drawing, ("normal", "poisson", "randint
 
 
 def normal_like(data: Symbol, loc: float = 0.0, scale: float = 1.0, **named: Any) -> Symbol:
+    """Draws from a normal distribution, in the shape of `data`."""
     return function("_random_normal_like", "normal_like")(data, loc, scale, **named)
 
 
 def uniform_like(data: Symbol, low: float = 0.0, high: float = 1.0, **named: Any) -> Symbol:
+    """Draws from a uniform distribution, in the shape of `data`."""
     return function("_random_uniform_like", "uniform_like")(data, low, high, **named)
 
 
 def shuffle(data: Symbol, **named: Any) -> Symbol:
+    """The rows of `data` in random order."""
     return function("_shuffle", "_shuffle")(data, **named)
 
 
 def randn(*shape: int, **named: Any) -> Symbol:
+    """Draws from a standard normal distribution, in this shape."""
     return normal(shape=shape, **named)
 
 
